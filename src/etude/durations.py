@@ -1,0 +1,408 @@
+"""Durations with units, and the horizon that turns them into steps."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+from etude.errors import HorizonError, ScheduleError
+
+__all__ = ["STEP", "Duration", "DurationLike", "Horizon", "fraction_text", "to_duration", "to_fraction"]
+
+UNITS = {
+    "ep": "epochs",
+    "st": "steps",
+    "%": "percent of the run",
+    "tok": "tokens",
+    "smp": "samples",
+}
+_WORDS = {
+    **dict.fromkeys(("e", "epoch", "epochs"), "ep"),
+    **dict.fromkeys(("s", "step", "steps", "it", "iter", "iters", "iterations", "updates"), "st"),
+    **dict.fromkeys(("percent", "pct"), "%"),
+    **dict.fromkeys(("token", "tokens"), "tok"),
+    **dict.fromkeys(("sample", "samples", "example", "examples"), "smp"),
+}
+_TERM = re.compile(
+    r"\s*(?P<sign>[+-]?)\s*(?P<number>\d+/\d+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(?P<unit>[A-Za-z%]*)\s*"
+)
+
+
+def to_fraction(number: float | Fraction) -> Fraction:
+    """Return the number as written: 1.1 is 11/10, not the binary float nearest to it.
+
+    >>> to_fraction(1.1), to_fraction(Fraction(1, 3))
+    (Fraction(11, 10), Fraction(1, 3))
+    """
+    return number if isinstance(number, Fraction) else Fraction(repr(float(number)))
+
+
+def fraction_text(number: Fraction) -> str:
+    """Return the shortest text that reads back as exactly this number: ``2.5``, ``1000``, ``1/3``."""
+    if number.denominator == 1:
+        return str(number.numerator)
+    decimal = repr(float(number)) if abs(number) < 10**15 else ""
+    if decimal and Fraction(decimal) == number:
+        return decimal
+    return f"{number.numerator}/{number.denominator}"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Duration:
+    """A length of training, exact, in one unit or a sum of several: ``"5ep"``, ``"30% - 1st"``.
+
+    Args:
+        terms: (unit, amount) pairs, each unit once, in a fixed order; no zero amounts.
+
+    ====== ==========================  ===========================
+    unit   is                          needs, from the Horizon
+    ====== ==========================  ===========================
+    ``ep`` epochs                      ``steps_per_epoch``
+    ``st`` steps (optimizer updates)   nothing
+    ``%``  percent of the whole run    ``total``
+    tok    tokens                      ``tokens_per_step``
+    smp    samples                     ``samples_per_step``
+    ====== ==========================  ===========================
+
+    >>> to_duration("5ep"), to_duration(100), to_duration("2e9tok")
+    ('5ep', 100, '2000000000tok')
+    >>> to_duration("30%") - 1
+    '30% - 1st'
+    """
+
+    terms: tuple[tuple[str, Fraction], ...]
+
+    @classmethod
+    def of(cls, amounts: Mapping[str, Fraction]) -> Duration:
+        """Build from unit → amount, dropping zeros; what is added stands before what is taken away."""
+        terms = [(unit, amounts[unit]) for unit in UNITS if amounts.get(unit)]
+        return cls(tuple(sorted(terms, key=lambda term: term[1] < 0)))
+
+    def __add__(self, other: DurationLike) -> Duration:
+        amounts = dict(self.terms)
+        for unit, amount in to_duration(other, "the duration added").terms:
+            amounts[unit] = amounts.get(unit, Fraction(0)) + amount
+        return Duration.of(amounts)
+
+    def __sub__(self, other: DurationLike) -> Duration:
+        return self + to_duration(other, "the duration subtracted") * -1
+
+    def __mul__(self, number: float | Fraction) -> Duration:
+        return Duration.of({unit: amount * to_fraction(number) for unit, amount in self.terms})
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether this is no time at all, on any horizon."""
+        return not self.terms
+
+    def __str__(self) -> str:
+        text = ""
+        for unit, amount in self.terms or (("st", Fraction(0)),):
+            sign = ("-" if amount < 0 else "") if not text else (" - " if amount < 0 else " + ")
+            text += f"{sign}{fraction_text(abs(amount))}{unit}"
+        return text
+
+    def __repr__(self) -> str:
+        """What to write in an expression: a bare number where it is steps alone, else a string."""
+        if not self.terms:
+            return "0"
+        if len(self.terms) == 1 and self.terms[0][0] == "st" and "/" not in fraction_text(self.terms[0][1]):
+            return fraction_text(self.terms[0][1])
+        return repr(str(self))
+
+
+DurationLike: TypeAlias = Duration | str | float | Fraction
+
+STEP = Duration((("st", Fraction(1)),))
+"""One optimizer update."""
+
+
+def to_duration(value: DurationLike, name: str = "the duration") -> Duration:
+    """Return ``value`` as a Duration.
+
+    Args:
+        value: ``"5ep"``, ``"500st"``, ``"30%"``, ``"2e9tok"``, ``"1e6smp"``, sums of them
+            (``"30% - 1st"``), or a bare number of steps.
+        name: how the caller names the value, for the error.
+
+    Raises:
+        ScheduleError: for text that is no duration, saying what to write instead.
+    """
+    if isinstance(value, Duration):
+        return value
+    if isinstance(value, str):
+        return _parse(value, name)
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
+        raise ScheduleError(f"{name} must be a duration such as '5ep', '30%' or 100 (steps); got {value!r}")
+    if not math.isfinite(value):
+        raise ScheduleError(f"{name} must be finite; got {value!r}")
+    return Duration.of({"st": to_fraction(value)})
+
+
+def _parse(text: str, name: str) -> Duration:
+    amounts: dict[str, Fraction] = {}
+    position = 0
+    while match := _TERM.match(text, position):
+        if position and not match["sign"]:
+            break
+        word = match["unit"].lower()
+        unit = word or "st"
+        if unit not in UNITS:
+            near = _WORDS.get(word) or next(iter(get_close_matches(word, UNITS, 1, 0.3)), "ep")
+            raise ScheduleError(
+                f"{name} has the unknown unit {match['unit']!r} in {text!r}; the units are "
+                f"{', '.join(f'{unit} ({meaning})' for unit, meaning in UNITS.items())}: "
+                f"write '{match['number']}{near}'"
+            )
+        amount = Fraction(match["number"]) * (-1 if match["sign"] == "-" else 1)
+        amounts[unit] = amounts.get(unit, Fraction(0)) + amount
+        position = match.end()
+        if position == len(text):
+            return Duration.of(amounts)
+    raise ScheduleError(
+        f"{name} must be a duration such as '5ep', '500st', '30%', '2e9tok' or '30% - 1st'; got {text!r}"
+    )
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Horizon:
+    """What turns durations into steps: the size of an epoch, of a step and of the whole run.
+
+    Args:
+        steps_per_epoch: optimizer updates in one epoch, > 0.
+        total: the length of the run, in any unit but ``%``; a bare number is steps.
+        samples_per_step: samples in one update over all processes, > 0.
+        tokens_per_step: tokens in one update over all processes, > 0.
+
+    Leave out what the schedule does not use; a duration that needs it says so.
+
+    Raises:
+        HorizonError: for a size that is not positive, or a total that cannot be turned into steps.
+
+    >>> horizon = Horizon(steps_per_epoch=391, total="90ep")
+    >>> horizon.total_steps, horizon.steps("30%"), horizon.steps("1.5ep")
+    (Fraction(35190, 1), Fraction(10557, 1), Fraction(1173, 2))
+    """
+
+    steps_per_epoch: Fraction | None
+    total: Duration | None
+    samples_per_step: Fraction | None
+    tokens_per_step: Fraction | None
+    counted: str = field(default="", compare=False)
+
+    def __init__(
+        self,
+        steps_per_epoch: float | Fraction | None = None,
+        total: DurationLike | None = None,
+        *,
+        samples_per_step: float | Fraction | None = None,
+        tokens_per_step: float | Fraction | None = None,
+        counted: str = "",
+    ) -> None:
+        sizes = {
+            "steps_per_epoch": steps_per_epoch,
+            "samples_per_step": samples_per_step,
+            "tokens_per_step": tokens_per_step,
+        }
+        for name, size in sizes.items():
+            object.__setattr__(self, name, None if size is None else _positive(name, size))
+        object.__setattr__(self, "counted", counted)
+        object.__setattr__(self, "total", None)
+        if total is None:
+            return
+        try:
+            duration = to_duration(total, "Horizon(total=)")
+        except ScheduleError as error:
+            raise HorizonError(str(error)) from None
+        if any(unit == "%" for unit, _ in duration.terms):
+            raise HorizonError(f"Horizon(total=) cannot be a percentage of itself; got {total!r}")
+        if self.steps(duration, "Horizon(total=)") <= 0:
+            raise HorizonError(f"Horizon(total=) must be more than 0 steps; got {total!r}")
+        object.__setattr__(self, "total", duration)
+
+    @classmethod
+    def of(
+        cls,
+        loader: Any,
+        *,
+        epochs: float,
+        accumulate: int = 1,
+        world_size: int = 1,
+        drop_last: bool = False,
+    ) -> Horizon:
+        """Count the updates of a run from its data loader; ``print`` the result to see the sum.
+
+        A window of accumulation that the epoch's end cuts short is one update, as in every trainer
+        that steps the optimizer on it; ``drop_last=True`` counts whole windows and whole rounds of
+        processes only.
+
+        Args:
+            loader: a sized loader, or the number of batches of one epoch over all processes. A torch
+                loader with a distributed sampler already counts the batches of one process, and is
+                not divided again.
+            epochs: passes over the data, > 0.
+            accumulate: batches whose gradients make one update, ≥ 1.
+            world_size: processes that share the batches, ≥ 1.
+            drop_last: whether incomplete windows and rounds are left out.
+
+        Returns:
+            the Horizon, with ``samples_per_step`` where the loader tells its batch size.
+
+        Raises:
+            HorizonError: for an unsized loader, a count below its bound, or an epoch of no update.
+
+        >>> print(Horizon.of(4, epochs=2, accumulate=3))
+        4 batches an epoch, 3 to an update (a partial window counts) = 2 updates an epoch;
+        × 2 epochs = 4 updates
+        """
+        for name, count in {"accumulate": accumulate, "world_size": world_size}.items():
+            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+                raise HorizonError(f"{name} must be a whole number ≥ 1; got {count!r}")
+        sampler_ranks = getattr(getattr(loader, "sampler", None), "num_replicas", None)
+        if sampler_ranks is not None and world_size not in (1, sampler_ranks):
+            raise HorizonError(
+                f"the loader's sampler shares the data among {sampler_ranks} processes, but world_size is "
+                f"{world_size}; leave world_size out, the loader already counts one process's batches"
+            )
+        batches = _batches(loader)
+        ranks = world_size if sampler_ranks is None else 1
+        per_rank = batches // ranks if drop_last else math.ceil(batches / ranks)
+        updates = per_rank // accumulate if drop_last else math.ceil(per_rank / accumulate)
+        if updates == 0:
+            raise HorizonError(
+                f"an epoch has no complete update: {batches} batches, {world_size} processes, "
+                f"accumulate={accumulate}, drop_last={drop_last}"
+            )
+        epochs_exact = _positive("epochs", epochs)
+        batch_size = getattr(loader, "batch_size", None)
+        processes = sampler_ranks or world_size
+        samples = batch_size * accumulate * processes if isinstance(batch_size, int) else None
+        partial = "a partial window is dropped" if drop_last else "a partial window counts"
+        counted = f"{batches} batches an epoch"
+        counted += f", shared by {ranks} processes = {per_rank} each" if ranks > 1 else ""
+        counted += f", {accumulate} to an update ({partial})" if accumulate > 1 else ""
+        return cls(
+            updates,
+            Duration.of({"ep": epochs_exact}),
+            samples_per_step=samples,
+            counted=counted,
+        )
+
+    @property
+    def total_steps(self) -> Fraction | None:
+        """The length of the run in steps, or None where it is unknown."""
+        return None if self.total is None else self.steps(self.total)
+
+    def steps(self, duration: DurationLike, name: str = "the duration") -> Fraction:
+        """Return the duration in steps, exact and ≥ 0.
+
+        Args:
+            duration: what to resolve.
+            name: how the caller names it, for the error.
+
+        Raises:
+            HorizonError: where the horizon lacks what a unit needs, or the sum is negative.
+        """
+        steps = self.signed_steps(duration, name)
+        if steps < 0:
+            raise HorizonError(
+                f"{name} is {to_duration(duration)} = {fraction_text(steps)} steps on this horizon "
+                f"({self}), which is less than none: lengthen the run or shorten the parts that come before"
+            )
+        return steps
+
+    def signed_steps(self, duration: DurationLike, name: str = "the duration") -> Fraction:
+        """Return the duration in steps like ``steps``, but let it be negative."""
+        duration = to_duration(duration, name)
+        return sum(
+            (amount * self._steps_in(unit, name, duration) for unit, amount in duration.terms), Fraction(0)
+        )
+
+    def _steps_in(self, unit: str, name: str, duration: Duration) -> Fraction:
+        """Steps in one of the unit."""
+        if unit == "st":
+            return Fraction(1)
+        if unit == "%":
+            if self.total is None:
+                raise HorizonError(
+                    f"{name} is {duration}, a share of the run, but the horizon has no total; "
+                    f"write Horizon(total='90ep') or Horizon(total=10_000)"
+                )
+            return self.steps(self.total) / 100
+        key, per = {
+            "ep": ("steps_per_epoch", self.steps_per_epoch),
+            "smp": ("samples_per_step", self.samples_per_step),
+            "tok": ("tokens_per_step", self.tokens_per_step),
+        }[unit]
+        if per is None:
+            raise HorizonError(
+                f"{name} is {duration}, in {UNITS[unit]}, but the horizon has no {key}; "
+                f"write Horizon({key}=..., ...)"
+            )
+        return per if unit == "ep" else 1 / per
+
+    def __str__(self) -> str:
+        parts = []
+        if self.steps_per_epoch is not None:
+            updates = f"{_thousands(self.steps_per_epoch)} updates an epoch"
+            parts.append(f"{self.counted} = {updates}" if self.counted else updates)
+        if self.samples_per_step is not None and not self.counted:
+            parts.append(f"{_thousands(self.samples_per_step)} samples an update")
+        if self.tokens_per_step is not None:
+            parts.append(f"{_thousands(self.tokens_per_step)} tokens an update")
+        total = self.total_steps
+        if total is None:
+            parts.append("length unknown")
+        elif self.total is not None and self.total.terms[0][0] == "ep" and len(self.total.terms) == 1:
+            parts.append(f"× {fraction_text(self.total.terms[0][1])} epochs = {_thousands(total)} updates")
+        else:
+            parts.append(f"{_thousands(total)} updates in all")
+        return "; ".join(parts)
+
+    def __repr__(self) -> str:
+        sizes = {
+            "steps_per_epoch": self.steps_per_epoch,
+            "samples_per_step": self.samples_per_step,
+            "tokens_per_step": self.tokens_per_step,
+        }
+        parts = [f"{name}={fraction_text(size)}" for name, size in sizes.items() if size is not None]
+        if self.total is not None:
+            parts.insert(1 if self.steps_per_epoch is not None else 0, f"total={self.total!r}")
+        return f"Horizon({', '.join(parts)})"
+
+
+def _thousands(number: Fraction) -> str:
+    return f"{number.numerator:,}" if number.denominator == 1 else fraction_text(number)
+
+
+def _positive(name: str, value: float | Fraction) -> Fraction:
+    if isinstance(value, bool | str) or not hasattr(value, "__float__") or not math.isfinite(value):
+        raise HorizonError(f"{name} must be a positive number; got {value!r}")
+    exact = to_fraction(value)
+    if exact <= 0:
+        raise HorizonError(f"{name} must be more than 0; got {value!r}")
+    return exact
+
+
+def _batches(loader: Any) -> int:
+    if isinstance(loader, int) and not isinstance(loader, bool):
+        batches = loader
+    else:
+        try:
+            batches = len(loader)
+        except TypeError:
+            raise HorizonError(
+                f"{type(loader).__name__} has no length, so its batches cannot be counted; give the number "
+                f"of batches of an epoch, or write Horizon(total=...) in steps"
+            ) from None
+    if batches < 1:
+        raise HorizonError(f"an epoch must have at least 1 batch; got {batches}")
+    return batches

@@ -1,0 +1,123 @@
+"""Levels: the values a schedule goes between, affine in the parameter group's own base rate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from etude.errors import ScheduleError
+
+__all__ = ["BASE", "Level", "LevelLike", "to_level"]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Level:
+    """A value ``factor · base + offset``, where base is the group's own rate.
+
+    A bare number is absolute; ``BASE`` and ``0.1 * BASE`` are relative to each group.
+
+    Args:
+        factor: multiples of the base rate; finite.
+        offset: an absolute amount, in the unit of the rate; finite.
+
+    >>> 0.1 * BASE
+    0.1 * BASE
+    >>> (0.1 * BASE + 0.5).at(np.array([1.0, 2.0]))
+    array([0.6, 0.7])
+    """
+
+    factor: float
+    offset: float
+
+    def at(self, base: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The value for each base rate; raises ScheduleError where it would be negative."""
+        values = self.factor * base + self.offset if self.factor else np.full_like(base, self.offset)
+        if values.min() < 0:
+            worst = base[int(values.argmin())]
+            raise ScheduleError(
+                f"the level {self!r} is {values.min():g} at the base rate {worst:g}, and a rate cannot be "
+                f"negative; write maximum(0.0, ...) around the schedule if it should stop at 0"
+            )
+        return values
+
+    @property
+    def is_relative(self) -> bool:
+        """Whether the value depends on the base rate."""
+        return self.factor != 0
+
+    def __add__(self, other: LevelLike) -> Level:
+        if not isinstance(other, Level | float | int):
+            return NotImplemented
+        other = to_level(other, "the level added")
+        return Level(self.factor + other.factor, self.offset + other.offset)
+
+    def __sub__(self, other: LevelLike) -> Level:
+        if not isinstance(other, Level | float | int):
+            return NotImplemented
+        # Not `self + -other`: a level that is subtracted need not be a valid level when negated.
+        other = to_level(other, "the level subtracted")
+        return Level(self.factor - other.factor, self.offset - other.offset)
+
+    def __rsub__(self, other: float) -> Level:
+        return to_level(other, "the level subtracted from") - self
+
+    def __mul__(self, number: float) -> Level:
+        if not isinstance(number, float | int):
+            return NotImplemented
+        return Level(self.factor * number, self.offset * number)
+
+    def __truediv__(self, number: float) -> Level:
+        if not isinstance(number, float | int):
+            return NotImplemented
+        if number == 0:
+            raise ScheduleError(f"cannot divide the level {self!r} by 0")
+        return Level(self.factor / number, self.offset / number)
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def __repr__(self) -> str:
+        if not self.factor:
+            return repr(self.offset)
+        relative = "BASE" if self.factor == 1 else f"{self.factor!r} * BASE"
+        if not self.offset:
+            return relative
+        return f"{relative} {'-' if self.offset < 0 else '+'} {abs(self.offset)!r}"
+
+
+LevelLike: TypeAlias = Level | float
+
+BASE = Level(1.0, 0.0)
+"""The parameter group's own base rate: the rate its optimizer was built with."""
+
+
+def to_level(value: LevelLike, field: str) -> Level:
+    """Return ``value`` as a Level, refusing what can never be a rate.
+
+    Args:
+        value: a Level, or a finite number ≥ 0 that is then absolute.
+        field: how the caller names the value, for the error.
+
+    Raises:
+        ScheduleError: naming the field, the bound and the value given.
+
+    >>> to_level(0.3, "stop")
+    0.3
+    """
+    if isinstance(value, Level):
+        level = value
+    elif isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
+        raise ScheduleError(
+            f"{field} must be a number (absolute) or a multiple of BASE such as 0.1 * BASE; got {value!r}"
+        )
+    else:
+        level = Level(0.0, float(value))
+    if not (math.isfinite(level.factor) and math.isfinite(level.offset)):
+        raise ScheduleError(f"{field} must be finite; got {value!r}")
+    if level.factor <= 0 and level.offset <= 0 and (level.factor < 0 or level.offset < 0):
+        raise ScheduleError(f"{field} must be at least 0; got {value!r}")
+    return level

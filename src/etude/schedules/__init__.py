@@ -1,0 +1,60 @@
+"""Schedules: the algebra, the shapes and laws, feedback, and the recipes of the field."""
+
+from etude.schedules.algebra import Constant, Schedule, maximum, minimum
+from etude.schedules.feedback import Plateau, PlateauState
+from etude.schedules.laws import Custom, Exponential, InverseSqrt, InverseTime, PowerLaw, Steps
+from etude.schedules.recipes import (
+    cosine,
+    cyclic,
+    cyclic_cosine_decay,
+    cyclic_momentum,
+    exponential,
+    fixed,
+    linear_to_zero,
+    multistep,
+    one_cycle,
+    one_cycle_momentum,
+    sgdr,
+    step,
+    time_decay,
+    wsd,
+    yolo,
+)
+from etude.schedules.shapes import Cosine, Geometric, Linear, OneMinusSqrt, Points, Polynomial, Rex
+
+__all__ = [
+    "Constant",
+    "Cosine",
+    "Custom",
+    "Exponential",
+    "Geometric",
+    "InverseSqrt",
+    "InverseTime",
+    "Linear",
+    "OneMinusSqrt",
+    "Plateau",
+    "PlateauState",
+    "Points",
+    "Polynomial",
+    "PowerLaw",
+    "Rex",
+    "Schedule",
+    "Steps",
+    "cosine",
+    "cyclic",
+    "cyclic_cosine_decay",
+    "cyclic_momentum",
+    "exponential",
+    "fixed",
+    "linear_to_zero",
+    "maximum",
+    "minimum",
+    "multistep",
+    "one_cycle",
+    "one_cycle_momentum",
+    "sgdr",
+    "step",
+    "time_decay",
+    "wsd",
+    "yolo",
+]

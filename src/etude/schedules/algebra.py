@@ -1,0 +1,674 @@
+"""The contract of a schedule, and the ways to put schedules together.
+
+A schedule is a frozen value. ``a >> b`` plays b after a, ``a * b`` and ``a + b`` join values at the same
+time, ``a.repeat()`` goes round; each returns a new schedule, and nothing is evaluated before a horizon is
+known: ``schedule.on(horizon)``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import KW_ONLY, dataclass
+from fractions import Fraction
+from typing import Any, ClassVar, Literal, TypeAlias
+
+import numpy as np
+
+from etude.durations import Duration, DurationLike, Horizon, fraction_text, to_duration
+from etude.eases import EASES
+from etude.errors import HorizonError, ScheduleError
+from etude.levels import Level, LevelLike, to_level
+from etude.schedules import bounds
+from etude.tables import Table
+from etude.timeline import Chain, Clock, Combined, Cooled, Cycles, Growing, Law, Node
+
+__all__ = [
+    "JSON_VERSION",
+    "Constant",
+    "Cooldown",
+    "Maximum",
+    "Minimum",
+    "Product",
+    "Repeat",
+    "Schedule",
+    "Sequence",
+    "Shift",
+    "Stretch",
+    "Sum",
+    "maximum",
+    "minimum",
+    "to_schedule",
+]
+
+JSON_VERSION = 1
+
+Extent: TypeAlias = Literal["finite", "endless", "timeless"]
+"""Whether a schedule ends, goes on for ever, or has no length of its own and takes its neighbours'."""
+
+
+@dataclass(frozen=True, repr=False)
+class Schedule(ABC):
+    """A learning-rate schedule: a frozen value, pure, that knows neither horizon nor optimizer."""
+
+    # How tightly the expression binds: 0 is ``>>``, 1 is ``+``, 2 is ``*``, 3 a call.
+    _binding: ClassVar[int] = 3
+    # How many positional fields the expression spells out even where they have their default.
+    _spelled: ClassVar[int] = 1
+
+    # What a subclass says about itself.
+
+    @property
+    @abstractmethod
+    def extent(self) -> Extent:
+        """Whether it is finite, endless or timeless, on any horizon."""
+
+    @abstractmethod
+    def length(self, horizon: Horizon) -> Fraction | None:
+        """Its length in steps on the horizon; None where it is endless or timeless."""
+
+    @abstractmethod
+    def resolve(self, clock: Clock) -> Node:
+        """Lay it over the clock's axis."""
+
+    @property
+    def parts(self) -> tuple[Schedule, ...]:
+        """The schedules it is directly made of."""
+        values = (getattr(self, field.name) for field in dataclasses.fields(self))
+        return tuple(value for value in values if isinstance(value, Schedule))
+
+    @property
+    def depends_on_base(self) -> bool:
+        """Whether its values follow the group's base rate."""
+        levels = (getattr(self, field.name) for field in dataclasses.fields(self))
+        own = any(isinstance(level, Level) and level.is_relative for level in levels)
+        return own or any(part.depends_on_base for part in self.parts)
+
+    # What everyone can do with it.
+
+    def on(self, horizon: Horizon) -> Table:
+        """Resolve on a horizon.
+
+        Raises:
+            HorizonError: where a duration needs what the horizon does not say, or comes out negative.
+        """
+        if not isinstance(horizon, Horizon):
+            raise HorizonError(
+                f"on() takes a Horizon, such as Horizon(total=1000) or Horizon(steps_per_epoch=391, "
+                f"total='90ep'); got {horizon!r}"
+            )
+        return Table(self.resolve(Clock(horizon)), horizon, repr(self), self.length(horizon))
+
+    def walk(self) -> Iterator[Schedule]:
+        """This schedule and everything it is made of."""
+        yield self
+        for part in self.parts:
+            yield from part.walk()
+
+    def repeat(
+        self, times: int | None = None, *, stretch: float | Fraction | str = 1, gain: float = 1.0
+    ) -> Repeat:
+        """Play it over and over: see ``Repeat``."""
+        return Repeat(self, times, growth=stretch, gain=gain)
+
+    def shift(self, by: DurationLike) -> Shift:
+        """Play it ``by`` later, its first value held until then; earlier where ``by`` is negative."""
+        return Shift(self, by)
+
+    def stretch(self, factor: float | Fraction | str) -> Stretch:
+        """Play it ``factor`` times as slowly."""
+        return Stretch(self, factor)
+
+    def clip(self, low: LevelLike = 0.0, high: LevelLike | None = None) -> Schedule:
+        """Keep the values between two levels."""
+        raised = self if low == 0 else maximum(self, low)
+        return raised if high is None else minimum(raised, high)
+
+    def cooldown(
+        self, at: DurationLike, *, over: DurationLike, stop: LevelLike = 0.0, ease: str = "linear"
+    ) -> Cooldown:
+        """Leave it at a step, and decay from the value it had there: see ``Cooldown``."""
+        return Cooldown(self, at, over=over, stop=stop, ease=ease)
+
+    def __rshift__(self, other: Schedule | LevelLike) -> Schedule:
+        return Sequence.of(self, other) if _is_operand(other) else NotImplemented
+
+    def __mul__(self, other: Schedule | LevelLike) -> Schedule:
+        return Product.of(self, other) if _is_operand(other) else NotImplemented
+
+    def __add__(self, other: Schedule | LevelLike) -> Schedule:
+        return Sum.of(self, other) if _is_operand(other) else NotImplemented
+
+    __rmul__ = __mul__
+    __radd__ = __add__
+
+    def __rrshift__(self, other: LevelLike) -> Schedule:
+        return Sequence.of(other, self) if _is_operand(other) else NotImplemented
+
+    # How it is written.
+
+    def __repr__(self) -> str:
+        positional, named = [], []
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.kw_only:
+                named += [f"{field.name}={write(value)}"] if value != field.default else []
+            else:
+                positional.append((write(value), value == field.default))
+        while len(positional) > self._spelled and positional[-1][1]:
+            positional.pop()
+        return f"{type(self).__name__}({', '.join([text for text, _ in positional] + named)})"
+
+    def to_json(self) -> str:
+        """Return the schedule as JSON with a version number; ``etude.from_json`` reads it."""
+        return json.dumps({"etude": JSON_VERSION, "schedule": encode(self)})
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that are the same for equal schedules, on any machine."""
+        text = json.dumps(encode(self), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def _repr_svg_(self) -> str:
+        """The curve, for notebooks: on its own length, or else over 1,000 steps of 10 epochs."""
+        nominal = Horizon(100, 1_000, samples_per_step=1, tokens_per_step=1)
+        own = self.length(nominal)
+        horizon = nominal
+        if own is not None and own > 0:
+            horizon = Horizon(100, own, samples_per_step=1, tokens_per_step=1)
+        # A share of the run is not known before the run: then the nominal length stands.
+        if self.length(horizon) != own:
+            horizon = nominal
+        return self.on(horizon)._repr_svg_()
+
+    def _set(self, **values: object) -> None:
+        """Put the checked values in the frozen fields."""
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def _named(self, field: str) -> str:
+        return f"{type(self).__name__}({field}=)"
+
+
+def _is_operand(value: object) -> bool:
+    return isinstance(value, Schedule | Level | int | float) and not isinstance(value, bool)
+
+
+def to_schedule(value: Schedule | LevelLike) -> Schedule:
+    """Return a schedule as it is, and a level as a constant."""
+    return value if isinstance(value, Schedule) else Constant(value)
+
+
+def write(value: object) -> str:
+    """Return the expression that reads back as a field's value."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_write_item, value))}]"
+    if isinstance(value, Fraction):
+        text = fraction_text(value)
+        return repr(text) if "/" in text else text
+    return repr(value)
+
+
+def _write_item(value: object) -> str:
+    return f"({', '.join(map(write, value))})" if isinstance(value, tuple) else write(value)
+
+
+def encode(value: object) -> Any:
+    """Return what JSON holds of a field's value."""
+    if isinstance(value, Schedule):
+        fields = {field.name: encode(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {"type": type(value).__name__, **fields}
+    if isinstance(value, Level):
+        return {"factor": value.factor, "offset": value.offset} if value.is_relative else value.offset
+    if isinstance(value, Duration):
+        return str(value)
+    if isinstance(value, Fraction):
+        return fraction_text(value)
+    if isinstance(value, tuple):
+        return [encode(item) for item in value]
+    return value
+
+
+@dataclass(frozen=True, repr=False)
+class Constant(Schedule):
+    """One level.
+
+    lr(t) = level
+
+    Args:
+        level: absolute, or relative to BASE.
+        over: how long; not given, it is timeless: it takes the length of what it is combined with.
+
+    >>> Constant(0.1 * BASE).on(Horizon(total=3))([0, 2, 99], base=0.5)
+    array([0.05, 0.05, 0.05])
+    """
+
+    level: LevelLike
+    _: KW_ONLY
+    over: DurationLike | None = None
+
+    def __post_init__(self) -> None:
+        self._set(level=to_level(self.level, self._named("level")))
+        if self.over is not None:
+            self._set(over=bounds.length(self.over, self._named("over")))
+
+    @property
+    def extent(self) -> Extent:
+        return "timeless" if self.over is None else "finite"
+
+    def length(self, horizon: Horizon) -> Fraction | None:
+        return None if self.over is None else horizon.steps(self.over, self._named("over"))
+
+    def resolve(self, clock: Clock) -> Node:
+        length = self.length(clock.horizon)
+        stop = None if length is None else clock.at(length)
+        level = to_level(self.level, self._named("level"))
+        return Law("constant", clock.origin, stop, clock.scale, level, None, 0.0)
+
+
+def _end_to_end(schedule: Schedule, what: str) -> None:
+    """Refuse what has no end where an end is needed."""
+    if schedule.extent != "finite":
+        why = "never ends" if schedule.extent == "endless" else "has no length of its own"
+        raise ScheduleError(
+            f"{schedule!r} {why}, so {what}; say how long it lasts, with over= or repeat(times)"
+        )
+
+
+@dataclass(frozen=True, repr=False)
+class Sequence(Schedule):
+    """One schedule after another: ``a >> b``.
+
+    Each part has its own zero and covers [start, next start): the later part owns the boundary. Parts
+    without length vanish, and past the last part's end its last value holds.
+
+    >>> plan = Constant(0.5, over=3) >> Constant(0.3, over=3)
+    >>> plan.on(Horizon(total=6))(range(6))
+    array([0.5, 0.5, 0.5, 0.3, 0.3, 0.3])
+    """
+
+    _binding: ClassVar[int] = 0
+
+    sequence: tuple[Schedule, ...]
+
+    @classmethod
+    def of(cls, *parts: Schedule | LevelLike) -> Sequence:
+        """Put parts one after another; sequences among them are flattened."""
+        return cls(tuple(_flat(cls, parts)))
+
+    def __post_init__(self) -> None:
+        self._set(sequence=_operands(type(self), self.sequence, "sequence"))
+        for part in self.sequence[:-1]:
+            _end_to_end(part, "nothing can follow it")
+            if any(getattr(piece, "after", "hold") != "hold" for piece in part.walk()):
+                raise ScheduleError(
+                    f"{part!r} says what happens after its end, but another part follows it; leave out after="
+                )
+
+    @property
+    def parts(self) -> tuple[Schedule, ...]:
+        return self.sequence
+
+    @property
+    def extent(self) -> Extent:
+        return "finite" if self.sequence[-1].extent == "finite" else "endless"
+
+    def length(self, horizon: Horizon) -> Fraction | None:
+        lengths = [part.length(horizon) for part in self.sequence]
+        return None if self.extent == "endless" else sum(filter(None, lengths), Fraction(0))
+
+    def resolve(self, clock: Clock) -> Node:
+        starts, nodes, t = [], [], Fraction(0)
+        lengths = [part.length(clock.horizon) for part in self.sequence]
+        for part, length in zip(self.sequence, lengths, strict=True):
+            if length != 0:
+                starts.append(clock.at(t))
+                nodes.append(part.resolve(clock.started(t)))
+                t += length or 0
+        return Chain(starts, nodes) if nodes else self.sequence[-1].resolve(clock)
+
+    def __repr__(self) -> str:
+        return " >> ".join(map(repr, self.sequence))
+
+
+@dataclass(frozen=True, repr=False)
+class Joined(Schedule):
+    """Several schedules at the same time, joined by a commutative, associative operation.
+
+    The parts are kept in one order, whatever order they were written in, so that equal values are equal
+    and are evaluated in the same order of roundings.
+    """
+
+    _operation: ClassVar[np.ufunc]
+    _join_powers: ClassVar[Callable[[list[float]], float]]
+
+    together: tuple[Schedule, ...]
+
+    @classmethod
+    def of(cls, *parts: Schedule | LevelLike) -> Schedule:
+        """Join parts; parts already joined by the same operation are flattened."""
+        return cls(tuple(_flat(cls, parts)))
+
+    def __post_init__(self) -> None:
+        parts = _operands(type(self), self.together, "together")
+        self._set(together=tuple(sorted(parts, key=repr)))
+
+    @property
+    def parts(self) -> tuple[Schedule, ...]:
+        return self.together
+
+    @property
+    def extent(self) -> Extent:
+        extents = {part.extent for part in self.together} - {"timeless"}
+        if not extents:
+            return "timeless"
+        return "endless" if "endless" in extents else "finite"
+
+    def length(self, horizon: Horizon) -> Fraction | None:
+        lengths = [part.length(horizon) for part in self.together]
+        return max(filter(None, lengths), default=Fraction(0)) if self.extent == "finite" else None
+
+    def resolve(self, clock: Clock) -> Node:
+        nodes = tuple(part.resolve(clock) for part in self.together)
+        return Combined(self._operation, nodes, type(self)._join_powers)
+
+    def __repr__(self) -> str:
+        sign = {Product: " * ", Sum: " + "}[type(self)]
+        return sign.join(_bound(part, self._binding) for part in self.together)
+
+
+@dataclass(frozen=True, repr=False)
+class Product(Joined):
+    """The product of values: ``a * b``; at most one of the parts may depend on BASE.
+
+    >>> decay = Constant(0.1 * BASE, over=2) >> Constant(0.01 * BASE)
+    >>> (decay * 0.5).on(Horizon(total=4))(range(4), base=2.0)
+    array([0.1 , 0.1 , 0.01, 0.01])
+    """
+
+    _binding: ClassVar[int] = 2
+    _operation: ClassVar[np.ufunc] = np.multiply
+    _join_powers: ClassVar[Callable[[list[float]], float]] = sum
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        relative = [part for part in self.together if part.depends_on_base]
+        if len(relative) > 1:
+            raise ScheduleError(
+                f"both {relative[0]!r} and {relative[1]!r} are multiples of BASE, and their product would be "
+                f"a rate squared; write one of them with plain numbers, such as Linear(0.1, 1.0, over=...)"
+            )
+
+
+@dataclass(frozen=True, repr=False)
+class Sum(Joined):
+    """The sum of values: ``a + b``."""
+
+    _binding: ClassVar[int] = 1
+    _operation: ClassVar[np.ufunc] = np.add
+    _join_powers: ClassVar[Callable[[list[float]], float]] = min
+
+
+@dataclass(frozen=True, repr=False)
+class Minimum(Joined):
+    """The least of the values at each step: ``minimum(a, b)``."""
+
+    _operation: ClassVar[np.ufunc] = np.minimum
+    _join_powers: ClassVar[Callable[[list[float]], float]] = max
+
+    def __repr__(self) -> str:
+        return f"minimum({', '.join(map(repr, self.together))})"
+
+
+@dataclass(frozen=True, repr=False)
+class Maximum(Joined):
+    """The greatest of the values at each step: ``maximum(a, b)``."""
+
+    _operation: ClassVar[np.ufunc] = np.maximum
+    _join_powers: ClassVar[Callable[[list[float]], float]] = min
+
+    def __repr__(self) -> str:
+        return f"maximum({', '.join(map(repr, self.together))})"
+
+
+def minimum(*parts: Schedule | LevelLike) -> Schedule:
+    """Return the least of the values at each step; a number or level is a constant.
+
+    >>> minimum(0.5, Constant(0.7)).on(Horizon(total=1))(0)
+    0.5
+    """
+    return Minimum.of(*parts)
+
+
+def maximum(*parts: Schedule | LevelLike) -> Schedule:
+    """Return the greatest of the values at each step; a number or level is a constant.
+
+    >>> maximum(0.5, Constant(0.7)).on(Horizon(total=1))(0)
+    0.7
+    """
+    return Maximum.of(*parts)
+
+
+def _flat(kind: type[Schedule], parts: tuple[Schedule | LevelLike, ...]) -> Iterator[Schedule]:
+    for part in map(to_schedule, parts):
+        yield from part.parts if type(part) is kind else (part,)
+
+
+def _operands(kind: type[Schedule], parts: Any, field: str) -> tuple[Schedule, ...]:
+    if not isinstance(parts, tuple | list) or len(parts) < 2:
+        raise ScheduleError(f"{kind.__name__}({field}=) must be two schedules or more; got {parts!r}")
+    for part in parts:
+        if not isinstance(part, Schedule):
+            raise ScheduleError(f"{kind.__name__}({field}=) must hold schedules; got {part!r}")
+    return tuple(_flat(kind, tuple(parts)))
+
+
+def _bound(part: Schedule, binding: int) -> str:
+    """The part's expression, in parentheses where it binds less tightly than what is around it."""
+    return f"({part!r})" if part._binding < binding else repr(part)
+
+
+@dataclass(frozen=True, repr=False)
+class Applied(Schedule):
+    """A schedule changed by a method, and written as its call: ``plan.shift('5ep')``."""
+
+    # Arguments whose field has another name, since the argument's is the name of a method.
+    _arguments: ClassVar[dict[str, str]] = {}
+
+    schedule: Schedule
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.schedule, Schedule):
+            raise ScheduleError(f"{self._named('schedule')} must be a schedule; got {self.schedule!r}")
+
+    def __repr__(self) -> str:
+        positional, named = [], []
+        for field in dataclasses.fields(self)[1:]:
+            value = getattr(self, field.name)
+            if field.kw_only:
+                name = self._arguments.get(field.name, field.name)
+                named += [f"{name}={write(value)}"] if value != field.default else []
+            elif value != field.default:
+                positional.append(write(value))
+        arguments = ", ".join(positional + named)
+        return f"{_bound(self.schedule, 3)}.{type(self).__name__.lower()}({arguments})"
+
+
+@dataclass(frozen=True, repr=False)
+class Repeat(Applied):
+    """A schedule over and over: ``plan.repeat()``.
+
+    With n counted from 0, cycle n starts at n · L (stretch 1), or at L · (stretchⁿ - 1) / (stretch - 1);
+    it lasts L · stretchⁿ, and its values are those of the schedule times gainⁿ. The boundaries are exact
+    for every whole and fractional stretch.
+
+    Args:
+        schedule: what to repeat; finite, of length L.
+        times: how many cycles, ≥ 1; not given, for ever. Cycles that shrink have a limit, and hold there.
+        growth: ``stretch`` in the call: how many times as long each cycle is as the last, > 0; a number as
+            written (1.1 is 11/10) or text such as ``"3/2"``.
+        gain: how many times as high, ≥ 0.
+
+    Source: SGDR (Loshchilov and Hutter, 2017) for the stretch (its T_mult).
+
+    >>> stairs = (Constant(1.0, over=1) >> Constant(0.5, over=1)).repeat(stretch=2, gain=0.1)
+    >>> stairs.on(Horizon(total=7))(range(7))
+    array([1.   , 0.5  , 0.1  , 0.1  , 0.05 , 0.05 , 0.01 ])
+    """
+
+    _arguments: ClassVar[dict[str, str]] = {"growth": "stretch"}
+
+    times: int | None = None
+    _: KW_ONLY
+    growth: float | Fraction | str = Fraction(1)
+    gain: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _end_to_end(self.schedule, "it cannot be repeated")
+        if self.times is not None:
+            self._set(times=bounds.whole(self.times, self._named("times"), least=1))
+        self._set(
+            growth=bounds.ratio(self.growth, self._named("stretch")),
+            gain=bounds.number(self.gain, self._named("gain"), least=0),
+        )
+
+    @property
+    def _stretch(self) -> Fraction:
+        return Fraction(self.growth)
+
+    @property
+    def extent(self) -> Extent:
+        return "endless" if self.times is None else "finite"
+
+    def length(self, horizon: Horizon) -> Fraction | None:
+        if self.times is None:
+            return None
+        if self._stretch == 1:
+            return self._period(horizon) * self.times
+        return self._period(horizon) * (self._stretch**self.times - 1) / (self._stretch - 1)
+
+    def _period(self, horizon: Horizon) -> Fraction:
+        period = self.schedule.length(horizon)
+        if not period:
+            raise HorizonError(
+                f"a cycle of {self!r} has no length on this horizon ({horizon}), so it cannot be repeated"
+            )
+        return period
+
+    def resolve(self, clock: Clock) -> Node:
+        period = self._period(clock.horizon)
+        if self._stretch == 1:
+            return Cycles(self.schedule.resolve, clock, period, self.times, self.gain)
+        return Growing(self.schedule.resolve, clock, period, self.times, self._stretch, self.gain)
+
+
+@dataclass(frozen=True, repr=False)
+class Shift(Applied):
+    """A schedule later, its first value held until then: ``plan.shift("5ep")``.
+
+    lr(t) = schedule(max(t - by, 0)); a negative ``by`` starts in its middle.
+
+    >>> (Constant(1.0, over=2) >> Constant(0.5, over=2)).shift(-1).on(Horizon(total=3))(range(3))
+    array([1. , 0.5, 0.5])
+    """
+
+    by: DurationLike
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set(by=to_duration(self.by, self._named("by")))
+
+    @property
+    def extent(self) -> Extent:
+        return self.schedule.extent
+
+    def length(self, horizon: Horizon) -> Fraction | None:
+        own = self.schedule.length(horizon)
+        return None if own is None else max(own + self._by(horizon), Fraction(0))
+
+    def _by(self, horizon: Horizon) -> Fraction:
+        return horizon.signed_steps(self.by, self._named("by"))
+
+    def resolve(self, clock: Clock) -> Node:
+        return self.schedule.resolve(clock.started(self._by(clock.horizon)))
+
+
+@dataclass(frozen=True, repr=False)
+class Stretch(Applied):
+    """A schedule played slower: ``plan.stretch(2)``.
+
+    lr(t) = schedule(t / factor), for a factor > 0.
+
+    >>> (Constant(1.0, over=1) >> Constant(0.5, over=1)).stretch(2).on(Horizon(total=4))(range(4))
+    array([1. , 1. , 0.5, 0.5])
+    """
+
+    factor: float | Fraction | str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set(factor=bounds.ratio(self.factor, self._named("factor")))
+
+    @property
+    def extent(self) -> Extent:
+        return self.schedule.extent
+
+    def length(self, horizon: Horizon) -> Fraction | None:
+        own = self.schedule.length(horizon)
+        return None if own is None else own * Fraction(self.factor)
+
+    def resolve(self, clock: Clock) -> Node:
+        return self.schedule.resolve(clock.slowed(Fraction(self.factor)))
+
+
+@dataclass(frozen=True, repr=False)
+class Cooldown(Applied):
+    """A schedule left at a step, to decay from the value it had there: ``plan.cooldown(1000, over=200)``.
+
+    lr(t) = schedule(t) before ``at``; then, with e the ease of the share of ``over`` gone,
+    schedule(at) · (1 - e) + stop · e; then ``stop``.
+
+    Args:
+        schedule: the trunk; it may be endless.
+        at: when to leave it.
+        over: how long the decay takes; 0 drops at once.
+        stop: the last level.
+        ease: ``linear``, ``cosine``, ``one_minus_sqrt`` or ``rex``.
+
+    Source: warmup-stable-decay (Hu et al., MiniCPM, 2024); 1-sqrt from Hägele et al., 2024.
+
+    >>> Constant(1.0).cooldown(2, over=2).on(Horizon(total=5))(range(5))
+    array([1. , 1. , 1. , 0.5, 0. ])
+    """
+
+    at: DurationLike
+    _: KW_ONLY
+    over: DurationLike
+    stop: LevelLike = Level(0.0, 0.0)  # noqa: RUF009 - a Level is frozen
+    ease: str = "linear"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set(
+            at=bounds.length(self.at, self._named("at")),
+            over=bounds.length(self.over, self._named("over")),
+            stop=to_level(self.stop, self._named("stop")),
+            ease=bounds.choice(self.ease, self._named("ease"), EASES),
+        )
+
+    @property
+    def extent(self) -> Extent:
+        return "finite"
+
+    def length(self, horizon: Horizon) -> Fraction:
+        return horizon.steps(self.at, self._named("at")) + horizon.steps(self.over, self._named("over"))
+
+    def resolve(self, clock: Clock) -> Node:
+        at = clock.steps(self.at, self._named("at"))
+        stop = to_level(self.stop, self._named("stop"))
+        node = self.schedule.resolve(clock)
+        return Cooled(node, clock.at(at), clock.at(self.length(clock.horizon)), stop, EASES[self.ease])

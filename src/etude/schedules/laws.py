@@ -1,0 +1,347 @@
+"""Laws: functions of the time since the start that never end of themselves.
+
+With t in steps since the start, and u = t / per where the law has a unit of its own,
+
+    lr(t) = start · f(t)
+
+All of them take
+
+    start: the level at t = 0; BASE where it is not given.
+    over: where given, the law lasts that long and its last value is held after it; else it is endless.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from etude.durations import STEP, Duration, DurationLike, Horizon, to_duration
+from etude.eases import EASES, Array
+from etude.errors import HorizonError, ScheduleError
+from etude.levels import BASE, LevelLike, to_level
+from etude.schedules import bounds
+from etude.schedules.algebra import Extent, Schedule
+from etude.timeline import Chain, Clock, Cycles, Law, Node, Ramp, Scaled, Until
+
+__all__ = ["Custom", "Exponential", "InverseSqrt", "InverseTime", "PowerLaw", "Steps"]
+
+
+@dataclass(frozen=True, repr=False)
+class Endless(Schedule):
+    """What the laws share; see the module's text."""
+
+    start: LevelLike = field(default=BASE, kw_only=True)
+    over: DurationLike | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        self._set(start=to_level(self.start, self._named("start")))
+        if self.over is not None:
+            self._set(over=bounds.length(self.over, self._named("over")))
+
+    @property
+    def extent(self) -> Extent:
+        return "endless" if self.over is None else "finite"
+
+    def length(self, horizon: Horizon) -> Fraction | None:
+        return None if self.over is None else horizon.steps(self.over, self._named("over"))
+
+    def _unit(self, horizon: Horizon, unit: DurationLike, name: str) -> float:
+        """A duration that time is divided by, in steps."""
+        steps = horizon.steps(unit, self._named(name))
+        if not steps:
+            raise HorizonError(f"{self._named(name)} must be more than 0 steps on this horizon ({horizon})")
+        return float(steps)
+
+
+@dataclass(frozen=True, repr=False)
+class Function(Endless):
+    """A law that is one formula."""
+
+    @abstractmethod
+    def factor(self, horizon: Horizon) -> Callable[[Array], Array]:
+        """f, on a horizon."""
+
+    @property
+    @abstractmethod
+    def power(self) -> float:
+        """The p of f(t) ~ t^-p far out: inf for exponential decay, NaN where it is unknown."""
+
+    def resolve(self, clock: Clock) -> Node:
+        length = self.length(clock.horizon)
+        return Law(
+            type(self).__name__.lower(),
+            clock.origin,
+            None if length is None else clock.at(length),
+            clock.scale,
+            to_level(self.start, self._named("start")),
+            self.factor(clock.horizon),
+            self.power,
+        )
+
+
+@dataclass(frozen=True, repr=False)
+class Exponential(Function):
+    """The same factor for every unit of time.
+
+    f(t) = gamma^(t / per)
+
+    Args:
+        gamma: the factor, > 0; below 1 it decays.
+        per: the unit of time.
+
+    >>> Exponential(0.5).on(Horizon(total=4))(range(4))
+    array([1.   , 0.5  , 0.25 , 0.125])
+
+    Source: torch's ``ExponentialLR``.
+    """
+
+    gamma: float
+    _: KW_ONLY
+    per: DurationLike = STEP
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set(
+            gamma=bounds.number(self.gamma, self._named("gamma"), above=0),
+            per=bounds.length(self.per, self._named("per"), positive=True),
+        )
+
+    def factor(self, horizon: Horizon) -> Callable[[Array], Array]:
+        per = self._unit(horizon, self.per, "per")
+        return lambda t: self.gamma ** (t / per)
+
+    @property
+    def power(self) -> float:
+        return 0.0 if self.gamma == 1 else math.copysign(math.inf, 1 - self.gamma)
+
+
+@dataclass(frozen=True, repr=False)
+class InverseTime(Function):
+    """Time-based decay.
+
+    f(t) = 1 / (1 + rate · t / per)
+
+    Args:
+        rate: ≥ 0; after 1 / rate units the rate is half.
+        per: the unit of time.
+
+    >>> InverseTime(0.5).on(Horizon(total=4))(range(4)).round(4)
+    array([1.    , 0.6667, 0.5   , 0.4   ])
+
+    Source: Robbins and Monro, 1951; Keras' ``InverseTimeDecay``. It alone of the common decays has
+    Σ lr = ∞ and Σ lr² < ∞.
+    """
+
+    rate: float
+    _: KW_ONLY
+    per: DurationLike = STEP
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set(
+            rate=bounds.number(self.rate, self._named("rate"), least=0),
+            per=bounds.length(self.per, self._named("per"), positive=True),
+        )
+
+    def factor(self, horizon: Horizon) -> Callable[[Array], Array]:
+        per = self._unit(horizon, self.per, "per")
+        return lambda t: 1 / (1 + self.rate * (t / per))
+
+    @property
+    def power(self) -> float:
+        return 1.0 if self.rate else 0.0
+
+
+@dataclass(frozen=True, repr=False)
+class PowerLaw(Function):
+    """A power of time, from a finite start.
+
+    f(t) = (1 + t / timescale)^-exponent
+
+    Args:
+        exponent: > 0; above 0.5 and at most 1, Σ lr = ∞ and Σ lr² < ∞.
+        timescale: a Duration, > 0.
+
+    >>> PowerLaw(2.0, timescale=1).on(Horizon(total=3))(range(3)).round(4)
+    array([1.    , 0.25  , 0.1111])
+
+    Source: LRBench's ``INV``; pytorch-scheduler's ``PowerDecayScheduler``.
+    """
+
+    exponent: float
+    _: KW_ONLY
+    timescale: DurationLike
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set(
+            exponent=bounds.number(self.exponent, self._named("exponent"), above=0),
+            timescale=bounds.length(self.timescale, self._named("timescale"), positive=True),
+        )
+
+    def factor(self, horizon: Horizon) -> Callable[[Array], Array]:
+        timescale = self._unit(horizon, self.timescale, "timescale")
+        return lambda t: (1 + t / timescale) ** -self.exponent
+
+    @property
+    def power(self) -> float:
+        return self.exponent
+
+
+@dataclass(frozen=True, repr=False)
+class InverseSqrt(Function):
+    """The inverse square root of time, as after the warmup of a transformer.
+
+    f(t) = 1 / √(1 + t / timescale)
+
+    After a warmup of W steps, ``timescale=W`` continues it without a kink in time: √(W / (W + t)).
+
+    Args:
+        timescale: a Duration, > 0.
+
+    >>> InverseSqrt(4).on(Horizon(total=13))([0, 12])
+    array([1. , 0.5])
+
+    Source: Vaswani et al., 2017; transformers' ``get_inverse_sqrt_schedule``.
+    """
+
+    timescale: DurationLike
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set(timescale=bounds.length(self.timescale, self._named("timescale"), positive=True))
+
+    def factor(self, horizon: Horizon) -> Callable[[Array], Array]:
+        timescale = self._unit(horizon, self.timescale, "timescale")
+        return lambda t: 1 / np.sqrt(1 + t / timescale)
+
+    @property
+    def power(self) -> float:
+        return 0.5
+
+
+@dataclass(frozen=True, repr=False)
+class Steps(Endless):
+    """Stairs: a factor at every so many steps, or at given ones.
+
+    f(t) = gamma^⌊t / every⌋, or gamma^(how many of ``at`` are ≤ t)
+
+    Args:
+        gamma: the factor of one stair, ≥ 0.
+        every: the length of a stair, a Duration > 0; or
+        at: when to take one, Durations; one given twice counts twice.
+
+    >>> Steps(0.5, every=2).on(Horizon(total=5))(range(5))
+    array([1.  , 1.  , 0.5 , 0.5 , 0.25])
+    >>> Steps(0.1, at=[1, 3]).on(Horizon(total=4))(range(4))
+    array([1.  , 0.1 , 0.1 , 0.01])
+
+    Source: torch's ``StepLR`` and ``MultiStepLR``.
+    """
+
+    gamma: float
+    _: KW_ONLY
+    every: DurationLike | None = None
+    at: Sequence[DurationLike] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set(gamma=bounds.number(self.gamma, self._named("gamma"), least=0))
+        if (self.every is None) == (self.at is None):
+            raise ScheduleError(
+                f"Steps takes either every= (such as every='30ep') or at= (such as at=['30ep', '60ep']); "
+                f"got every={self.every!r} and at={self.at!r}"
+            )
+        if self.every is not None:
+            self._set(every=bounds.length(self.every, self._named("every"), positive=True))
+        if self.at is not None:
+            if isinstance(self.at, str | Duration) or not isinstance(self.at, Sequence) or not self.at:
+                raise ScheduleError(f"{self._named('at')} must be a list of durations; got {self.at!r}")
+            self._set(at=tuple(bounds.length(when, self._named("at")) for when in self.at))
+
+    def resolve(self, clock: Clock) -> Node:
+        length = self.length(clock.horizon)
+        stairs = self._every(clock) if self.at is None else self._at(clock)
+        return stairs if length is None else Until(stairs, clock.at(length))
+
+    def _stair(self, clock: Clock, stop: Fraction) -> Ramp:
+        level = to_level(self.start, self._named("start"))
+        return Ramp("steps", clock.origin, stop, level, level, EASES["linear"])
+
+    def _every(self, clock: Clock) -> Node:
+        every = to_duration(self.every or 0)
+        self._unit(clock.horizon, every, "every")
+        length = clock.steps(every, self._named("every"))
+        return Cycles(lambda start: self._stair(start, start.at(length)), clock, length, None, self.gamma)
+
+    def _at(self, clock: Clock) -> Node:
+        times = sorted(clock.steps(when, self._named("at")) for when in self.at or ())
+        edges = [Fraction(0), *times]
+        starts, nodes = [], []
+        for drops, (start, stop) in enumerate(zip(edges, [*times, times[-1]], strict=True)):
+            if start == stop and drops < len(times):
+                continue
+            stair = self._stair(clock.started(start), clock.at(stop))
+            starts.append(clock.at(start))
+            nodes.append(Scaled(stair, self.gamma**drops))
+        return Chain(starts, nodes)
+
+
+@dataclass(frozen=True, repr=False)
+class Custom(Function):
+    """A function of your own, named so that the schedule stays text: ``Custom("package.module:function")``.
+
+    f(t) = function(t), called with one step at a time: an int where t is whole, else a float
+
+    Args:
+        function: where to import it from, ``"package.module:function"``; imported when the schedule is
+            put on a horizon, never when it is read from text or JSON.
+
+    >>> Custom("math:exp", start=0.1).on(Horizon(total=1))(0)
+    0.1
+
+    Raises:
+        ScheduleError: when put on a horizon, where the function cannot be imported; when asked for a
+            value, where the function returns no finite number.
+
+    Source: torch's ``LambdaLR``.
+    """
+
+    function: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        module, colon, name = str(self.function).partition(":")
+        if not isinstance(self.function, str) or not (module and colon and name):
+            raise ScheduleError(
+                f"{self._named('function')} must be 'package.module:function'; got {self.function!r}"
+            )
+
+    def factor(self, horizon: Horizon) -> Callable[[Array], Array]:
+        module_name, _, name = self.function.partition(":")
+        try:
+            target: Any = importlib.import_module(module_name)
+            for attribute in name.split("."):
+                target = getattr(target, attribute)
+        except (ImportError, AttributeError) as error:
+            raise ScheduleError(f"{self!r} cannot be imported: {error}") from error
+        if not callable(target):
+            raise ScheduleError(f"{self!r} names no function but {target!r}")
+        return lambda t: self._values(target, t)
+
+    def _values(self, function: Callable[[float], Any], t: Array) -> Array:
+        values = [function(int(step) if step.is_integer() else step) for step in t.ravel().tolist()]
+        for step, value in zip(t.ravel().tolist(), values, strict=True):
+            bounds.number(value, f"the value of {self.function} at {step:g}", least=0)
+        return np.array(values, dtype=np.float64).reshape(t.shape)
+
+    @property
+    def power(self) -> float:
+        return math.nan

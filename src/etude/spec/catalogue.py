@@ -1,0 +1,45 @@
+"""The catalogue: every name that may stand in an expression, and what it builds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+
+from etude import schedules
+from etude.schedules.algebra import (
+    Cooldown,
+    Maximum,
+    Minimum,
+    Product,
+    Repeat,
+    Schedule,
+    Sequence,
+    Shift,
+    Stretch,
+    Sum,
+)
+
+__all__ = ["CATALOGUE", "COMBINATORS", "METHODS", "nearest"]
+
+CATALOGUE: dict[str, Callable[..., Schedule]] = {
+    name: getattr(schedules, name) for name in schedules.__all__ if name not in ("Schedule", "PlateauState")
+}
+"""Name → shape, law, feedback, function or recipe. Text, documentation, tests and commands walk this."""
+
+METHODS: dict[str, Callable[..., Schedule]] = {
+    name: getattr(Schedule, name) for name in ("clip", "cooldown", "repeat", "shift", "stretch")
+}
+"""The methods of a schedule that may stand in an expression."""
+
+COMBINATORS: dict[str, type[Schedule]] = {
+    kind.__name__: kind
+    for kind in (Cooldown, Maximum, Minimum, Product, Repeat, Sequence, Shift, Stretch, Sum)
+}
+"""What operators and methods build: JSON names these, text writes them with their operators."""
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the known name nearest to this one, if any is near."""
+    lowered = {option.lower(): option for option in known}
+    near = get_close_matches(name.lower(), lowered, 1, 0.5)
+    return f"; did you mean {lowered[near[0]]!r}?" if near else ""

@@ -1,0 +1,72 @@
+"""JSON → schedule: a tree of ``{"type": name, field: value, ...}`` under a version number."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+from etude.errors import EtudeError, SpecError
+from etude.levels import Level
+from etude.schedules.algebra import JSON_VERSION, Schedule
+from etude.spec.catalogue import CATALOGUE, COMBINATORS, nearest
+
+__all__ = ["from_json"]
+
+TYPES: dict[str, type[Schedule]] = COMBINATORS | {
+    name: kind for name, kind in CATALOGUE.items() if isinstance(kind, type)
+}
+
+
+def from_json(text: str) -> Schedule:
+    """Read what ``schedule.to_json()`` wrote.
+
+    Raises:
+        SpecError: with the path to what is wrong, ``schedule.sequence[1].over``.
+
+    >>> from_json('{"etude": 1, "schedule": {"type": "Constant", "level": 0.1, "over": null}}')
+    Constant(0.1)
+    """
+    try:
+        document = json.loads(text)
+    except (ValueError, TypeError) as error:
+        raise SpecError(f"this is not JSON: {error}") from None
+    except RecursionError:
+        raise SpecError("the JSON is nested too deeply to read") from None
+    if not isinstance(document, dict) or set(document) != {"etude", "schedule"}:
+        raise SpecError('a schedule\'s JSON is {"etude": version, "schedule": {...}}; this is something else')
+    if document["etude"] != JSON_VERSION or isinstance(document["etude"], bool):
+        raise SpecError(
+            f"this JSON is of version {document['etude']!r} and this Etude reads version {JSON_VERSION}; "
+            f"a newer Etude may read it"
+        )
+    value = _decode(document["schedule"], "schedule")
+    if not isinstance(value, Schedule):
+        raise SpecError(f"schedule must be an object with a type; got {document['schedule']!r}")
+    return value
+
+
+def _decode(value: Any, path: str) -> Any:
+    if isinstance(value, list):
+        return tuple(_decode(item, f"{path}[{i}]") for i, item in enumerate(value))
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {"factor", "offset"}:
+        if any(isinstance(part, bool) or not isinstance(part, int | float) for part in value.values()):
+            raise SpecError(f"{path}: a level's factor and offset must be numbers; got {value!r}")
+        return Level(float(value["factor"]), float(value["offset"]))
+    name = value.get("type")
+    if name not in TYPES:
+        raise SpecError(f"{path}: there is no schedule of the type {name!r}{nearest(str(name), [*TYPES])}")
+    kind = TYPES[name]
+    known = {field.name for field in dataclasses.fields(kind)}
+    given = set(value) - {"type"}
+    if given != known:
+        wrong = sorted(given - known)
+        what = f"has no field {wrong[0]!r}" if wrong else f"lacks the field {min(known - given)!r}"
+        raise SpecError(f"{path}: {name} {what}; its fields are {', '.join(sorted(known))}")
+    fields = {field: _decode(item, f"{path}.{field}") for field, item in value.items() if field != "type"}
+    try:
+        return kind(**fields)
+    except EtudeError as error:
+        raise SpecError(f"{path}: {error}") from error

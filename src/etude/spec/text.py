@@ -1,0 +1,199 @@
+"""Text → schedule: a small part of Python, read from its syntax tree and never evaluated.
+
+An expression is made of catalogue names called with arguments, ``BASE``, numbers, strings, True, False
+and None, lists and tuples, the operators ``>> * + - /`` and a schedule's methods. ``repr(schedule)``
+writes exactly this.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from etude.errors import EtudeError, SpecError
+from etude.levels import BASE, Level, LevelLike
+from etude.schedules.algebra import Schedule, to_schedule
+from etude.spec.catalogue import CATALOGUE, METHODS, nearest
+
+__all__ = ["parse"]
+
+MAX_LENGTH = 100_000
+NUMBER = (int, float)
+
+
+def parse(text: str) -> Schedule:
+    """Read the expression of a schedule.
+
+    Args:
+        text: what ``repr`` writes, or what a person would: ``"Linear(0.01 * BASE, BASE, over='5ep') >>
+            Cosine(over='85ep')"``; a bare number or level is a constant.
+
+    Returns:
+        the schedule; ``parse(repr(schedule)) == schedule``.
+
+    Raises:
+        SpecError: with the column of what is wrong, and the nearest known name.
+
+    >>> parse("sgdr('10ep', 2)")
+    Cosine(BASE, 0.0, over='10ep').repeat(stretch=2)
+    >>> parse("Cosin(over=10)")
+    Traceback (most recent call last):
+    etude.errors.SpecError: there is no schedule called 'Cosin'; did you mean 'Cosine'?
+      Cosin(over=10)
+      ^ column 1
+    """
+    if not isinstance(text, str):
+        raise SpecError(f"a schedule's text must be a string; got {text!r}")
+    if len(text) > MAX_LENGTH:
+        raise SpecError(f"a schedule's text may have {MAX_LENGTH:,} characters; this has {len(text):,}")
+    return _Reader(text).read()
+
+
+class _Reader:
+    """One reading of one text; its errors know the text."""
+
+    def __init__(self, text: str) -> None:
+        # One line, so that a column is enough to find a place.
+        self.text = " ".join(text.split("\n")).strip()
+
+    def read(self) -> Schedule:
+        try:
+            tree = ast.parse(self.text, mode="eval")
+            value = self.value(tree.body)
+        except SyntaxError as error:
+            if "\0" in self.text:
+                raise SpecError("a schedule's text must not contain null characters") from None
+            self.fail(f"this is not an expression: {error.msg}", (error.offset or 1) - 1)
+        except (RecursionError, MemoryError):
+            raise SpecError("the schedule's text is nested too deeply to read") from None
+        except ValueError as error:  # what ast.parse says of null characters
+            if isinstance(error, EtudeError):
+                raise
+            raise SpecError(f"this is not an expression: {error}") from None
+        if not isinstance(value, Schedule | Level | int | float) or isinstance(value, bool):
+            self.fail(f"this is {_kind(value)}, not a schedule", 0)
+        schedule: Schedule = self.guarded(tree.body, lambda: to_schedule(value))
+        return schedule
+
+    def fail(self, message: str, column: int) -> NoReturn:
+        start = max(column - 60, 0)
+        line = self.text[start : column + 60]
+        raise SpecError(f"{message}\n  {line}\n  {' ' * (column - start)}^ column {column + 1}")
+
+    def at(self, node: ast.expr, message: str) -> NoReturn:
+        # The tree counts bytes; a person counts characters.
+        self.fail(message, len(self.text.encode()[: node.col_offset].decode(errors="ignore")))
+
+    def guarded(self, node: ast.expr, build: Callable[[], Any]) -> Any:
+        """Build a value; what the library refuses is told with the place in the text."""
+        try:
+            return build()
+        except EtudeError as error:
+            self.at(node, str(error))
+
+    def value(self, node: ast.expr) -> Any:
+        match node:
+            case ast.Constant(value=bool() | int() | float() | str() | None as constant):
+                return constant
+            case ast.Name(id="BASE"):
+                return BASE
+            case ast.Name(id=name):
+                hint = " (call it, with its arguments)" if name in CATALOGUE else ""
+                self.at(node, f"{name!r} is no value{hint or nearest(name, [*CATALOGUE, 'BASE'])}")
+            case ast.List(elts=items) | ast.Tuple(elts=items):
+                return [self.value(item) for item in items]
+            case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=operand):
+                number = self.value(operand)
+                if not isinstance(number, NUMBER) or isinstance(number, bool):
+                    self.at(node, f"only a number can have a sign; this is {_kind(number)}")
+                return -number if isinstance(sign, ast.USub) else number
+            case ast.BinOp(left=left, op=operator, right=right):
+                return self.operation(node, self.value(left), operator, self.value(right))
+            case ast.Call():
+                return self.call(node)
+            case ast.Attribute(attr=attribute):
+                self.at(node, f"{attribute!r} must be called, with its arguments in parentheses")
+            case _:
+                self.at(node, f"{type(node).__name__} has no place in a schedule's text")
+
+    def operation(self, node: ast.expr, left: Any, operator: ast.operator, right: Any) -> Any:
+        for side in (left, right):
+            if isinstance(side, bool) or not isinstance(side, Schedule | Level | int | float):
+                self.at(node, f"{_kind(side)} cannot be calculated with")
+        scheduled = isinstance(left, Schedule) or isinstance(right, Schedule)
+        match operator:
+            case ast.RShift():
+                return self.guarded(node, lambda: to_schedule(left) >> to_schedule(right))
+            case ast.Mult() if scheduled or isinstance(left, NUMBER) or isinstance(right, NUMBER):
+                return self.guarded(node, lambda: left * right)
+            case ast.Add():
+                return self.guarded(node, lambda: left + right)
+            case ast.Sub() if not scheduled:
+                return self.guarded(node, lambda: left - right)
+            case ast.Div() if not scheduled and isinstance(right, NUMBER):
+                if right == 0:
+                    self.at(node, "cannot divide by 0")
+                return self.guarded(node, lambda: left / right)
+        self.at(
+            node, f"{_kind(left)} and {_kind(right)} cannot be joined by {_SIGNS.get(type(operator), 'this')}"
+        )
+
+    def call(self, node: ast.Call) -> Any:
+        match node.func:
+            case ast.Name(id=name):
+                if name not in CATALOGUE:
+                    self.at(node, f"there is no schedule called {name!r}{nearest(name, [*CATALOGUE])}")
+                return self.built(node, name, CATALOGUE[name], [])
+            case ast.Attribute(value=ast.Name(id="et" | "etude" as module), attr=name):
+                self.at(node, f"leave out {module + '.'!r}: write {name}(...)")
+            case ast.Attribute(value=owner, attr=name):
+                if name not in METHODS:
+                    self.at(node, f"a schedule has no method {name!r}{nearest(name, [*METHODS])}")
+                schedule = self.value(owner)
+                if not isinstance(schedule, Schedule):
+                    self.at(node, f"{_kind(schedule)} has no method {name!r}; only a schedule has")
+                return self.built(node, name, METHODS[name], [schedule])
+        self.at(node, "only a name can be called")
+
+    def built(self, node: ast.Call, name: str, build: Callable[..., Schedule], first: list[Any]) -> Any:
+        for argument in node.args:
+            if isinstance(argument, ast.Starred):
+                self.at(argument, "'*' has no place in a schedule's text")
+        signature = inspect.signature(build)
+        known = list(signature.parameters)[len(first) :]
+        named: dict[str, Any] = {}
+        for keyword in node.keywords:
+            if keyword.arg is None:
+                self.at(keyword.value, "'**' has no place in a schedule's text")
+            takes_any = any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values())
+            if takes_any or keyword.arg not in known:
+                self.at(
+                    keyword.value,
+                    f"{name} has no argument {keyword.arg!r}{nearest(keyword.arg, known)} "
+                    f"(it takes {', '.join(known)})",
+                )
+            named[keyword.arg] = self.value(keyword.value)
+        positional = [*first, *(self.value(argument) for argument in node.args)]
+        try:
+            bound = signature.bind(*positional, **named)
+        except TypeError as error:
+            self.at(node, f"{name}: {error} (it takes {', '.join(known)})")
+        return self.guarded(node, lambda: build(*bound.args, **bound.kwargs))
+
+
+_SIGNS: dict[type[ast.operator], str] = {
+    ast.Mult: "'*'",
+    ast.Sub: "'-'",
+    ast.Div: "'/'",
+}
+
+
+def _kind(value: Schedule | LevelLike | object) -> str:
+    """What a value is, in words."""
+    if isinstance(value, Schedule):
+        return "a schedule"
+    if isinstance(value, Level):
+        return "a multiple of BASE"
+    return "a number" if isinstance(value, NUMBER) and not isinstance(value, bool) else f"{value!r}"

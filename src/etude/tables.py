@@ -1,0 +1,332 @@
+"""Tables: a schedule resolved on a horizon, to be asked for any step, or for all of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from etude import check, plots
+from etude.durations import Horizon
+from etude.eases import Array
+from etude.errors import HorizonError, ScheduleError
+from etude.timeline import Context, Node, ceil_float
+
+if TYPE_CHECKING:  # the only name of matplotlib's that this module mentions
+    from matplotlib.figure import Figure
+
+__all__ = ["Facts", "Jump", "PhaseRow", "Table"]
+
+Number: TypeAlias = "float | np.integer[Any] | np.floating[Any]"
+
+# Values are worked out in blocks that stay in the processor's cache; a block is also what bounds memory.
+BLOCK = 1 << 15
+# Above this many steps, sums over a run are estimated from as many evenly spaced steps.
+EXACT_STEPS = 1 << 22
+MAX_PHASES = 10_000
+MAX_SHADES = 40
+CURVE_POINTS = 4_000
+LARGEST_STEP = 2.0**53  # beyond it not every whole number is a float
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseRow:
+    """A stretch of the run with one formula, ``[start, stop)`` in steps; ``cycle`` where it is in one."""
+
+    name: str
+    start: float
+    stop: float
+    cycle: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """A discontinuity: the value just before ``step``, and at it."""
+
+    step: float
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What can be said about a schedule over a run of ``steps`` updates.
+
+    The sums Σ run over the updates of the run; the last two lines are about the schedule continued for
+    ever, None where that is unknown (feedback, user functions).
+    """
+
+    steps: int
+    first: float
+    last: float
+    peak: float
+    peak_step: int
+    floor: float
+    floor_step: int
+    mean: float
+    area: float
+    area_of_squares: float
+    jumps: tuple[Jump, ...]
+    shares: Mapping[str, float]
+    exact: bool
+    sum_diverges: bool | None
+    sum_of_squares_converges: bool | None
+
+    @property
+    def verdict(self) -> str:
+        """Robbins and Monro's two conditions on the endless continuation, in a sentence."""
+        if self.sum_diverges is None:
+            return "Whether Σlr = ∞ and Σlr² < ∞ cannot be told: part of the schedule is decided at run time."
+        both = self.sum_diverges and self.sum_of_squares_converges
+        return (
+            f"Continued for ever, Σlr {'=' if self.sum_diverges else '<'} ∞ and "
+            f"Σlr² {'<' if self.sum_of_squares_converges else '='} ∞: the conditions of stochastic "
+            f"approximation (Robbins and Monro, 1951) {'hold' if both else 'do not both hold'}."
+        )
+
+
+class Table:
+    """A schedule on a horizon.
+
+    Made by ``schedule.on(horizon)``; ``table(k)`` is the value that update k uses, k counted from 0.
+    """
+
+    def __init__(self, node: Node, horizon: Horizon, text: str, length: Fraction | None) -> None:
+        self._node = node
+        self.horizon = horizon
+        self.text = text
+        self.length = None if length is None else _number(length)
+
+    def __repr__(self) -> str:
+        return f"<Table of {self.text} on {self.horizon!r}>"
+
+    @overload
+    def __call__(
+        self, k: Number, base: float = ..., *, factors: Mapping[Hashable, float] | None = ...
+    ) -> float: ...
+    @overload
+    def __call__(
+        self, k: ArrayLike, base: ArrayLike = ..., *, factors: Mapping[Hashable, float] | None = ...
+    ) -> Array: ...
+    def __call__(
+        self,
+        k: ArrayLike,
+        base: ArrayLike = 1.0,
+        *,
+        factors: Mapping[Hashable, float] | None = None,
+    ) -> float | Array:
+        """Return the values at the steps ``k`` for the base rates.
+
+        Args:
+            k: one step or an array of them, each ≥ 0; fractions of a step are allowed.
+            base: the base rate, or one for each parameter group.
+            factors: what feedback has decided, from each Plateau to its factor; 1 where not given.
+
+        Returns:
+            a float for one step and one base; else float64 of shape ``steps × groups``, without the
+            axis of what was given as a single number.
+
+        Raises:
+            ScheduleError: for a step or a base that is negative, not finite or not a number.
+        """
+        steps = _steps_array(k)
+        bases = _bases_array(base)
+        context = Context(bases.reshape(-1), factors or {})
+        places = steps.reshape(-1, 1)
+        values = np.empty((len(places), bases.size))
+        rows = max(BLOCK // bases.size, 1)
+        for low in range(0, len(places), rows):
+            block = slice(low, low + rows)
+            values[block] = self._node(_checked_steps(places[block]), context)
+        if steps.ndim == bases.ndim == 0:
+            return float(values[0, 0])
+        return values.reshape(steps.shape + bases.shape)
+
+    @property
+    def steps(self) -> int:
+        """The number of updates in the run: the horizon's total, or else the schedule's own length.
+
+        A partial last step counts. Raises HorizonError where both are unknown.
+        """
+        total = self.horizon.total_steps
+        if total is not None:
+            return math.ceil(total)
+        if self.length is None:
+            raise HorizonError(
+                f"{self.text} never ends and the horizon has no total, so there is no whole run to "
+                f"describe; write Horizon(total=...)"
+            )
+        return math.ceil(self.length)
+
+    @property
+    def first_phase_end(self) -> float:
+        """Where the first phase would end, also where the run ends before it."""
+        return _number(self._node.phase_at(Fraction(0)).stop)
+
+    @property
+    def phases(self) -> tuple[PhaseRow, ...]:
+        """The phases of the run, in order; after the schedule's end the last value is held."""
+        return tuple(self._phases())
+
+    def phase(self, k: float) -> PhaseRow:
+        """Return the phase that covers step ``k``, however far away."""
+        phase = self._node.phase_at(Fraction(float(_checked_steps(_steps_array(k)))))
+        return PhaseRow(phase.name, max(_number(phase.start), 0), _number(phase.stop), phase.cycle)
+
+    def _phases(self) -> Iterator[PhaseRow]:
+        end, x = Fraction(self.steps), Fraction(0)
+        for _ in range(MAX_PHASES):
+            phase = self._node.phase_at(x)
+            stop = end if phase.stop is None else min(phase.stop, end)
+            yield PhaseRow(phase.name, _number(x), _number(stop), phase.cycle)
+            if stop == end:
+                return
+            x = stop
+        raise ScheduleError(
+            f"this run has more than {MAX_PHASES:,} phases, too many to list; ask for one with table.phase(k)"
+        )
+
+    def facts(self, base: float = 1.0) -> Facts:
+        """Describe the values over the whole run for one base rate.
+
+        Runs of more than 2²² updates are described from as many evenly spaced ones, and
+        ``facts().exact`` is then False.
+        """
+        steps = self.steps
+        exact = steps <= EXACT_STEPS
+        places = np.arange(steps) if exact else np.unique(np.linspace(0, steps - 1, EXACT_STEPS).round())
+        values = self(places, base)
+        # Each sampled step stands for as many as there are in all.
+        weight = steps / len(places)
+        jumps, shares = self._jumps_and_shares(base)
+        power = self._node.decay_power
+        unknown = math.isnan(power)
+        return Facts(
+            steps=steps,
+            first=float(values[0]),
+            last=float(values[-1]),
+            peak=float(values.max()),
+            peak_step=int(places[values.argmax()]),
+            floor=float(values.min()),
+            floor_step=int(places[values.argmin()]),
+            mean=float(values.mean()),
+            area=float(values.sum() * weight),
+            area_of_squares=float(np.square(values).sum() * weight),
+            jumps=jumps,
+            shares=shares,
+            exact=exact,
+            sum_diverges=None if unknown else power <= 1,
+            sum_of_squares_converges=None if unknown else power > 0.5,
+        )
+
+    def _jumps_and_shares(self, base: float) -> tuple[tuple[Jump, ...], dict[str, float]]:
+        steps = self.steps
+        phases: Sequence[PhaseRow]
+        try:
+            phases = self.phases
+        except ScheduleError:  # too many to list: the share of each name among evenly spaced steps
+            places = np.linspace(0, steps - 1, 1_000)
+            phases = [PhaseRow(self.phase(k).name, i, i + 1) for i, k in enumerate(places)]
+            return (), _shares(phases)
+        edges = np.array([ceil_float(Fraction(phase.start)) for phase in phases[1:]])
+        before = self(np.nextafter(edges, 0), base)
+        after = self(edges, base)
+        size = 1e-9 * np.maximum(before, after)
+        jumps = [
+            Jump(phase.start, float(low), float(high))
+            for phase, low, high, least in zip(phases[1:], before, after, size, strict=True)
+            if abs(high - low) > least
+        ]
+        return tuple(jumps), _shares(phases)
+
+    def check(self) -> tuple[check.Finding, ...]:
+        """Return what is wrong, or probably not meant, about this schedule on this horizon."""
+        return check.findings(self)
+
+    def chart(
+        self, base: float = 1.0, *, title: str | None = None, label: str = "learning rate"
+    ) -> plots.Chart:
+        """Return the numbers of the schedule's picture: the curve and its phases."""
+        steps = self.steps
+        places = np.arange(steps + 1.0) if steps < CURVE_POINTS else np.linspace(0, steps, CURVE_POINTS)
+        phases = [self.phase(0)] if self.phase(0).stop >= steps else []
+        if not phases:
+            few = []
+            for phase in self._phases():
+                few.append(phase)
+                if len(few) > MAX_SHADES:
+                    break
+            phases = few if len(few) <= MAX_SHADES else []
+        edges = np.array([phase.start for phase in phases[1:]])
+        # The curve up to each edge and from it, so that a jump is drawn upright.
+        places = np.unique(np.concatenate([places[places < steps], edges, np.nextafter(edges, 0)]))
+        return plots.Chart(
+            title=self.text if title is None else title,
+            x_label=self._x_label(),
+            y_label=label if base != 1.0 else f"{label} (base rate 1)",
+            series=(plots.Series(label, places, self(places, base)),),
+            shades=tuple(plots.Shade(phase.start, min(phase.stop, steps), phase.name) for phase in phases),
+        )
+
+    def _x_label(self) -> str:
+        per_epoch = self.horizon.steps_per_epoch
+        return "step" if per_epoch is None else f"step ({_number(per_epoch):g} an epoch)"
+
+    def plot(self, path: str | Path | None = None, *, base: float = 1.0) -> Figure:
+        """Draw the schedule with matplotlib, and save it where a path (.png, .svg, .pdf) is given."""
+        chart = self.chart(base)
+        if path is not None:
+            plots.save(chart, path)
+        return plots.draw(chart)
+
+    def _repr_svg_(self) -> str:
+        return plots.to_svg(self.chart())
+
+
+def _number(exact: Fraction | None) -> float:
+    """A step as a person reads it: an int where it is whole, infinite where there is none."""
+    if exact is None:
+        return math.inf
+    return exact.numerator if exact.denominator == 1 else float(exact)
+
+
+def _shares(phases: Sequence[PhaseRow]) -> dict[str, float]:
+    shares: dict[str, float] = {}
+    for phase in phases:
+        shares[phase.name] = shares.get(phase.name, 0.0) + (phase.stop - phase.start)
+    whole = sum(shares.values())
+    return {name: length / whole for name, length in shares.items()}
+
+
+def _steps_array(k: Any) -> NDArray[Any]:
+    """The steps as an array of numbers, not yet checked."""
+    # numpy reads a range number by number, which takes ten times as long.
+    array = np.arange(k.start, k.stop, k.step) if isinstance(k, range) else np.asarray(k)
+    if array.dtype.kind not in "iuf":
+        raise ScheduleError(f"a step must be a number ≥ 0, or an array of them; got {k!r}")
+    return array
+
+
+def _checked_steps(steps: NDArray[Any]) -> Array:
+    """A block of steps as floats."""
+    places = steps.astype(np.float64)
+    if not (places.min() >= 0 and places.max() <= LARGEST_STEP):
+        wrong = places[~((places >= 0) & (places <= LARGEST_STEP))].flat[0]
+        raise ScheduleError(f"a step must be at least 0 and at most 2**53; got {wrong:g}")
+    return places
+
+
+def _bases_array(base: Any) -> NDArray[np.float64]:
+    array = np.asarray(base)
+    if array.dtype.kind not in "iuf" or array.ndim > 1 or array.size == 0:
+        raise ScheduleError(f"base must be a rate, or one for each parameter group; got {base!r}")
+    bases = array.astype(np.float64)
+    if not (bases.min() >= 0 and bases.max() < math.inf):
+        raise ScheduleError(f"a base rate must be finite and at least 0; got {base!r}")
+    return bases

@@ -1,0 +1,513 @@
+"""Timelines: a schedule laid over a horizon, evaluated at any step at once.
+
+A schedule resolves into a small tree of the nodes below. Each node is a function of one *time axis*,
+whose unit is a step, or a whole fraction of one inside a cycle. Boundaries are kept as exact fractions
+and compared in a way that is right for every whole step below 2⁵³:
+
+- a boundary b is stored as the smallest float that is not below b, so ``x >= stored`` is ``x >= b``;
+- inside a cycle the axis is rescaled until every boundary of the cycle is a whole number.
+
+No logarithm decides which cycle a step is in.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from bisect import bisect_right
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from etude.durations import DurationLike, Horizon
+from etude.eases import Array, Ease
+from etude.errors import ScheduleError
+from etude.levels import Level
+
+__all__ = [
+    "Chain",
+    "Clock",
+    "Combined",
+    "Context",
+    "Cooled",
+    "Cycles",
+    "Fed",
+    "Growing",
+    "Law",
+    "Node",
+    "Phase",
+    "Ramp",
+    "Until",
+]
+
+HOLD = "hold"
+CONSTANT = "constant"
+# Cycles whose boundaries have a larger common denominator than this are compared as plain floats: whole
+# steps times the denominator must stay below 2⁵³ to be exact.
+MAX_DENOMINATOR = 2**20
+MAX_PHASES_IN_A_CYCLE = 10_000
+# Shrinking cycles have infinitely many restarts before their limit; one shorter than this many steps is no
+# longer begun.
+SHORTEST_CYCLE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Where a schedule starts on the time axis, and how long one of its own steps is there."""
+
+    horizon: Horizon
+    origin: Fraction = Fraction(0)
+    scale: Fraction = Fraction(1)
+
+    def steps(self, duration: DurationLike, name: str) -> Fraction:
+        """The duration in the schedule's own steps."""
+        return self.horizon.steps(duration, name)
+
+    def at(self, t: Fraction) -> Fraction:
+        """The place on the axis of the schedule's own step ``t``."""
+        return self.origin + self.scale * t
+
+    def started(self, t: Fraction) -> Clock:
+        """The clock of a part that starts at the own step ``t``."""
+        return replace(self, origin=self.at(t))
+
+    def slowed(self, factor: Fraction) -> Clock:
+        """The clock of a part whose steps are ``factor`` as long."""
+        return replace(self, scale=self.scale * factor)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a value depends on besides time: the groups' base rates and what feedback has decided."""
+
+    base: Array
+    factors: Mapping[Hashable, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A stretch of the axis with one formula: ``[start, stop)``, endless where ``stop`` is None."""
+
+    name: str
+    start: Fraction
+    stop: Fraction | None
+    cycle: int | None = None
+
+
+def ceil_float(exact: Fraction) -> float:
+    """Return the smallest float that is not below the exact number."""
+    nearest = exact.numerator / exact.denominator
+    return nearest if Fraction(nearest) >= exact else math.nextafter(nearest, math.inf)
+
+
+class Node(ABC):
+    """A schedule on an axis: values at places ``x`` (n × 1) for base rates (groups)."""
+
+    @abstractmethod
+    def __call__(self, x: Array, context: Context) -> Array:
+        """The values, of a shape that broadcasts to n × groups."""
+
+    @abstractmethod
+    def phase_at(self, x: Fraction) -> Phase:
+        """The phase that covers ``x``."""
+
+    @property
+    @abstractmethod
+    def decay_power(self) -> float:
+        """The power p of the continuation's decay, like k^-p.
+
+        0 for one that stays above zero, inf for one that is zero in the end or decays exponentially,
+        -inf for one that grows exponentially, NaN where it is unknown.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Ramp(Node):
+    """From one level to another along an ease, then the last level for ever."""
+
+    name: str
+    start: Fraction
+    stop: Fraction
+    first: Level
+    last: Level
+    ease: Ease
+    geometric: bool = False
+    # The last value's own step, where the ramp is to end on it: one step of its clock before the stop.
+    last_step: Fraction = Fraction(0)
+    raises: bool = False
+
+    def __call__(self, x: Array, context: Context) -> Array:
+        if self.raises and x.max() > self.stop:
+            raise ScheduleError(
+                f"step {x.max():g} is past the end of {self.name} at {float(self.stop):g}, and it was "
+                f"written with after='raise'"
+            )
+        first, last = self.first.at(context.base), self.last.at(context.base)
+        if self.first == self.last:
+            return first[np.newaxis]
+        length = float(self.stop - self.start - self.last_step)
+        if length <= 0:
+            return last[np.newaxis]
+        progress = x - float(self.start)
+        progress /= length
+        done = self.ease(np.clip(progress, 0.0, 1.0, out=progress))
+        if self.geometric:
+            ratio = np.divide(last, first, out=np.zeros_like(last), where=first > 0)
+            return np.where(done == 1, last, first * ratio**done)
+        # Weighing both ends, not start + share · difference, gives each end exactly.
+        rises = bool(last.any())
+        left = np.subtract(1.0, done, out=None if rises else done)
+        values = np.multiply(left, first, out=left if first.size == 1 else None)
+        return values + last * done if rises else values
+
+    def phase_at(self, x: Fraction) -> Phase:
+        if x >= self.stop:
+            return Phase(HOLD, self.stop, None)
+        return Phase(self.name, self.start, self.stop)
+
+    @property
+    def decay_power(self) -> float:
+        return math.inf if self.last == Level(0.0, 0.0) else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Law(Node):
+    """A level times a function of the steps since the start; held from ``stop`` on, where there is one."""
+
+    name: str
+    start: Fraction
+    stop: Fraction | None
+    scale: Fraction
+    level: Level
+    function: Callable[[Array], Array] | None  # None is a constant
+    endless_power: float
+
+    def __call__(self, x: Array, context: Context) -> Array:
+        if self.function is None:
+            return self.level.at(context.base)[np.newaxis]
+        end = np.inf if self.stop is None else float((self.stop - self.start) / self.scale)
+        t = np.clip((x - float(self.start)) / float(self.scale), 0.0, end)
+        return self.level.at(context.base) * self.function(t)
+
+    def phase_at(self, x: Fraction) -> Phase:
+        if self.stop is not None and x >= self.stop:
+            return Phase(HOLD, self.stop, None)
+        return Phase(self.name, self.start, self.stop)
+
+    @property
+    def decay_power(self) -> float:
+        if self.level == Level(0.0, 0.0):
+            return math.inf
+        return self.endless_power if self.stop is None else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Until(Node):
+    """A node until ``stop``, and from there its last value before it."""
+
+    node: Node
+    stop: Fraction
+
+    def __call__(self, x: Array, context: Context) -> Array:
+        return self.node(np.minimum(x, math.nextafter(ceil_float(self.stop), -math.inf)), context)
+
+    def phase_at(self, x: Fraction) -> Phase:
+        if x >= self.stop:
+            return Phase(HOLD, self.stop, None)
+        phase = self.node.phase_at(x)
+        return replace(phase, stop=self.stop if phase.stop is None else min(phase.stop, self.stop))
+
+    @property
+    def decay_power(self) -> float:
+        return 0.0
+
+
+class Chain(Node):
+    """One node after another: each covers from its own start to the next one's."""
+
+    def __init__(self, starts: Sequence[Fraction], nodes: Sequence[Node]) -> None:
+        self.starts = tuple(starts)
+        self.nodes = tuple(nodes)
+        # The first node also answers for what is before it, so its threshold is never compared.
+        self._thresholds = np.array([ceil_float(start) for start in self.starts[1:]])
+
+    def __call__(self, x: Array, context: Context) -> Array:
+        places = x[:, 0]
+        lowest, highest = self._thresholds.searchsorted((places.min(), places.max()), side="right")
+        if lowest == highest:
+            return self.nodes[int(lowest)](x, context)
+        index = self._thresholds.searchsorted(places, side="right")
+        values = np.empty((len(x), len(context.base)))
+        for i, rows in _rows_by(index):
+            values[rows] = self.nodes[i](x[rows], context)
+        return values
+
+    def phase_at(self, x: Fraction) -> Phase:
+        i = max(bisect_right(self.starts, x) - 1, 0)
+        phase = self.nodes[i].phase_at(x)
+        start = phase.start if i == 0 else max(phase.start, self.starts[i])
+        stop = phase.stop
+        if i + 1 < len(self.starts):
+            stop = self.starts[i + 1] if stop is None else min(stop, self.starts[i + 1])
+        return replace(phase, start=start, stop=stop)
+
+    @property
+    def decay_power(self) -> float:
+        return self.nodes[-1].decay_power
+
+
+def _rows_by(index: NDArray[np.intp]) -> Iterator[tuple[int, slice | NDArray[np.intp]]]:
+    """Group rows by their index: slices where the rows are in order, else lists of rows."""
+    in_order = bool((index[1:] >= index[:-1]).all())
+    order = None if in_order else np.argsort(index, kind="stable")
+    ordered = index if order is None else index[order]
+    edges = [0, *(np.flatnonzero(np.diff(ordered)) + 1).tolist(), len(ordered)]
+    for low, high in pairwise(edges):
+        yield int(ordered[low]), slice(low, high) if order is None else order[low:high]
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled(Node):
+    """A node times a plain number."""
+
+    node: Node
+    factor: float
+
+    def __call__(self, x: Array, context: Context) -> Array:
+        return self.node(x, context) * self.factor
+
+    def phase_at(self, x: Fraction) -> Phase:
+        return self.node.phase_at(x)
+
+    @property
+    def decay_power(self) -> float:
+        return math.inf if self.factor == 0 else self.node.decay_power
+
+
+class Cycles(Node):
+    """One node over and over, every cycle as long as the first, its values times ``gain`` each time."""
+
+    def __init__(
+        self, resolve: Callable[[Clock], Node], clock: Clock, period: Fraction, times: int | None, gain: float
+    ) -> None:
+        """``resolve`` lays the repeated part over a clock; ``period`` is in that part's own steps."""
+        self._start = clock.origin
+        self._period = clock.scale * period
+        self._times = times
+        self._gain = gain
+        local = replace(clock, origin=Fraction(0))
+        self._denominator = _common_denominator(self._start, self._period, resolve(local))
+        self._node = resolve(local.slowed(Fraction(self._denominator)))
+        self._length = float(self._period * self._denominator)
+
+    def __call__(self, x: Array, context: Context) -> Array:
+        places = np.maximum(x * self._denominator - float(self._start * self._denominator), 0.0)
+        cycle = np.floor(places / self._length)
+        if self._times is not None:
+            np.minimum(cycle, self._times - 1, out=cycle)
+        places -= cycle * self._length
+        if places.min() < 0:  # a place within one rounding before a boundary
+            early = places < 0
+            cycle[early] -= 1
+            places[early] += self._length
+        values = self._node(places, context)
+        return values if self._gain == 1 else values * self._gain**cycle
+
+    def phase_at(self, x: Fraction) -> Phase:
+        cycle = max((x - self._start) // self._period, 0)
+        if self._times is not None:
+            cycle = min(cycle, self._times - 1)
+        start = self._start + cycle * self._period
+        phase = self._node.phase_at((x - start) * self._denominator)
+        stop = None if phase.stop is None else start + phase.stop / self._denominator
+        end = start + self._period
+        if stop is None or stop > end:
+            over = self._times is not None and x >= end
+            stop = None if over else end
+        return Phase(phase.name, max(start, start + phase.start / self._denominator), stop, cycle)
+
+    @property
+    def decay_power(self) -> float:
+        if self._times is not None:
+            return math.inf if self._gain == 0 and self._times > 1 else self._node.decay_power
+        return 0.0 if self._gain == 1 else math.copysign(math.inf, 1 - self._gain)
+
+
+def _common_denominator(start: Fraction, period: Fraction, node: Node) -> int:
+    """The least number of parts of the axis' unit in which a cycle's boundaries are all whole."""
+    denominator = math.lcm(start.denominator, period.denominator)
+    x = Fraction(0)
+    for _ in range(MAX_PHASES_IN_A_CYCLE):
+        phase = node.phase_at(x)
+        if phase.stop is None or phase.stop >= period:
+            break
+        x = phase.stop
+        denominator = math.lcm(denominator, x.denominator)
+    return denominator if denominator <= MAX_DENOMINATOR else 1
+
+
+class Growing(Node):
+    """One node over and over, each cycle ``stretch`` times as long and ``gain`` times as high as the last.
+
+    Cycle n starts at period · (stretchⁿ - 1) / (stretch - 1), exactly; the boundaries are worked out as
+    far as they are asked for.
+    """
+
+    def __init__(
+        self,
+        resolve: Callable[[Clock], Node],
+        clock: Clock,
+        period: Fraction,
+        times: int | None,
+        stretch: Fraction,
+        gain: float,
+    ) -> None:
+        self._resolve = resolve
+        self._clock = clock
+        self._period = period
+        self._times = times
+        self._stretch = stretch
+        self._gain = gain
+        self._chain = Chain([clock.origin], [resolve(clock)])
+        self._end = clock.at(period)
+
+    def __call__(self, x: Array, context: Context) -> Array:
+        return self._reach(Fraction(float(x.max())))(x, context)
+
+    def _reach(self, x: Fraction) -> Chain:
+        """The cycles up to ``x`` and perhaps some more."""
+        chain, end = self._chain, self._end
+        starts, nodes = list(chain.starts), list(chain.nodes)
+        scale = self._stretch ** len(nodes)
+        length = self._clock.scale * self._period * scale
+        while end <= x and len(nodes) != self._times and length >= SHORTEST_CYCLE:
+            cycle = self._resolve(replace(self._clock, origin=end).slowed(scale))
+            starts.append(end)
+            nodes.append(Scaled(cycle, self._gain ** len(nodes)))
+            end += length
+            scale *= self._stretch
+            length *= self._stretch
+        if len(nodes) == len(chain.nodes):
+            return chain
+        # Assigned whole, so that another thread sees either the old chain or the new one.
+        self._chain = Chain(starts, nodes)
+        self._end = end
+        return self._chain
+
+    def phase_at(self, x: Fraction) -> Phase:
+        chain = self._reach(x)
+        cycle = max(bisect_right(chain.starts, x) - 1, 0)
+        phase = chain.phase_at(x)
+        end = self._clock.origin + self._clock.scale * self._period * _cycles_length(self._stretch, cycle + 1)
+        if phase.stop is None and x < end:
+            phase = replace(phase, stop=end)
+        return replace(phase, cycle=cycle)
+
+    @property
+    def decay_power(self) -> float:
+        if self._times is not None or self._stretch < 1:
+            return self._chain.nodes[0].decay_power
+        if self._gain == 0:
+            return math.inf
+        # The value falls by gain while the steps grow by stretch.
+        return -math.log(self._gain) / math.log(self._stretch)
+
+
+def _cycles_length(stretch: Fraction, cycles: int) -> Fraction:
+    """The length of that many growing cycles, in first cycles."""
+    return (stretch**cycles - 1) / (stretch - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Combined(Node):
+    """Several nodes at the same time, joined by a commutative operation."""
+
+    operation: np.ufunc
+    nodes: tuple[Node, ...]
+    join_powers: Callable[[list[float]], float]
+
+    def __call__(self, x: Array, context: Context) -> Array:
+        values = self.nodes[0](x, context)
+        for node in self.nodes[1:]:
+            values = self.operation(values, node(x, context))
+        return values
+
+    def phase_at(self, x: Fraction) -> Phase:
+        phases = [node.phase_at(x) for node in self.nodes]
+        moving = [phase for phase in phases if phase.name not in (HOLD, CONSTANT)]
+        names = dict.fromkeys(phase.name for phase in moving)
+        stops = [phase.stop for phase in phases if phase.stop is not None]
+        name = " & ".join(names) or (HOLD if all(phase.name == HOLD for phase in phases) else CONSTANT)
+        cycles = [phase.cycle for phase in moving if phase.cycle is not None]
+        return Phase(
+            name,
+            max(phase.start for phase in phases),
+            min(stops) if stops else None,
+            cycles[0] if cycles else None,
+        )
+
+    @property
+    def decay_power(self) -> float:
+        powers = [node.decay_power for node in self.nodes]
+        return math.nan if any(map(math.isnan, powers)) else self.join_powers(powers)
+
+
+@dataclass(frozen=True, slots=True)
+class Cooled(Node):
+    """A node until ``start``; from there, down (or up) from the value it had there to a last level."""
+
+    node: Node
+    start: Fraction
+    stop: Fraction
+    last: Level
+    ease: Ease
+    threshold: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "threshold", ceil_float(self.start))
+
+    def __call__(self, x: Array, context: Context) -> Array:
+        before = x < self.threshold
+        held = self.node(np.array([[float(self.start)]]), context)
+        last = self.last.at(context.base)
+        length = float(self.stop - self.start)
+        done = np.ones_like(x)
+        if length > 0:
+            done = self.ease(np.clip((x - float(self.start)) / length, 0.0, 1.0))
+        # The node is only asked about the time in which it still decides.
+        trunk = self.node(np.minimum(x, float(self.start)), context)
+        return np.where(before, trunk, held * (1 - done) + last * done)
+
+    def phase_at(self, x: Fraction) -> Phase:
+        if x >= self.stop:
+            return Phase(HOLD, self.stop, None)
+        if x >= self.start:
+            return Phase("cooldown", self.start, self.stop)
+        phase = self.node.phase_at(x)
+        return replace(phase, stop=self.start if phase.stop is None else min(phase.stop, self.start))
+
+    @property
+    def decay_power(self) -> float:
+        return math.inf if self.last == Level(0.0, 0.0) else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fed(Node):
+    """The factor that feedback has decided on, 1 until it has."""
+
+    key: Hashable
+    start: Fraction
+
+    def __call__(self, x: Array, context: Context) -> Array:
+        return np.array([[context.factors.get(self.key, 1.0)]])
+
+    def phase_at(self, x: Fraction) -> Phase:
+        return Phase(CONSTANT, self.start, None)
+
+    @property
+    def decay_power(self) -> float:
+        return math.nan

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -91,17 +91,32 @@ class Facts:
         )
 
 
+class Resolvable(Protocol):
+    """What a table was made from: a schedule."""
+
+    def on(self, horizon: Horizon, /) -> Table: ...
+
+
 class Table:
     """A schedule on a horizon.
 
     Made by ``schedule.on(horizon)``; ``table(k)`` is the value that update k uses, k counted from 0.
     """
 
-    def __init__(self, node: Node, horizon: Horizon, text: str, length: Fraction | None) -> None:
-        self._node = node
+    def __init__(self, schedule: Resolvable, horizon: Horizon, node: Node, length: Fraction | None) -> None:
+        self.schedule = schedule
         self.horizon = horizon
-        self.text = text
+        self._node = node
         self.length = None if length is None else _number(length)
+
+    @property
+    def text(self) -> str:
+        """The schedule's expression."""
+        return repr(self.schedule)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy or a pickle is resolved anew: the node holds functions, the schedule is a plain value.
+        return self.schedule.on, (self.horizon,)
 
     def __repr__(self) -> str:
         return f"<Table of {self.text} on {self.horizon!r}>"

@@ -100,7 +100,7 @@ class Schedule(ABC):
                 f"on() takes a Horizon, such as Horizon(total=1000) or Horizon(steps_per_epoch=391, "
                 f"total='90ep'); got {horizon!r}"
             )
-        return Table(self.resolve(Clock(horizon)), horizon, repr(self), self.length(horizon))
+        return Table(self, horizon, self.resolve(Clock(horizon)), self.length(horizon))
 
     def walk(self) -> Iterator[Schedule]:
         """This schedule and everything it is made of."""

@@ -40,6 +40,8 @@ COMBINATORS: dict[str, type[Schedule]] = {
 
 def nearest(name: str, known: list[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the known name nearest to this one, if any is near."""
-    lowered = {option.lower(): option for option in known}
-    near = get_close_matches(name.lower(), lowered, 1, 0.5)
-    return f"; did you mean {lowered[near[0]]!r}?" if near else ""
+    near = get_close_matches(name, known, 1, 0.6)
+    if not near:
+        lowered = {option.lower(): option for option in known}
+        near = [lowered[option] for option in get_close_matches(name.lower(), lowered, 1, 0.5)]
+    return f"; did you mean {near[0]!r}?" if near else ""

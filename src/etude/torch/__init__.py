@@ -1,0 +1,6 @@
+"""Etude in PyTorch: the Scheduler, and drop-ins for torch's own classes in ``etude.torch.lr_scheduler``."""
+
+from etude.torch import lr_scheduler
+from etude.torch.scheduler import Scheduler
+
+__all__ = ["Scheduler", "lr_scheduler"]

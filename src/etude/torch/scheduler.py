@@ -1,0 +1,342 @@
+"""The one object that writes hyperparameters into an optimizer's groups."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from etude.durations import Horizon
+from etude.eases import Array
+from etude.errors import ScheduleError
+from etude.schedules import Plateau, PlateauState, Schedule
+from etude.tables import Table
+from etude.torch import state
+from etude.torch.groups import Place, base_of, check_names, pick, place_of, read, write
+
+__all__ = ["Plan", "Scheduler"]
+
+Plan: TypeAlias = Schedule | Mapping[str, Schedule]
+"""A schedule of the learning rate, or one for each hyperparameter by name."""
+
+# Rates are worked out this many steps ahead, in one vectorised evaluation.
+AHEAD = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One hyperparameter of the groups that share a table."""
+
+    name: str
+    table: Table
+    indices: tuple[int, ...]
+    places: tuple[Place, ...]
+    bases: Array
+
+
+class Scheduler(LRScheduler):
+    """Writes the values of schedules into an optimizer's parameter groups, step by step.
+
+    A step is one optimizer update. Building it writes the values of step 0; ``step()`` after each
+    ``optimizer.step()`` writes those of the next. The values are a function of the step, of what was
+    observed and of each group's own base rate alone (the rate that the optimizer was built with, kept in
+    the group as ``initial_lr``): nothing is multiplied into what is there, ``optimizer.step`` is not
+    wrapped, and tensor rates are filled in place.
+
+    Args:
+        optimizer: any torch optimizer.
+        schedules: the schedule of the learning rate, or a dict of schedules by hyperparameter: any number
+            in the groups, such as ``"lr"``, ``"weight_decay"``, ``"betas[1]"``; ``"momentum"`` is
+            ``betas[0]`` in the optimizers of Adam's kind.
+        horizon: what turns durations into steps; not needed for a schedule written in steps.
+        groups: instead of ``schedules``: a schedule, or a dict of them, for each parameter group, by the
+            group's ``name`` or index; ``"*"`` is for all others, also for those added later. A group that
+            joins later follows the common clock, from its own base rate.
+
+    Raises:
+        ScheduleError: for a group without a schedule, a name without a group, or a hyperparameter that
+            the optimizer does not have.
+        HorizonError: where the horizon lacks what a schedule needs.
+
+    >>> import torch
+    >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    >>> scheduler = Scheduler(optimizer, Cosine(over="100%"), Horizon(total=4))
+    >>> for _ in range(4):
+    ...     print(round(optimizer.param_groups[0]["lr"], 4))
+    ...     optimizer.step()
+    ...     scheduler.step()
+    0.1
+    0.0854
+    0.05
+    0.0146
+    """
+
+    # torch's base class promises tensors for tensor rates; a rate is always a float here.
+    base_lrs: list[float]  # type: ignore[assignment]
+    _last_lr: list[float]  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        schedules: Plan | None = None,
+        horizon: Horizon | None = None,
+        *,
+        groups: Mapping[str | int, Plan] | None = None,
+    ) -> None:
+        # Not super().__init__(): it wraps optimizer.step, which breaks compiled graphs.
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"Scheduler takes a torch optimizer; got {type(optimizer).__name__}")
+        if (schedules is None) == (groups is None):
+            raise ScheduleError(
+                "Scheduler takes either a schedule for all groups or groups={...}; got "
+                f"{'neither' if schedules is None else 'both'}"
+            )
+        if horizon is not None and not isinstance(horizon, Horizon):
+            raise ScheduleError(
+                f"Scheduler's horizon must be a Horizon, such as Horizon(total=1000); got {horizon!r}"
+            )
+        self.optimizer = optimizer
+        self.horizon = Horizon() if horizon is None else horizon
+        self.plans = _normal(groups if schedules is None else {"*": schedules})
+        self.last_epoch = 0
+        self._step_count = 1
+        self._feedback = _plateaus(self.plans)
+        self._ahead: dict[float, list[list[float]]] = {}
+        check_names(self.plans, optimizer.param_groups)
+        self._bind()
+        self._write()
+        self._tell_errors()
+
+    # The clock.
+
+    def step(self, epoch: int | None = None) -> None:
+        """Move on by one step, or to the given one, and write its values.
+
+        Args:
+            epoch: the step to go to, as ``seek``; torch's name for it.
+        """
+        target = self.last_epoch + 1 if epoch is None else epoch
+        self.seek(target)
+        self._step_count += 1
+
+    def seek(self, step: float) -> None:
+        """Go to a step, counted from 0, and write its values.
+
+        Raises:
+            ScheduleError: for a step that is negative or not a number; the optimizer is left as it was.
+        """
+        if isinstance(step, bool) or not hasattr(step, "__float__") or not 0 <= step < math.inf:
+            raise ScheduleError(f"a step must be a number ≥ 0; got {step!r}")
+        before, self.last_epoch = self.last_epoch, step  # type: ignore[assignment]
+        try:
+            self._write()
+        except Exception:
+            self.last_epoch = before
+            raise
+
+    def observe(self, **metrics: float) -> None:
+        """Tell the Plateaus among the schedules what was measured; a lower factor holds from now on.
+
+        Raises:
+            ScheduleError: for a metric that no Plateau follows.
+        """
+        known = {plateau.metric for plateau in self._feedback}
+        for name in metrics:
+            if name not in known:
+                followed = (
+                    f"they follow {', '.join(sorted(known))}" if known else "none of them has a Plateau"
+                )
+                raise ScheduleError(f"no schedule follows the metric {name!r}; {followed}")
+        for plateau, past in self._feedback.items():
+            if plateau.metric in metrics:
+                self._feedback[plateau] = plateau.observe(past, float(metrics[plateau.metric]))
+        self._ahead.clear()
+        self._write()
+
+    # What it reads.
+
+    def get_lr(self) -> list[float]:  # type: ignore[override]
+        """Return the learning rate of each group at the step ``last_epoch``; nothing else matters."""
+        return self._rates(self._values())
+
+    def _rates(self, values: list[list[float]]) -> list[float]:
+        """The rates of all groups: the scheduled ones, and the others as they are."""
+        scheduled: dict[int, float] = {}
+        for binding, row in zip(self._bindings, values, strict=True):
+            if binding.name == "lr":
+                scheduled.update(zip(binding.indices, row, strict=True))
+        return [
+            scheduled[index] if index in scheduled else read(group, ("lr", None))
+            for index, group in enumerate(self.optimizer.param_groups)
+        ]
+
+    def phase(self, group: int = 0) -> str:
+        """Return the name of the phase that the group's learning rate is in."""
+        for binding in self._bindings:
+            if binding.name == "lr" and group in binding.indices:
+                return binding.table.phase(self.last_epoch).name
+        return "unscheduled"
+
+    def _values(self) -> list[list[float]]:
+        """The values at the present step: for each binding, one for each of its groups."""
+        # A loaded optimizer state and a new group both show here.
+        if self._bound is not self.optimizer.param_groups or self._size != len(self._bound):
+            self._bind()
+        if self.last_epoch not in self._ahead:
+            self._ahead = self._look_ahead()
+        return self._ahead[self.last_epoch]
+
+    def _look_ahead(self) -> dict[float, list[list[float]]]:
+        """The values of the present step and the next ones."""
+        steps = [self.last_epoch]
+        if float(self.last_epoch).is_integer():
+            steps = list(range(int(self.last_epoch), int(self.last_epoch) + AHEAD))
+        try:
+            columns = self._evaluate(steps)
+        except ScheduleError:
+            # Only what is asked for may fail: the end of a schedule may lie within the next steps.
+            steps = steps[:1]
+            columns = self._evaluate(steps)
+        return {step: [rows[i] for rows in columns] for i, step in enumerate(steps)}
+
+    def _evaluate(self, steps: list[Any]) -> list[list[list[float]]]:
+        """The values: for each binding, steps × groups."""
+        factors: dict[Hashable, float] = {plateau: past.factor for plateau, past in self._feedback.items()}
+        columns = []
+        for binding in self._bindings:
+            values = binding.table(steps, binding.bases, factors=factors)
+            if not np.isfinite(values).all():
+                raise ScheduleError(
+                    f"{binding.table.text} is not finite at the step {steps[0]:g} or soon after"
+                )
+            columns.append(values.tolist())
+        return columns
+
+    def _write(self) -> None:
+        """Write the present step's values into the groups."""
+        values = self._values()
+        param_groups = self.optimizer.param_groups
+        for binding, row in zip(self._bindings, values, strict=True):
+            for index, place, value in zip(binding.indices, binding.places, row, strict=True):
+                write(param_groups[index], place, value)
+        self._last_lr = self._rates(values)
+
+    # Which schedule is whose.
+
+    def _bind(self) -> None:
+        """Lay the schedules over the groups that there are."""
+        param_groups = self.optimizer.param_groups
+        members: dict[tuple[str, Schedule], list[int]] = {}
+        for index, group in enumerate(param_groups):
+            for name, schedule in pick(self.plans, group, index).items():
+                members.setdefault((name, schedule), []).append(index)
+        self._bindings = [
+            Binding(
+                name,
+                schedule.on(self.horizon),
+                tuple(indices),
+                tuple(place_of(param_groups[index], name) for index in indices),
+                np.array([base_of(param_groups[index], name) for index in indices]),
+            )
+            for (name, schedule), indices in members.items()
+        ]
+        self.base_lrs = [base_of(group, "lr") for group in param_groups]
+        self._bound = param_groups
+        self._size = len(param_groups)
+        self._ahead.clear()
+
+    def _tell_errors(self) -> None:
+        """Warn of what the checker is sure about."""
+        if self.horizon.total is None:
+            return
+        for binding in self._bindings:
+            for finding in binding.table.check():
+                if finding.severity == "error":
+                    warnings.warn(f"{finding.message} {finding.fix}", stacklevel=3)
+
+    # Checkpoints.
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state: one JSON string, versioned, that later versions can add to.
+
+        It holds the clock, what the Plateaus remember, and the schedules, horizon and base rates that it
+        belongs to.
+        """
+        return {state.KEY: state.dump(self._snapshot())}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take up a saved state, in any order with building the scheduler and loading the optimizer.
+
+        Raises:
+            ResumeError: for the state of something else, or of other schedules, horizon or base rates,
+                saying what differs; nothing is changed then.
+        """
+        loaded = state.load(state_dict)
+        if self._bound is not self.optimizer.param_groups:
+            self._bind()
+        loaded.check_belongs_to(self._snapshot())
+        self._feedback = {
+            plateau: PlateauState.from_dict(loaded.plateaus[repr(plateau)]) for plateau in self._feedback
+        }
+        self._step_count = loaded.count
+        self._ahead.clear()
+        self.seek(loaded.step)
+
+    def _snapshot(self) -> state.Snapshot:
+        return state.Snapshot(
+            step=self.last_epoch,
+            count=self._step_count,
+            plateaus={repr(plateau): past.to_dict() for plateau, past in self._feedback.items()},
+            schedules={
+                f"{name} of {group!r}": repr(schedule)
+                for group, plan in self.plans.items()
+                for name, schedule in plan.items()
+            },
+            horizon=repr(self.horizon),
+            bases={
+                f"{binding.name} of group {index}": base
+                for binding in self._bindings
+                for index, base in zip(binding.indices, binding.bases.tolist(), strict=True)
+            },
+        )
+
+    def __repr__(self) -> str:
+        return f"<Scheduler at step {self.last_epoch} of {self._snapshot().schedules}>"
+
+
+def _normal(plans: Mapping[str | int, Plan] | None) -> dict[str | int, dict[str, Schedule]]:
+    """Every plan as a dict of schedules by hyperparameter."""
+    normal: dict[str | int, dict[str, Schedule]] = {}
+    if not isinstance(plans, Mapping) or not plans:
+        raise ScheduleError(f"groups must be a dict of schedules by group name or index; got {plans!r}")
+    for group, plan in plans.items():
+        named = {"lr": plan} if isinstance(plan, Schedule) else plan
+        if not isinstance(named, Mapping) or not named:
+            raise ScheduleError(
+                f"the plan of {group!r} must be a schedule, or a dict of them by hyperparameter; got {plan!r}"
+            )
+        for name, schedule in named.items():
+            if not isinstance(schedule, Schedule):
+                raise ScheduleError(
+                    f"the schedule of {name!r} must be a schedule; got {schedule!r}"
+                    + ("; read text with etude.parse(...)" if isinstance(schedule, str) else "")
+                )
+        normal[group] = dict(named)
+    return normal
+
+
+def _plateaus(plans: Mapping[str | int, Mapping[str, Schedule]]) -> dict[Plateau, PlateauState]:
+    """A fresh state for each Plateau in the schedules; equal ones share theirs."""
+    return {
+        part: PlateauState()
+        for plan in plans.values()
+        for schedule in plan.values()
+        for part in schedule.walk()
+        if isinstance(part, Plateau)
+    }

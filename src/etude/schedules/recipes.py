@@ -244,6 +244,7 @@ def cyclic(
     mode: str = "triangular",
     *,
     gamma: float = 1.0,
+    per: DurationLike = STEP,
     gain: float | None = None,
     cycles: int | None = None,
 ) -> Schedule:
@@ -253,8 +254,8 @@ def cyclic(
 
     - ``triangular``: low + (high - low) · w
     - ``triangular2``: low + (high - low) · w / 2ⁿ
-    - ``exp_range``: low + (high - low) · w · gamma^t, as in torch: the floor stays
-    - ``exp_range_both``: (low + (high - low) · w) · gamma^t, as in the paper: both bounds fall
+    - ``exp_range``: low + (high - low) · w · gamma^(t / per), as in torch: the floor stays
+    - ``exp_range_both``: (low + (high - low) · w) · gamma^(t / per), as in the paper: both bounds fall
 
     Args:
         low: the lower bound.
@@ -262,7 +263,8 @@ def cyclic(
         up: the length of the way up (the paper's stepsize: 2 to 10 epochs).
         down: the length of the way down; as long as the way up where it is not given.
         mode: one of the above.
-        gamma: for the two exp_range modes, > 0: the factor of one step.
+        gamma: for the two exp_range modes, > 0: the factor of one unit of time.
+        per: the unit of time.
         gain: the factor of the wave from one cycle to the next, instead of the mode's own (1, or 1/2 in
             ``triangular2``).
         cycles: how many; not given, for ever.
@@ -282,7 +284,7 @@ def cyclic(
         gain = 0.5 if mode == "triangular2" else 1.0
     low, high = to_level(low, "cyclic(low=)"), to_level(high, "cyclic(high=)")
     height = to_level(high - low, "cyclic(high=) less cyclic(low=)")
-    fade = Exponential(gamma, start=1.0)
+    fade = Exponential(gamma, start=1.0, per=per)
     if gain == 1 and (not decaying or mode == "exp_range_both"):
         plain = _wave(low, high, up, down).repeat(cycles)
         return plain * fade if decaying else plain

@@ -15,10 +15,11 @@ from torch.optim.lr_scheduler import LRScheduler
 from etude.durations import Horizon
 from etude.eases import Array
 from etude.errors import ScheduleError
+from etude.readings import Reading
 from etude.schedules import Plateau, PlateauState, Schedule
 from etude.tables import Table
 from etude.torch import state
-from etude.torch.groups import Place, base_of, check_names, pick, place_of, read, write
+from etude.torch.groups import Place, base_of, check_names, group_name, pick, place_of, read, write
 
 __all__ = ["Plan", "Scheduler"]
 
@@ -176,12 +177,15 @@ class Scheduler(LRScheduler):
             for index, group in enumerate(self.optimizer.param_groups)
         ]
 
-    def phase(self, group: int = 0) -> str:
-        """Return the name of the phase that the group's learning rate is in."""
-        for binding in self._bindings:
-            if binding.name == "lr" and group in binding.indices:
-                return binding.table.phase(self.last_epoch).name
-        return "unscheduled"
+    def reading(self, step: int, metrics: Mapping[str, float] | None = None) -> Reading:
+        """Return what the update ``step`` used: the rate of each group, by name, and the phase.
+
+        Feedback counts as it is now: read before ``observe``.
+        """
+        rates = self._rates([rows[0] for rows in self._evaluate([step])])
+        names = [group_name(group, i) for i, group in enumerate(self.optimizer.param_groups)]
+        phases = [binding.table.phase(step).name for binding in self._bindings if binding.name == "lr"]
+        return Reading(step, dict(zip(names, rates, strict=True)), " | ".join(dict.fromkeys(phases)), metrics or {})
 
     def _values(self) -> list[list[float]]:
         """The values at the present step: for each binding, one for each of its groups."""

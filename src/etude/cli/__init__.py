@@ -1,0 +1,61 @@
+"""The command ``etude``: one file for each verb, imported when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from etude import __version__
+from etude.errors import EtudeError
+
+__all__ = ["main"]
+
+VERBS = {
+    "show": "Draw a schedule, and say what it does.",
+    "compare": "Run a task under several schedules, and rank them.",
+    "report": "Rank the runs of a comparison that are in the store.",
+    "runs": "List the runs in the store.",
+}
+
+
+class Verbs(click.Group):
+    """A group whose commands live in modules of their own; listing them imports none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"etude.cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="etude")
+def cli() -> None:
+    """Learning-rate schedules: write one, see it, run it exactly, compare it.
+
+    A schedule is an expression, such as
+
+    \b
+        Linear(0.01 * BASE, BASE, over='5ep') >> Cosine(over='85ep')
+
+    where BASE is the optimizer's own rate and lengths are epochs (5ep), steps (500), percent of the run
+    (30%), tokens (2e9tok) or samples (1e6smp).
+    """
+
+
+def main() -> None:
+    """Run the command; what Etude refuses is one message and exit status 1."""
+    try:
+        cli()
+    except EtudeError as error:
+        click.echo(f"{click.style('etude:', fg='red', bold=True)} {error}", err=True)
+        sys.exit(1)

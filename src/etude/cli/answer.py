@@ -1,0 +1,41 @@
+"""The answer of a comparison in the terminal, and where its report is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table as Grid
+
+from etude.study import words
+from etude.study.compare import Comparison
+from etude.study.report import write_report
+
+__all__ = ["show_answer"]
+
+
+def show_answer(comparison: Comparison, folder: Path, console: Console) -> None:
+    """Print the table and the verdict, and write the report."""
+    plan = comparison.plan
+    ranking = comparison.ranking()
+    if ranking is None:
+        console.print(
+            "There is no answer yet: the fixed rate, which the others are compared with, has not finished."
+        )
+        return
+    console.print(_grid(words.lines(ranking, plan)))
+    console.print()
+    console.print(words.verdict(ranking, plan), markup=False)
+    if ranking.missing:
+        console.print(words.caveats(ranking, plan)[-1], markup=False, style="yellow")
+    path = write_report(comparison, ranking, folder)
+    console.print(f"\nReport: {path.resolve()}", markup=False, soft_wrap=True)
+
+
+def _grid(lines: list[words.Line]) -> Grid:
+    grid = Grid(header_style="bold")
+    for place, name in enumerate(words.COLUMNS):
+        grid.add_column(name, justify="left" if place == 0 else "right", overflow="fold")
+    for line in lines:
+        grid.add_row(*line.cells, style={1: "green", -1: "red"}.get(line.standing))
+    return grid

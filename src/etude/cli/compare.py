@@ -1,0 +1,82 @@
+"""``etude compare``: run a task under several schedules, and rank them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from etude.cli.answer import show_answer
+from etude.cli.plan_options import default_folder, plan_of, plan_options
+from etude.record import open_store
+from etude.study import compare as driver
+from etude.study.engine import LocalEngine
+
+__all__ = ["command"]
+
+
+@click.command("compare")
+@plan_options
+@click.option("--workers", type=click.IntRange(1), help="Worker processes; one for each core if not given.")
+def command(store_path: Path, out: Path | None, workers: int | None, **options: Any) -> None:
+    """Run a task under several schedules, and rank them.
+
+    TASK is digits, digits-clean, fashion-mnist, or your own: path/to/file.py:name.
+
+    Every run is recorded as it goes. Ctrl-C stops, and the same command goes on from there.
+
+    \b
+    etude compare digits
+    etude compare digits -s "Rex(over='100%')" --only cosine --seeds 3
+    """
+    plan = plan_of(**options)
+    console = Console(highlight=False)
+    with open_store(store_path) as store:
+        for record in store.mark_interrupted():
+            console.print(
+                f"Run {record.id} ({record.label}) was broken off; it is run again.", style="yellow"
+            )
+        comparison = driver.Comparison(plan, store, options["task"], options["device"])
+        engine = LocalEngine(workers)
+        try:
+            with _shown(console) as on_progress:
+                comparison.run(engine, on_progress)
+        except KeyboardInterrupt:
+            engine.close()
+            store.mark_interrupted()
+            kept = len(comparison.records())
+            console.print(f"Stopped. {kept} finished runs are kept; the same command goes on from there.")
+            sys.exit(130)
+        finally:
+            engine.close()
+        for outcome in comparison.failures:
+            console.print(f"A run of {outcome.job.label} failed: {outcome.error}", style="red", markup=False)
+        show_answer(comparison, out or default_folder(plan), console)
+        if comparison.failures:
+            sys.exit(1)
+
+
+@contextmanager
+def _shown(console: Console) -> Iterator[Any]:
+    """Show the progress while the block runs."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[leader]}"),
+    )
+    with Progress(*columns, console=console) as bar:
+        entry = bar.add_task("runs", total=None, leader="starting workers")
+
+        def on_progress(progress: driver.Progress) -> None:
+            leader = "" if progress.leader is None else f"leads: {progress.leader}"
+            bar.update(entry, completed=progress.done, total=progress.total, leader=leader)
+
+        yield on_progress

@@ -1,0 +1,81 @@
+"""``etude runs``: what is in the store."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table as Grid
+
+from etude.cli.plan_options import STORE
+from etude.errors import StoreError
+from etude.record import RunRecord, open_store
+
+__all__ = ["command"]
+
+
+@click.command("runs")
+@click.option("--task", help="Only the runs of this task.")
+@click.option("--failed", is_flag=True, help="The failed runs, each with its traceback.")
+@click.option("--all", "every", is_flag=True, help="Every run, a line each.")
+@click.option(
+    "--store",
+    "store_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=STORE,
+    show_default=True,
+    help="Where runs are recorded.",
+)
+def command(task: str | None, failed: bool, every: bool, store_path: Path) -> None:
+    """List the runs in the store: how many of each task and schedule, and what is unfinished."""
+    if not store_path.exists():
+        raise StoreError(f"there is no store at {store_path}; `etude compare TASK` makes one")
+    console = Console(highlight=False)
+    with open_store(store_path) as store:
+        store.mark_interrupted()
+        # A task's name in the store ends with a digest of its source.
+        records = [
+            record for record in store.runs() if task is None or task in (record.key.task, _name(record))
+        ]
+    if failed:
+        for record in records:
+            if record.status == "failed":
+                console.print(f"Run {record.id}: {_describe(record)}", style="bold", markup=False)
+                console.print(record.error, markup=False)
+        return
+    console.print(_each(records) if every else _counts(records))
+    console.print(f"{len(records):,} runs in {store_path}", markup=False)
+
+
+def _name(record: RunRecord) -> str:
+    return record.key.task.partition("@")[0]
+
+
+def _describe(record: RunRecord) -> str:
+    key = record.key
+    peak = "" if key.peak is None else f", peak {key.peak:g}"
+    return f"{key.task}, {record.label}{peak}, {key.budget:,} updates, seed {key.seed}"
+
+
+def _counts(records: list[RunRecord]) -> Grid:
+    grid = Grid()
+    statuses = ("finished", "running", "interrupted", "failed")
+    for name in ("task", "schedule", *statuses):
+        grid.add_column(name, justify="right" if name in statuses else "left", overflow="fold")
+    counts = Counter((record.key.task, record.label, record.status) for record in records)
+    for task, label in dict.fromkeys((record.key.task, record.label) for record in records):
+        found = [counts[task, label, status] for status in statuses]
+        grid.add_row(task, label, *(f"{count:,}" if count else "" for count in found))
+    return grid
+
+
+def _each(records: list[RunRecord]) -> Grid:
+    grid = Grid()
+    for name in ("id", "run", "status", "results", "started"):
+        grid.add_column(name, overflow="fold")
+    for record in records:
+        results = ", ".join(f"{name} {value:.4f}" for name, value in record.results.items())
+        grid.add_row(str(record.id), _describe(record), record.status, results, record.started[:19])
+    return grid

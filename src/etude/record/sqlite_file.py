@@ -1,0 +1,165 @@
+"""Opening a store's file: making it, recognising it, bringing it to the newest format, refusing all else."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+from etude.errors import StoreError
+
+__all__ = ["APPLICATION_ID", "migrate", "migrations", "open_file", "transaction"]
+
+# What marks a file as ours, at the place in SQLite's header that is meant for it.
+APPLICATION_ID = int.from_bytes(b"Etud")
+# The first with STRICT tables.
+OLDEST_SQLITE = (3, 37, 0)
+_RETRY_SECONDS = 0.01
+
+
+def open_file(path: Path, busy_seconds: float) -> sqlite3.Connection:
+    """Open a store's file for reading and writing; make it, and its folders, where there is none.
+
+    Nothing is written before the file is known to be a store, or empty.
+
+    Args:
+        path: the file.
+        busy_seconds: how long to wait for other processes' locks, here and in later statements.
+
+    Raises:
+        StoreError: the place is not a file, the file is not a store, or is one of a newer format.
+        sqlite3.Error: SQLite cannot open, read or write it.
+    """
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise StoreError(
+            f"a store needs SQLite {'.'.join(map(str, OLDEST_SQLITE))} or newer; this Python has "
+            f"{sqlite3.sqlite_version}: use another build of Python"
+        )
+    _prepare_place(path)
+    # isolation_level=None: transactions begin and end where this package says. The lock of the
+    # connection's owner is what lets several threads use it.
+    connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
+    try:
+        connection.row_factory = sqlite3.Row
+        scripts = migrations()
+        with transaction(connection, "DEFERRED"):
+            version = _version(connection, path, newest=len(scripts))
+        _enter_wal(connection, path, busy_seconds)
+        # In WAL mode, NORMAL syncs the disk at checkpoints only, not at each commit. A commit has then
+        # been handed to the operating system: it survives the death of the process, at any moment. A loss
+        # of power can take back the last commits; it cannot damage the file.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        if version < len(scripts):
+            migrate(connection, path, scripts)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection, kind: str) -> Iterator[None]:
+    """Do everything in the block, or nothing of it.
+
+    Args:
+        kind: "DEFERRED" to read; "IMMEDIATE" to write, which waits for its turn at once: a reader that
+            turned writer could not.
+    """
+    connection.execute(f"BEGIN {kind}")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # after a full disk SQLite has rolled back by itself
+            connection.execute("ROLLBACK")
+        raise
+
+
+def migrations() -> list[str]:
+    """Return the scripts that lead to the newest format: the first makes format 1 of an empty file."""
+    folder = files("etude.record") / "migrations"
+    found = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda e: e.name)
+    return [entry.read_text(encoding="utf-8") for entry in found]
+
+
+def migrate(connection: sqlite3.Connection, path: Path, scripts: Sequence[str]) -> None:
+    """Run the scripts that a file still lacks, each in a transaction of its own.
+
+    Safe in any number of processes at once: each looks again, under the lock, at what is left to do.
+    """
+    version = -1
+    while version < len(scripts):
+        with transaction(connection, "IMMEDIATE"):
+            version = _version(connection, path, newest=len(scripts))
+            if version < len(scripts):
+                for statement in _statements(scripts[version]):
+                    connection.execute(statement)
+                version += 1
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {version}")
+
+
+def _prepare_place(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        is_other = path.exists() and not path.is_file()
+    except OSError as error:
+        raise StoreError(
+            f"{path.parent} cannot be the folder of a store: {error.strerror}; choose a path in a folder "
+            "that you can write to"
+        ) from error
+    if is_other:
+        what, folder = ("a folder", path) if path.is_dir() else ("not an ordinary file", path.parent)
+        raise StoreError(f"{path} is {what}; give the path of a file, such as {folder / 'runs.db'}")
+
+
+def _version(connection: sqlite3.Connection, path: Path, newest: int) -> int:
+    """Return a file's format: 0 of an empty file. Call it in a transaction, to see one moment of the file."""
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    tables: int = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if application != APPLICATION_ID and (application or version or tables):
+        raise StoreError(
+            f"{path} is another program's SQLite file (application_id {application}, tables and indexes: "
+            f"{tables}), and was left as it is; give the path of a store, or of a file that does not exist "
+            "yet"
+        )
+    if version > newest:
+        raise StoreError(
+            f"{path} was written by a newer Etude: its format is {version}, and this one reads formats up to "
+            f"{newest}; upgrade Etude, or give another path"
+        )
+    return version
+
+
+def _enter_wal(connection: sqlite3.Connection, path: Path, busy_seconds: float) -> None:
+    """Let one process write while others read. The mode is kept in the file."""
+    deadline = time.monotonic() + busy_seconds
+    while True:
+        try:
+            mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+            break
+        except sqlite3.OperationalError as error:
+            # SQLite does not wait by itself here: two processes that make one new file would fail.
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+            time.sleep(_RETRY_SECONDS)
+    if mode != "wal":
+        raise StoreError(
+            f"{path} is on a file system that several processes cannot share (no memory mapping); "
+            "choose a path on a local disk"
+        )
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Split a script: sqlite3's executescript would commit the transaction it is in."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

@@ -1,0 +1,85 @@
+"""The schedules that are compared: those of the tutorials, each laid over the whole run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from etude.errors import SpecError
+from etude.levels import BASE
+from etude.schedules import (
+    Constant,
+    Plateau,
+    Schedule,
+    cosine,
+    cyclic,
+    cyclic_cosine_decay,
+    exponential,
+    fixed,
+    linear_to_zero,
+    one_cycle,
+    sgdr,
+    step,
+    time_decay,
+    wsd,
+)
+
+__all__ = ["FIXED", "TUTORIALS", "Arm", "choose_arms"]
+
+FIXED = "fixed"
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One schedule under comparison, and its name in tables."""
+
+    label: str
+    schedule: Schedule
+
+
+TUTORIALS = (
+    Arm(FIXED, fixed()),
+    Arm("time", time_decay(9.0, per="100%")),
+    Arm("exponential", exponential(0.01, per="100%")),
+    Arm("step", step("30%", 0.3)),
+    Arm("plateau", Constant(BASE) * Plateau("validation_loss", factor=0.3, patience=2)),
+    Arm("cosine", cosine()),
+    Arm("sgdr", sgdr("100/7%", 2)),
+    Arm(
+        "cyclic cosine decay",
+        cyclic_cosine_decay("50%", 0.001 * BASE, "20%", warmup_epochs="10%", warmup_start_lr=0.02 * BASE),
+    ),
+    Arm("triangular", cyclic(BASE / 6, BASE, "50/3%")),
+    Arm("triangular2", cyclic(BASE / 6, BASE, "50/3%", mode="triangular2")),
+    Arm("exp_range", cyclic(BASE / 6, BASE, "50/3%", mode="exp_range", gamma=0.05, per="100%")),
+    Arm("one-cycle", one_cycle()),
+    Arm("wsd", wsd("5%", "20%", ease="one_minus_sqrt")),
+    Arm("linear to zero", linear_to_zero(warmup="5%")),
+)
+"""The tutorials' schedules as multiples of the peak, in shares of the run, so that each run is ended."""
+
+
+def choose_arms(only: Iterable[str] = (), added: Iterable[Schedule] = ()) -> tuple[Arm, ...]:
+    """Return the schedules to compare; the fixed rate is always among them.
+
+    Args:
+        only: labels of the tutorials' schedules to keep; all, where none is named.
+        added: schedules of the user's own, labelled by their expression.
+
+    Raises:
+        SpecError: for a label that there is not, naming the nearest.
+    """
+    only = list(only)
+    labels = [arm.label for arm in TUTORIALS]
+    for label in only:
+        if label not in labels:
+            near = get_close_matches(label, labels, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise SpecError(
+                f"there is no schedule labelled {label!r} to compare; there are {', '.join(labels)}{hint}. "
+                f"An expression of your own goes into -s"
+            )
+    kept = [arm for arm in TUTORIALS if not only or arm.label in (*only, FIXED)]
+    own = [Arm(repr(schedule), schedule) for schedule in dict.fromkeys(added)]
+    return (*kept, *own)

@@ -1,0 +1,95 @@
+"""The pictures of a comparison, as numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from etude.plots import Chart, Rule, Series
+from etude.record import Store
+from etude.study.plan import Plan
+from etude.study.rank import Ranking, Row, Summary
+
+__all__ = ["by_budget", "by_update", "rates"]
+
+POINTS = 600
+
+
+def rates(plan: Plan) -> Chart:
+    """The schedules, as multiples of their peak over the share of the run."""
+    steps = plan.budgets[-1]
+    places = np.unique(np.linspace(0, steps - 1, POINTS).round())
+    series = [
+        Series(arm.label, 100 * places / steps, arm.schedule.on(plan.horizon(steps))(places))
+        for arm in plan.arms
+        if arm.schedule.depends_on_base
+    ]
+    return Chart("The schedules", "% of the run", "learning rate / peak", tuple(series))
+
+
+def by_update(ranking: Ranking, plan: Plan, store: Store) -> Chart:
+    """Validation score against updates of the longest runs: the mean over the seeds ± its standard error."""
+    scale, label = _scale(plan)
+    series = []
+    for row in ranking.rows:
+        curves = [
+            {
+                reading.step + 1: reading.metrics["validation"]
+                for reading in store.readings(run_id)
+                if "validation" in reading.metrics
+            }
+            for run_id in row.final.runs.values()
+        ]
+        steps = sorted(set.intersection(*(set(curve) for curve in curves)))
+        if not steps:
+            continue
+        values = scale * np.array([[curve[step] for step in steps] for curve in curves])
+        middle = values.mean(axis=0)
+        reach = (
+            values.std(axis=0, ddof=1) / math.sqrt(len(values)) if len(values) > 1 else np.zeros_like(middle)
+        )
+        series.append(Series(row.label, steps, middle, middle - reach, middle + reach))
+    return Chart("Validation score while training", "updates", f"validation {label}", tuple(series))
+
+
+def by_budget(ranking: Ranking, plan: Plan) -> Chart:
+    """Final test score against the length of the run: the mean over the seeds ± its standard error."""
+    scale, label = _scale(plan)
+    series = [
+        Series(
+            row.label,
+            [summary.budget for summary in row.budgets],
+            _means(row.budgets, scale),
+            _means(row.budgets, scale) - _errors(row.budgets, scale),
+            _means(row.budgets, scale) + _errors(row.budgets, scale),
+            style="line+points",
+        )
+        for row in _finite(ranking.rows)
+    ]
+    best = Rule(scale * ranking.target, "the fixed rate's best")
+    return Chart(
+        "Final score of ended runs",
+        "updates in the run",
+        f"test {label}",
+        tuple(series),
+        rules=(best,),
+        x_scale="log",
+    )
+
+
+def _finite(rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if any(math.isfinite(summary.mean) for summary in row.budgets)]
+
+
+def _means(summaries: Sequence[Summary], scale: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return scale * np.array([s.mean if math.isfinite(s.mean) else math.nan for s in summaries])
+
+
+def _errors(summaries: Sequence[Summary], scale: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return scale * np.array([s.standard_error if math.isfinite(s.standard_error) else 0.0 for s in summaries])
+
+
+def _scale(plan: Plan) -> tuple[float, str]:
+    return (100.0, "accuracy (%)") if plan.task.percent else (1.0, "score")

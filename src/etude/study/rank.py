@@ -1,0 +1,249 @@
+"""What the finished runs say: pure functions from records to numbers.
+
+Peaks are chosen on validation scores over the seeds that every peak was run with, never on test scores.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from etude.record import RunKey, RunRecord
+from etude.study.arms import FIXED
+from etude.study.plan import Cell, Plan
+
+__all__ = ["Ranking", "Row", "Summary", "choose_peaks", "rank", "share_needed"]
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One schedule at one budget with its chosen peak.
+
+    Args:
+        budget: updates.
+        peak: the chosen one; None for a schedule in absolute rates.
+        at_edge: whether that is the lowest or highest of the grid, where a better one may lie beyond.
+        scores: test scores by seed.
+        runs: the ids of these runs in the store, by seed.
+    """
+
+    budget: int
+    peak: float | None
+    at_edge: bool
+    scores: Mapping[int, float]
+    runs: Mapping[int, int]
+
+    @property
+    def mean(self) -> float:
+        """The mean test score."""
+        return float(np.mean(list(self.scores.values())))
+
+    @property
+    def standard_error(self) -> float:
+        """The standard error of that mean over the seeds; NaN for one seed."""
+        values = list(self.scores.values())
+        return float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One schedule in the answer.
+
+    Args:
+        label: its name.
+        budgets: its summary at each budget, rising.
+        difference: final score less the fixed rate's, paired by seed; None for the fixed rate itself.
+        interval: of that difference, at 95 %.
+        p_value: of no difference, adjusted for comparing so many schedules (Holm).
+        share: the updates it needs to reach the fixed rate's best score, as a share of the updates that
+            the fixed rate needed; None where it does not reach it.
+        share_is_bound: whether already its smallest budget reaches it, so that the share is at most that.
+        area: Σ lr over the longest run, at its peak.
+    """
+
+    label: str
+    budgets: tuple[Summary, ...]
+    difference: float | None
+    interval: tuple[float, float] | None
+    p_value: float | None
+    share: float | None
+    share_is_bound: bool
+    area: float
+
+    @property
+    def final(self) -> Summary:
+        """Its summary at the whole length."""
+        return self.budgets[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The answer: the schedules, the best first, and the fixed rate's best score and when it had it."""
+
+    rows: tuple[Row, ...]
+    target: float
+    target_budget: int
+    missing: int
+
+    @property
+    def fixed(self) -> Row:
+        """The fixed rate's row."""
+        return next(row for row in self.rows if row.label == FIXED)
+
+    def ahead(self) -> list[Row]:
+        """The schedules that end better than the fixed rate, with 95 % confidence over all of them."""
+        return [row for row in self.rows if _is_sure(row) and (row.difference or 0) > 0]
+
+    def behind(self) -> list[Row]:
+        """The schedules that end worse, with 95 % confidence over all of them."""
+        return [row for row in self.rows if _is_sure(row) and (row.difference or 0) < 0]
+
+
+def _is_sure(row: Row) -> bool:
+    return row.p_value is not None and row.p_value < 1 - CONFIDENCE
+
+
+def choose_peaks(plan: Plan, records: Mapping[RunKey, RunRecord]) -> dict[Cell, float | None]:
+    """Choose each schedule's peak at each budget, where all of its tuning runs are finished.
+
+    The best mean validation score wins; of equal ones, the lowest peak.
+    """
+    chosen = {}
+    for cell in plan.cells():
+        scores = {}
+        for peak in plan.candidates(cell):
+            keys = [plan.key(cell, peak, seed) for seed in range(plan.tuning_seeds)]
+            if all(key in records for key in keys):
+                scores[peak] = float(np.mean([records[key].results["validation"] for key in keys]))
+        if len(scores) == len(plan.candidates(cell)):
+            chosen[cell] = max(scores, key=lambda peak: scores[peak])
+    return chosen
+
+
+def rank(plan: Plan, records: Mapping[RunKey, RunRecord], areas: Mapping[Cell, float]) -> Ranking | None:
+    """Rank the schedules of a plan by the finished runs.
+
+    Args:
+        plan: the comparison.
+        records: the finished runs by key.
+        areas: Σ lr of each schedule at its chosen peak.
+
+    Returns:
+        the answer for the schedules that have finished at every budget; None before the fixed rate has.
+    """
+    summaries: dict[str, list[Summary]] = {}
+    missing = 0
+    chosen = choose_peaks(plan, records)
+    for cell in reversed(list(plan.cells())):
+        if cell not in chosen:
+            missing += 1
+            continue
+        peak = chosen[cell]
+        keys = {seed: plan.key(cell, peak, seed) for seed in range(plan.seeds)}
+        done = {seed: records[key] for seed, key in keys.items() if key in records}
+        if len(done) < plan.seeds:
+            missing += 1
+            continue
+        summary = Summary(
+            budget=cell.budget,
+            peak=peak,
+            at_edge=peak is not None and len(plan.peaks) > 1 and peak in (plan.peaks[0], plan.peaks[-1]),
+            scores={seed: record.results["test"] for seed, record in done.items()},
+            runs={seed: record.id for seed, record in done.items()},
+        )
+        summaries.setdefault(cell.arm.label, []).append(summary)
+    whole = {
+        label: sorted(found, key=lambda summary: summary.budget)
+        for label, found in summaries.items()
+        if len(found) == len(plan.budgets)
+    }
+    if FIXED not in whole:
+        return None
+    fixed = whole[FIXED]
+    target = max(summary.mean for summary in fixed)
+    target_budget = next(summary.budget for summary in fixed if summary.mean == target)
+    tests = {label: _paired(found[-1], fixed[-1]) for label, found in whole.items() if label != FIXED}
+    adjusted = _holm({label: p for label, (_, _, p) in tests.items()})
+    final_areas = {cell.arm.label: area for cell, area in areas.items() if cell.budget == plan.budgets[-1]}
+    rows = []
+    for label, found in whole.items():
+        needed, bound = share_needed(
+            [summary.budget for summary in found], [summary.mean for summary in found], target, target_budget
+        )
+        difference, interval, _ = tests.get(label, (None, None, None))
+        rows.append(
+            Row(
+                label,
+                tuple(found),
+                difference,
+                interval,
+                adjusted.get(label),
+                needed,
+                bound,
+                final_areas.get(label, math.nan),
+            )
+        )
+    rows.sort(key=lambda row: -row.final.mean)
+    return Ranking(tuple(rows), target, target_budget, missing)
+
+
+def share_needed(
+    budgets: Sequence[int], means: Sequence[float], target: float, target_budget: int
+) -> tuple[float | None, bool]:
+    """Return the share of ``target_budget`` at which the scores reach the target.
+
+    Args:
+        budgets: updates, rising.
+        means: the score at each of them, each run ended.
+        target: the score to reach.
+        target_budget: the updates that count as the whole.
+
+    Returns:
+        the share, between two budgets interpolated in log budget, or None where it is not reached; and
+        whether already the smallest budget reaches it.
+
+    >>> share_needed([100, 400], [0.8, 0.9], 0.85, 400)
+    (0.5, False)
+    """
+    if means[0] >= target:
+        return budgets[0] / target_budget, True
+    for (low, below), (high, above) in zip(
+        zip(budgets, means, strict=True), list(zip(budgets, means, strict=True))[1:], strict=False
+    ):
+        if above >= target:
+            # A diverged run below has no score to interpolate from: then the whole step is needed.
+            way = (target - below) / (above - below) if math.isfinite(below) else 1.0
+            return round(math.exp(math.log(low) + way * math.log(high / low)) / target_budget, 12), False
+    return None, False
+
+
+def _paired(ours: Summary, fixed: Summary) -> tuple[float, tuple[float, float], float]:
+    """The mean difference by seed, its t interval, and the p value of no difference."""
+    with np.errstate(invalid="ignore"):  # two diverged runs differ by no number
+        differences = np.array([ours.scores[seed] - fixed.scores[seed] for seed in ours.scores])
+    mean = float(differences.mean())
+    if not np.isfinite(differences).all():
+        return mean, (math.nan, math.nan), math.nan
+    error = float(differences.std(ddof=1)) / math.sqrt(len(differences))
+    if error == 0:
+        return mean, (mean, mean), 1.0 if mean == 0 else 0.0
+    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(differences) - 1)) * error
+    p_value = 2 * float(stats.t.sf(abs(mean) / error, len(differences) - 1))
+    return mean, (mean - reach, mean + reach), p_value
+
+
+def _holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """Holm's adjustment: the chance of one false finding or more among all of these stays at 5 %."""
+    known: Iterable[tuple[str, float]] = ((label, p) for label, p in p_values.items() if not math.isnan(p))
+    adjusted, worst = {}, 0.0
+    ordered = sorted(known, key=lambda item: item[1])
+    for place, (label, p_value) in enumerate(ordered):
+        worst = max(worst, min(p_value * (len(ordered) - place), 1.0))
+        adjusted[label] = worst
+    return adjusted

@@ -1,0 +1,89 @@
+"""The report of a comparison: one HTML file that needs nothing else, and its pictures as files."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import tempfile
+from importlib import resources
+from pathlib import Path
+
+import jinja2
+
+from etude import plots
+from etude.errors import StoreError
+from etude.study import charts, words
+from etude.study.compare import Comparison
+from etude.study.rank import Ranking
+
+__all__ = ["write_report"]
+
+
+def write_report(comparison: Comparison, ranking: Ranking, folder: Path) -> Path:
+    """Write ``report.html`` and its pictures, ``rates.png``, ``by_update.png``, ``by_budget.png``.
+
+    Args:
+        comparison: what was run.
+        ranking: its answer.
+        folder: where to; made if it is not there.
+
+    Returns:
+        the path of the report.
+
+    Raises:
+        StoreError: where the folder cannot be written.
+    """
+    plan = comparison.plan
+    pictures = {
+        "by_budget": charts.by_budget(ranking, plan),
+        "by_update": charts.by_update(ranking, plan, comparison.store),
+        "rates": charts.rates(plan),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        images = {}
+        for name, chart in pictures.items():
+            picture = plots.save(chart, folder / f"{name}.png", width=8.0, height=4.2)
+            images[chart.title] = base64.b64encode(picture.read_bytes()).decode()
+        template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
+            resources.files("etude.study").joinpath("report.html").read_text(encoding="utf-8")
+        )
+        page = template.render(
+            title=f"Learning-rate schedules on {plan.task.name}",
+            about=plan.task.about,
+            verdict=words.verdict(ranking, plan),
+            columns=words.COLUMNS,
+            lines=words.lines(ranking, plan),
+            caveats=words.caveats(ranking, plan),
+            images=images,
+            arms=[(arm.label, repr(arm.schedule)) for arm in plan.arms],
+            runs=f"{plan.size:,} runs",
+            versions=_versions(comparison),
+        )
+        return _write_whole(folder / "report.html", page)
+    except OSError as error:
+        raise StoreError(f"the report cannot be written to {folder}: {error.strerror or error}") from error
+
+
+def _versions(comparison: Comparison) -> str:
+    records = comparison.records()
+    found = {f"{name} {version}" for record in records.values() for name, version in record.versions.items()}
+    return ", ".join(sorted(found))
+
+
+def _write_whole(path: Path, text: str) -> Path:
+    """Write a file so that it is there whole or not at all."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    return path

@@ -1,0 +1,162 @@
+"""What a ranking says, in words: the cells of the table, and the sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from etude.study.arms import FIXED
+from etude.study.plan import Plan
+from etude.study.rank import Ranking, Row
+from etude.study.task import Task
+
+__all__ = ["COLUMNS", "Line", "caveats", "lines", "score_text", "verdict"]
+
+COLUMNS = (
+    "schedule",
+    "peak lr",
+    "test score ± se",
+    "against fixed [95 %]",
+    "updates needed",
+    "Σ lr",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of the table as it is shown, and whether it is surely ahead (1), behind (-1) or neither."""
+
+    cells: tuple[str, ...]
+    standing: int
+
+
+def score_text(score: float, task: Task) -> str:
+    """A score as it is shown: in percent where the task's scores are shares."""
+    if not math.isfinite(score):
+        return "diverged"
+    return f"{100 * score:.2f} %" if task.percent else f"{score:.4g}"
+
+
+def lines(ranking: Ranking, plan: Plan) -> list[Line]:
+    """The rows of the table, the best schedule first."""
+    ahead = {row.label for row in ranking.ahead()}
+    behind = {row.label for row in ranking.behind()}
+    return [
+        Line(_cells(row, plan), 1 if row.label in ahead else -1 if row.label in behind else 0)
+        for row in ranking.rows
+    ]
+
+
+def _cells(row: Row, plan: Plan) -> tuple[str, ...]:
+    task, final = plan.task, row.final
+    peak = "its own" if final.peak is None else f"{final.peak:g}{' (edge)' if final.at_edge else ''}"
+    score = score_text(final.mean, task)
+    if math.isfinite(final.standard_error):
+        score += f" ± {_plain(final.standard_error, task)}"
+    return (row.label, peak, score, _against(row, task), _needed(row), f"{row.area:.4g}")
+
+
+def _plain(number: float, task: Task) -> str:
+    return f"{100 * number:.2f}" if task.percent else f"{number:.2g}"
+
+
+def _signed(number: float, task: Task) -> str:
+    return f"{100 * number:+.2f}" if task.percent else f"{number:+.3g}"
+
+
+def _against(row: Row, task: Task) -> str:
+    if row.difference is None:
+        return "—"
+    if row.interval is None or not math.isfinite(row.difference):
+        return "diverged"
+    low, high = row.interval
+    return f"{_signed(row.difference, task)} [{_signed(low, task)}, {_signed(high, task)}]"
+
+
+def _needed(row: Row) -> str:
+    if row.label == FIXED:
+        return "100 %"
+    if row.share is None:
+        return "never"
+    return f"{'≤ ' if row.share_is_bound else ''}{100 * row.share:.0f} %"
+
+
+def verdict(ranking: Ranking, plan: Plan) -> str:
+    """What the data supports, in a sentence or two."""
+    task, fixed = plan.task, ranking.fixed.final
+    unit = " points" if task.percent else ""
+    others = [row for row in ranking.rows if row.label != FIXED]
+    scope = f"on {task.name}, over {len(fixed.scores)} seeds of {fixed.budget:,} updates"
+    if not others:
+        return f"Only the fixed rate has been run {scope}."
+    ahead, behind = ranking.ahead(), ranking.behind()
+    sentences = []
+    if ahead:
+        named = _listed([f"{row.label} ({_signed(row.difference or 0, task)}{unit})" for row in ahead])
+        sentences.append(f"{named} {_end(ahead)} ahead of the tuned fixed rate {scope}.")
+        sentences.append(_shares(ahead, ranking, task))
+    else:
+        best = max(others, key=lambda row: row.final.mean)
+        gap = (
+            f"{_signed(best.difference or 0, task)}{unit}"
+            if math.isfinite(best.difference or 0)
+            else "nothing"
+        )
+        sentences.append(
+            f"No schedule helps measurably {scope}: the best of them, {best.label}, differs from the tuned "
+            f"fixed rate by {gap}, which chance explains."
+        )
+    if behind:
+        sentences.append(f"{_listed([row.label for row in behind])} {_end(behind)} behind it.")
+    undecided = len(others) - len(ahead) - len(behind)
+    if undecided and ahead:
+        sentences.append(
+            f"Of the other {undecided}, the data cannot tell."
+            if undecided > 1
+            else "The data cannot tell of the other."
+        )
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _end(rows: Sequence[Row]) -> str:
+    return "ends" if len(rows) == 1 else "end"
+
+
+def _shares(ahead: Sequence[Row], ranking: Ranking, task: Task) -> str:
+    shares = sorted(100 * row.share for row in ahead if row.share is not None)
+    if not shares:
+        return ""
+    bound = any(row.share_is_bound for row in ahead)
+    low, high = f"{shares[0]:.0f}", f"{shares[-1]:.0f}"
+    span = f"{low} %" if low == high else f"{low} to {high} %"
+    what = "It needs" if len(ahead) == 1 else "They need"
+    return (
+        f"{what} {'at most ' if bound else ''}{span} of its updates to reach its best score, "
+        f"{score_text(ranking.target, task)} after {ranking.target_budget:,}."
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def caveats(ranking: Ranking, plan: Plan) -> list[str]:
+    """What a reader must know to trust the table as far as it can be trusted."""
+    notes = [
+        f"Each schedule's peak was chosen among {', '.join(f'{peak:g}' for peak in plan.peaks)} by the mean "
+        f"validation score of {plan.tuning_seeds} seeds, at each budget anew; test data played no part.",
+        "Every run was ended: the schedule is laid over that run's own number of updates. Updates needed: "
+        "the share of the updates after which the fixed rate had its best score, interpolated in log budget "
+        f"between runs of {', '.join(f'{budget:,}' for budget in plan.budgets)} updates.",
+        "Ahead and behind mean a paired difference by seed that stands at 95 % for all schedules together "
+        "(Holm); the intervals in the table are of each schedule alone. All seeds share one test set.",
+    ]
+    edge = [row.label for row in ranking.rows if row.final.at_edge]
+    if edge:
+        notes.append(
+            f"The peak of {_listed(edge)} is at the edge of the grid: a better one may lie beyond it."
+        )
+    if ranking.missing:
+        notes.append(f"{ranking.missing} of the schedules' cells have not finished and are left out.")
+    return notes

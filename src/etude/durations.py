@@ -8,11 +8,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fractions import Fraction
+from numbers import Integral, Rational, Real
 from typing import Any, TypeAlias
 
 from etude.errors import HorizonError, ScheduleError
 
-__all__ = ["STEP", "Duration", "DurationLike", "Horizon", "fraction_text", "to_duration", "to_fraction"]
+__all__ = [
+    "STEP",
+    "Duration",
+    "DurationLike",
+    "Horizon",
+    "fraction_text",
+    "read_fraction",
+    "to_duration",
+    "to_fraction",
+]
 
 UNITS = {
     "ep": "epochs",
@@ -28,18 +38,62 @@ _WORDS = {
     **dict.fromkeys(("token", "tokens"), "tok"),
     **dict.fromkeys(("sample", "samples", "example", "examples"), "smp"),
 }
-_TERM = re.compile(
-    r"\s*(?P<sign>[+-]?)\s*(?P<number>\d+/\d+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(?P<unit>[A-Za-z%]*)\s*"
+_DIGITS = "[0-9]{1,1000}"
+_NUMBER = re.compile(
+    rf"{_DIGITS}/{_DIGITS}|(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:[eE][+-]?(?P<exponent>{_DIGITS}))?"
 )
+_TERM = re.compile(rf"\s*(?P<sign>[+-]?)\s*(?P<number>{_NUMBER.pattern})\s*(?P<unit>[A-Za-z%]*)\s*")
 
 
-def to_fraction(number: float | Fraction) -> Fraction:
+# Amounts beyond these are slips of the hand, and their sums and products would outgrow a float.
+LEAST, MOST = 1e-30, 1e30
+
+
+def to_fraction(number: Any, name: str = "the number") -> Fraction:
     """Return the number as written: 1.1 is 11/10, not the binary float nearest to it.
+
+    Raises:
+        ScheduleError: for what is no number, or is not 0 and out of [1e-30, 1e30] in size.
 
     >>> to_fraction(1.1), to_fraction(Fraction(1, 3))
     (Fraction(11, 10), Fraction(1, 3))
     """
-    return number if isinstance(number, Fraction) else Fraction(repr(float(number)))
+    if isinstance(number, bool) or not isinstance(number, Real):
+        raise ScheduleError(f"{name} must be a number; got {number!r}")
+    if isinstance(number, Rational):
+        return _in_range(Fraction(number), name, number)
+    if not math.isfinite(number):
+        raise ScheduleError(f"{name} must be finite; got {number!r}")
+    return _in_range(Fraction(repr(float(number))), name, number)
+
+
+def read_fraction(text: str, name: str) -> Fraction:
+    """Read a number as written: ``"2e9"``, ``"3/2"``.
+
+    Raises:
+        ScheduleError: for text that is no number, or one out of the range of ``to_fraction``.
+    """
+    match = _NUMBER.fullmatch(text)
+    if not match:
+        raise ScheduleError(f"{name} must be a number, or text such as '3/2'; got {text!r}")
+    if int(match["exponent"] or 0) > 999:  # the fraction of 1e999999999 would fill the memory
+        raise _out_of_range(name, text)
+    try:
+        return _in_range(Fraction(text), name, text)
+    except ZeroDivisionError:
+        raise ScheduleError(f"{name} divides by 0; got {text!r}") from None
+
+
+def _in_range(exact: Fraction, name: str, given: object) -> Fraction:
+    if exact and not LEAST <= abs(exact) <= MOST:
+        raise _out_of_range(name, given)
+    return exact
+
+
+def _out_of_range(name: str, given: object) -> ScheduleError:
+    long = isinstance(given, int) and given.bit_length() > 1000
+    shown = "a whole number of very many digits" if long else repr(given)
+    return ScheduleError(f"{name} must be 0, or in size between {LEAST:g} and {MOST:g}; got {shown}")
 
 
 def fraction_text(number: Fraction) -> str:
@@ -77,6 +131,12 @@ class Duration:
 
     terms: tuple[tuple[str, Fraction], ...]
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.terms, tuple):
+            raise ScheduleError(
+                f"a Duration is made of (unit, amount) pairs; wherever one is wanted, write {self.terms!r} itself"
+            )
+
     @classmethod
     def of(cls, amounts: Mapping[str, Fraction]) -> Duration:
         """Build from unit → amount, dropping zeros; what is added stands before what is taken away."""
@@ -93,7 +153,8 @@ class Duration:
         return self + to_duration(other, "the duration subtracted") * -1
 
     def __mul__(self, number: float | Fraction) -> Duration:
-        return Duration.of({unit: amount * to_fraction(number) for unit, amount in self.terms})
+        factor = to_fraction(number, "the multiplier of a duration")
+        return Duration.of({unit: amount * factor for unit, amount in self.terms})
 
     __radd__ = __add__
     __rmul__ = __mul__
@@ -140,11 +201,9 @@ def to_duration(value: DurationLike, name: str = "the duration") -> Duration:
         return value
     if isinstance(value, str):
         return _parse(value, name)
-    if isinstance(value, bool) or not hasattr(value, "__float__"):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise ScheduleError(f"{name} must be a duration such as '5ep', '30%' or 100 (steps); got {value!r}")
-    if not math.isfinite(value):
-        raise ScheduleError(f"{name} must be finite; got {value!r}")
-    return Duration.of({"st": to_fraction(value)})
+    return Duration.of({"st": to_fraction(value, name)})
 
 
 def _parse(text: str, name: str) -> Duration:
@@ -162,7 +221,7 @@ def _parse(text: str, name: str) -> Duration:
                 f"{', '.join(f'{unit} ({meaning})' for unit, meaning in UNITS.items())}: "
                 f"write '{match['number']}{near}'"
             )
-        amount = Fraction(match["number"]) * (-1 if match["sign"] == "-" else 1)
+        amount = read_fraction(match["number"], name) * (-1 if match["sign"] == "-" else 1)
         amounts[unit] = amounts.get(unit, Fraction(0)) + amount
         position = match.end()
         if position == len(text):
@@ -264,7 +323,7 @@ class Horizon:
         × 2 epochs = 4 updates
         """
         for name, count in {"accumulate": accumulate, "world_size": world_size}.items():
-            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            if isinstance(count, bool) or not isinstance(count, Integral) or count < 1:
                 raise HorizonError(f"{name} must be a whole number ≥ 1; got {count!r}")
         sampler_ranks = getattr(getattr(loader, "sampler", None), "num_replicas", None)
         if sampler_ranks is not None and world_size not in (1, sampler_ranks):
@@ -274,8 +333,8 @@ class Horizon:
             )
         batches = _batches(loader)
         ranks = world_size if sampler_ranks is None else 1
-        per_rank = batches // ranks if drop_last else math.ceil(batches / ranks)
-        updates = per_rank // accumulate if drop_last else math.ceil(per_rank / accumulate)
+        per_rank = batches // ranks if drop_last else -(-batches // ranks)
+        updates = per_rank // accumulate if drop_last else -(-per_rank // accumulate)
         if updates == 0:
             raise HorizonError(
                 f"an epoch has no complete update: {batches} batches, {world_size} processes, "
@@ -384,21 +443,22 @@ def _thousands(number: Fraction) -> str:
 
 
 def _positive(name: str, value: float | Fraction) -> Fraction:
-    if isinstance(value, bool | str) or not hasattr(value, "__float__") or not math.isfinite(value):
-        raise HorizonError(f"{name} must be a positive number; got {value!r}")
-    exact = to_fraction(value)
+    try:
+        exact = to_fraction(value, name)
+    except ScheduleError as error:
+        raise HorizonError(str(error)) from None
     if exact <= 0:
         raise HorizonError(f"{name} must be more than 0; got {value!r}")
     return exact
 
 
 def _batches(loader: Any) -> int:
-    if isinstance(loader, int) and not isinstance(loader, bool):
-        batches = loader
+    if isinstance(loader, Integral) and not isinstance(loader, bool):
+        batches = int(loader)
     else:
         try:
             batches = len(loader)
-        except TypeError:
+        except (TypeError, NotImplementedError):
             raise HorizonError(
                 f"{type(loader).__name__} has no length, so its batches cannot be counted; give the number "
                 f"of batches of an epoch, or write Horizon(total=...) in steps"

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
+from numbers import Real
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from etude.errors import ScheduleError
 
-__all__ = ["BASE", "Level", "LevelLike", "to_level"]
+__all__ = ["BASE", "Level", "LevelLike", "finite", "is_number", "to_level"]
+
+
+def is_number(value: object) -> bool:
+    """Whether this is a real number of Python's or NumPy's; True and False are not."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def finite(value: Any, field: str) -> float:
+    """Return a number as a float; raises ScheduleError for what is infinite, NaN or too large for one."""
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ScheduleError(f"{field} must be finite; got a whole number too large for a float") from None
+    if not math.isfinite(number):
+        raise ScheduleError(f"{field} must be finite; got {value!r}")
+    return number + 0.0  # so that -0.0 is written, and fingerprinted, like the 0.0 it equals
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -33,6 +50,13 @@ class Level:
     factor: float
     offset: float
 
+    def __post_init__(self) -> None:
+        for name in ("factor", "offset"):
+            value = getattr(self, name)
+            if not is_number(value):
+                raise ScheduleError(f"Level({name}=) must be a number; got {value!r}")
+            object.__setattr__(self, name, finite(value, f"Level({name}=)"))
+
     def at(self, base: NDArray[np.float64]) -> NDArray[np.float64]:
         """The value for each base rate; raises ScheduleError where it would be negative."""
         values = self.factor * base + self.offset if self.factor else np.full_like(base, self.offset)
@@ -50,13 +74,13 @@ class Level:
         return self.factor != 0
 
     def __add__(self, other: LevelLike) -> Level:
-        if not isinstance(other, Level | float | int):
+        if not (isinstance(other, Level) or is_number(other)):
             return NotImplemented
         other = to_level(other, "the level added")
         return Level(self.factor + other.factor, self.offset + other.offset)
 
     def __sub__(self, other: LevelLike) -> Level:
-        if not isinstance(other, Level | float | int):
+        if not (isinstance(other, Level) or is_number(other)):
             return NotImplemented
         # Not `self + -other`: a level that is subtracted need not be a valid level when negated.
         other = to_level(other, "the level subtracted")
@@ -66,13 +90,15 @@ class Level:
         return to_level(other, "the level subtracted from") - self
 
     def __mul__(self, number: float) -> Level:
-        if not isinstance(number, float | int):
+        if not is_number(number):
             return NotImplemented
+        number = finite(number, "the multiplier of a level")
         return Level(self.factor * number, self.offset * number)
 
     def __truediv__(self, number: float) -> Level:
-        if not isinstance(number, float | int):
+        if not is_number(number):
             return NotImplemented
+        number = finite(number, "the divisor of a level")
         if number == 0:
             raise ScheduleError(f"cannot divide the level {self!r} by 0")
         return Level(self.factor / number, self.offset / number)
@@ -110,14 +136,12 @@ def to_level(value: LevelLike, field: str) -> Level:
     """
     if isinstance(value, Level):
         level = value
-    elif isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
+    elif not is_number(value):
         raise ScheduleError(
             f"{field} must be a number (absolute) or a multiple of BASE such as 0.1 * BASE; got {value!r}"
         )
     else:
-        level = Level(0.0, float(value))
-    if not (math.isfinite(level.factor) and math.isfinite(level.offset)):
-        raise ScheduleError(f"{field} must be finite; got {value!r}")
+        level = Level(0.0, finite(value, field))
     if level.factor <= 0 and level.offset <= 0 and (level.factor < 0 or level.offset < 0):
         raise ScheduleError(f"{field} must be at least 0; got {value!r}")
     return level

@@ -26,13 +26,13 @@ __all__ = ["Facts", "Jump", "PhaseRow", "Table"]
 Number: TypeAlias = "float | np.integer[Any] | np.floating[Any]"
 
 # Values are worked out in blocks that stay in the processor's cache; a block is also what bounds memory.
-BLOCK = 1 << 15
+BLOCK = 1 << 16
 # Above this many steps, sums over a run are estimated from as many evenly spaced steps.
 EXACT_STEPS = 1 << 22
 MAX_PHASES = 10_000
 MAX_SHADES = 40
 CURVE_POINTS = 4_000
-LARGEST_STEP = 2.0**53  # beyond it not every whole number is a float
+LARGEST_STEP = 2**53  # beyond it not every whole number is a float
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class Table:
         rows = max(BLOCK // bases.size, 1)
         for low in range(0, len(places), rows):
             block = slice(low, low + rows)
-            values[block] = self._node(_checked_steps(places[block]), context)
+            values[block] = self._node(places[block].astype(np.float64), context)
         if steps.ndim == bases.ndim == 0:
             return float(values[0, 0])
         return values.reshape(steps.shape + bases.shape)
@@ -191,7 +191,7 @@ class Table:
 
     def phase(self, k: float) -> PhaseRow:
         """Return the phase that covers step ``k``, however far away."""
-        phase = self._node.phase_at(Fraction(float(_checked_steps(_steps_array(k)))))
+        phase = self._node.phase_at(Fraction(float(_steps_array(k))))
         return PhaseRow(phase.name, max(_number(phase.start), 0), _number(phase.stop), phase.cycle)
 
     def _phases(self) -> Iterator[PhaseRow]:
@@ -320,21 +320,15 @@ def _shares(phases: Sequence[PhaseRow]) -> dict[str, float]:
 
 
 def _steps_array(k: Any) -> NDArray[Any]:
-    """The steps as an array of numbers, not yet checked."""
+    """The steps as an array of whatever numbers they are, checked."""
     # numpy reads a range number by number, which takes ten times as long.
-    array = np.arange(k.start, k.stop, k.step) if isinstance(k, range) else np.asarray(k)
-    if array.dtype.kind not in "iuf":
+    steps = np.arange(k.start, k.stop, k.step) if isinstance(k, range) else np.asarray(k)
+    if steps.dtype.kind not in "iuf":
         raise ScheduleError(f"a step must be a number ≥ 0, or an array of them; got {k!r}")
-    return array
-
-
-def _checked_steps(steps: NDArray[Any]) -> Array:
-    """A block of steps as floats."""
-    places = steps.astype(np.float64)
-    if not (places.min() >= 0 and places.max() <= LARGEST_STEP):
-        wrong = places[~((places >= 0) & (places <= LARGEST_STEP))].flat[0]
+    if steps.size and not (steps.min() >= 0 and steps.max() <= LARGEST_STEP):
+        wrong = steps[~((steps >= 0) & (steps <= LARGEST_STEP))].flat[0]
         raise ScheduleError(f"a step must be at least 0 and at most 2**53; got {wrong:g}")
-    return places
+    return steps
 
 
 def _bases_array(base: Any) -> NDArray[np.float64]:

@@ -23,7 +23,7 @@ def show_answer(comparison: Comparison, folder: Path, console: Console) -> None:
             "There is no answer yet: the fixed rate, which the others are compared with, has not finished."
         )
         return
-    console.print(_grid(words.lines(ranking, plan)))
+    console.print(_grid(words.columns(plan.task), words.lines(ranking, plan)))
     console.print()
     console.print(words.verdict(ranking, plan), markup=False)
     if ranking.missing:
@@ -32,10 +32,12 @@ def show_answer(comparison: Comparison, folder: Path, console: Console) -> None:
     console.print(f"\nReport: {path.resolve()}", markup=False, soft_wrap=True)
 
 
-def _grid(lines: list[words.Line]) -> Grid:
-    grid = Grid(header_style="bold")
-    for place, name in enumerate(words.COLUMNS):
-        grid.add_column(name, justify="left" if place == 0 else "right", overflow="fold")
+def _grid(columns: tuple[str, ...], lines: list[words.Line]) -> Grid:
+    # Without lines between the columns, so that it fits a terminal of 80.
+    grid = Grid(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    for place, name in enumerate(columns):
+        # An expression of the user's own may be long; the numbers stay on one line.
+        grid.add_column(name, justify="left" if place == 0 else "right", no_wrap=place > 0, overflow="fold")
     for line in lines:
         grid.add_row(*line.cells, style={1: "green", -1: "red"}.get(line.standing))
     return grid

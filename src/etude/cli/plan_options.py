@@ -32,7 +32,7 @@ _OPTIONS = (
         "--only",
         multiple=True,
         metavar="LABEL",
-        help="Of the tutorials' schedules, compare this one (and the fixed rate). May be given several times.",
+        help="Of the built-in schedules, only this one and the fixed rate; may be given several times.",
     ),
     click.option(
         "--seeds", type=click.IntRange(1), help="Runs of each schedule; the task's own number if not given."

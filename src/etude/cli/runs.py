@@ -11,7 +11,7 @@ from rich.table import Table as Grid
 
 from etude.cli.plan_options import STORE
 from etude.errors import StoreError
-from etude.record import RunRecord, open_store
+from etude.record import RunRecord, Status, open_store
 
 __all__ = ["command"]
 
@@ -61,7 +61,7 @@ def _describe(record: RunRecord) -> str:
 
 def _counts(records: list[RunRecord]) -> Grid:
     grid = Grid()
-    statuses = ("finished", "running", "interrupted", "failed")
+    statuses: tuple[Status, ...] = ("finished", "running", "interrupted", "failed")
     for name in ("task", "schedule", *statuses):
         grid.add_column(name, justify="right" if name in statuses else "left", overflow="fold")
     counts = Counter((record.key.task, record.label, record.status) for record in records)

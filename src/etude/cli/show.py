@@ -10,6 +10,7 @@ from rich.table import Table as Grid
 
 from etude import plots
 from etude.durations import Horizon
+from etude.errors import HorizonError
 from etude.spec import parse
 from etude.tables import Facts, PhaseRow, Table
 
@@ -54,6 +55,8 @@ def command(
         steps_per_epoch, total, samples_per_step=samples_per_step, tokens_per_step=tokens_per_step
     )
     table = parse(expression).on(horizon)
+    if total is None and table.length is None:
+        raise HorizonError(f"{table.text} never ends; say how long the run is, such as --horizon 1000")
     facts = table.facts(base)
     chart = table.chart(base)
     for output in outputs:
@@ -77,11 +80,12 @@ def _phases(table: Table, base: float) -> Grid:
     grid = Grid(box=None, pad_edge=False, header_style="dim")
     for name in ("phase", "from step", "to", "first lr", "last lr"):
         grid.add_column(name, justify="left" if name == "phase" else "right")
-    first, more = [], 0
+    first: list[PhaseRow] = []
+    more = False
     phase: PhaseRow | None = table.phase(0)
     while phase is not None and phase.start < table.steps:
         if len(first) == MOST_PHASES:
-            more = 1
+            more = True
             break
         first.append(phase)
         phase = table.phase(phase.stop) if phase.stop < table.steps else None

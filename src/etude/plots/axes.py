@@ -156,7 +156,7 @@ def _linear_range(ends: tuple[float, float], margin: float) -> tuple[float, floa
         # A constant lies in the middle, between 0 and twice itself.
         low, high = min(0.0, 2 * high), max(0.0, 2 * high)
     room = margin * (high - low)
-    return low - room, high + room
+    return max(low - room, -_LARGEST), min(high + room, _LARGEST)
 
 
 def _log_range(ends: tuple[float, float], margin: float) -> tuple[float, float]:
@@ -164,8 +164,7 @@ def _log_range(ends: tuple[float, float], margin: float) -> tuple[float, float]:
     if high - low < _ROUNDING:
         low, high = low - 1, high + 1
     room = margin * (high - low)
-    # A margin of hundreds of decades would leave the range of a float.
-    return 10.0 ** max(low - room, -307.0), 10.0 ** min(high + room, 307.0)
+    return max(10.0 ** (low - room), _SMALLEST), min(10.0 ** min(high + room, 308.0), _LARGEST)
 
 
 def _linear_ticks(low: float, high: float, count: int) -> list[float]:

@@ -83,7 +83,7 @@ def draw(chart: Chart, *, width: float = 6.4, height: float = 3.2, dark: bool = 
 
     Args:
         chart: the picture.
-        width, height: in inches; at least 2 by 1.5.
+        width, height: in inches; at least 3 by 2.
         dark: light ink on a dark page.
 
     Raises:
@@ -108,7 +108,7 @@ def save(
     Args:
         charts: the picture or pictures; at least one.
         path: where to; the suffix chooses the format: .png, .svg or .pdf.
-        width, height: of each chart, in inches; at least 2 by 1.5.
+        width, height: of each chart, in inches; at least 3 by 2.
         dark: light ink on a dark page.
         dpi: pixels per inch of a PNG.
 
@@ -140,7 +140,7 @@ def to_png(
 
     Args:
         chart: the picture.
-        width, height: in inches; at least 2 by 1.5.
+        width, height: in inches; at least 3 by 2.
         dark: light ink on a dark page.
         dpi: pixels per inch.
 
@@ -179,8 +179,8 @@ def _figure(charts: Sequence[Chart], width: float, height: float, dark: bool) ->
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    if width < 2 or height < 1.5:
-        raise ScheduleError(f"a figure must be at least 2 by 1.5 inches; got {width} by {height}")
+    if width < 3 or height < 2:
+        raise ScheduleError(f"a figure must be at least 3 by 2 inches; got {width} by {height}")
     # Up to three side by side, so that a grid stays about as wide as it is high.
     columns = min(len(charts), 2 if len(charts) <= 4 else 3)
     rows = -(-len(charts) // columns)
@@ -213,7 +213,7 @@ class _Frame:
 def _frame(chart: Chart, panel: Axes, width: float, height: float) -> _Frame:
     page, down = _POINTS_PER_INCH * width, _POINTS_PER_INCH * height - 45
     # To the right of the frame: the names of the rules, then the legend where there are many curves.
-    longest = int(5 * width)
+    longest = int(4 * width)
     names, labels = [rule.label for rule in chart.rules], [series.label for series in chart.series]
     rules_room = 8 + _width_of(names, longest) if names else 0.0
     legend_room, columns = 0.0, 0

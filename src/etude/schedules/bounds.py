@@ -6,10 +6,12 @@ import math
 from collections.abc import Iterable
 from difflib import get_close_matches
 from fractions import Fraction
+from numbers import Integral
 from typing import Any
 
-from etude.durations import Duration, DurationLike, to_duration, to_fraction
+from etude.durations import Duration, DurationLike, read_fraction, to_duration, to_fraction
 from etude.errors import ScheduleError
+from etude.levels import finite, is_number
 
 __all__ = ["choice", "flag", "length", "number", "ratio", "whole"]
 
@@ -18,32 +20,28 @@ def number(value: Any, field: str, *, above: float | None = None, least: float =
     """Return a finite float that is ≥ ``least`` and > ``above``."""
     bound = f"more than {above:g}" if above is not None else f"at least {least:g}"
     what = "a finite number" if above is None and least == -math.inf else f"a finite number, {bound}"
-    if isinstance(value, bool | str) or not hasattr(value, "__float__"):
+    if not is_number(value):
         raise ScheduleError(f"{field} must be {what}; got {value!r}")
-    result = float(value)
-    if not math.isfinite(result) or result < least or (above is not None and result <= above):
+    result = finite(value, field)
+    if result < least or (above is not None and result <= above):
         raise ScheduleError(f"{field} must be {what}; got {value!r}")
     return result
 
 
 def ratio(value: Any, field: str) -> Fraction:
     """Return an exact fraction > 0, of a number as written (1.1 is 11/10) or of text such as ``"3/2"``."""
-    if isinstance(value, str):
-        try:
-            exact = Fraction(value)
-        except (ValueError, ZeroDivisionError):
-            raise ScheduleError(f"{field} must be a number, or text such as '3/2'; got {value!r}") from None
-    else:
-        exact = value if isinstance(value, Fraction) else to_fraction(number(value, field, above=0))
+    exact = read_fraction(value, field) if isinstance(value, str) else to_fraction(value, field)
     if exact <= 0:
         raise ScheduleError(f"{field} must be more than 0; got {value!r}")
     return exact
 
 
 def whole(value: Any, field: str, *, least: int) -> int:
-    """Return an int ≥ ``least``."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
+    """Return an int ≥ ``least``, and ≤ 2⁵³, the most that steps can count."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
         raise ScheduleError(f"{field} must be a whole number, at least {least}; got {value!r}")
+    if int(value) > 2**53:
+        raise ScheduleError(f"{field} must be at most 2**53; got more")
     return int(value)
 
 

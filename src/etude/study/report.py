@@ -53,7 +53,7 @@ def write_report(comparison: Comparison, ranking: Ranking, folder: Path) -> Path
             title=f"Learning-rate schedules on {plan.task.name}",
             about=plan.task.about,
             verdict=words.verdict(ranking, plan),
-            columns=words.COLUMNS,
+            columns=words.columns(plan.task),
             lines=words.lines(ranking, plan),
             caveats=words.caveats(ranking, plan),
             images=images,

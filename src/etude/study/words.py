@@ -11,16 +11,7 @@ from etude.study.plan import Plan
 from etude.study.rank import Ranking, Row
 from etude.study.task import Task
 
-__all__ = ["COLUMNS", "Line", "caveats", "lines", "score_text", "verdict"]
-
-COLUMNS = (
-    "schedule",
-    "peak lr",
-    "test score ± se",
-    "against fixed [95 %]",
-    "updates needed",
-    "Σ lr",
-)
+__all__ = ["Line", "caveats", "columns", "lines", "score_text", "verdict"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +29,12 @@ def score_text(score: float, task: Task) -> str:
     return f"{100 * score:.2f} %" if task.percent else f"{score:.4g}"
 
 
+def columns(task: Task) -> tuple[str, ...]:
+    """The heads of the table."""
+    score = "test % ± se" if task.percent else "test ± se"
+    return ("schedule", "peak", score, "vs fixed [95 %]", "updates", "Σ lr")
+
+
 def lines(ranking: Ranking, plan: Plan) -> list[Line]:
     """The rows of the table, the best schedule first."""
     ahead = {row.label for row in ranking.ahead()}
@@ -50,8 +47,10 @@ def lines(ranking: Ranking, plan: Plan) -> list[Line]:
 
 def _cells(row: Row, plan: Plan) -> tuple[str, ...]:
     task, final = plan.task, row.final
-    peak = "its own" if final.peak is None else f"{final.peak:g}{' (edge)' if final.at_edge else ''}"
-    score = score_text(final.mean, task)
+    # At the edge of the grid a better peak may lie beyond: then the one shown is a bound.
+    edge = "" if not final.at_edge else "≤" if final.peak == plan.peaks[0] else "≥"
+    peak = "its own" if final.peak is None else f"{edge}{final.peak:g}"
+    score = _plain(final.mean, task) if math.isfinite(final.mean) else "diverged"
     if math.isfinite(final.standard_error):
         score += f" ± {_plain(final.standard_error, task)}"
     return (row.label, peak, score, _against(row, task), _needed(row), f"{row.area:.4g}")
@@ -146,16 +145,16 @@ def caveats(ranking: Ranking, plan: Plan) -> list[str]:
     notes = [
         f"Each schedule's peak was chosen among {', '.join(f'{peak:g}' for peak in plan.peaks)} by the mean "
         f"validation score of {plan.tuning_seeds} seeds, at each budget anew; test data played no part.",
-        "Every run was ended: the schedule is laid over that run's own number of updates. Updates needed: "
-        "the share of the updates after which the fixed rate had its best score, interpolated in log budget "
-        f"between runs of {', '.join(f'{budget:,}' for budget in plan.budgets)} updates.",
+        "Every run was ended: the schedule is laid over that run's own number of updates. Updates: how many "
+        "it needs for the fixed rate's best score, as a share of those the fixed rate needed; interpolated "
+        f"in log budget between runs of {', '.join(f'{budget:,}' for budget in plan.budgets)} updates.",
         "Ahead and behind mean a paired difference by seed that stands at 95 % for all schedules together "
         "(Holm); the intervals in the table are of each schedule alone. All seeds share one test set.",
     ]
     edge = [row.label for row in ranking.rows if row.final.at_edge]
     if edge:
         notes.append(
-            f"The peak of {_listed(edge)} is at the edge of the grid: a better one may lie beyond it."
+            f"The peak of {_listed(edge)} is at the edge of the grid (≤ or ≥): a better one may lie beyond."
         )
     if ranking.missing:
         notes.append(f"{ranking.missing} of the schedules' cells have not finished and are left out.")

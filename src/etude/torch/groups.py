@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
+from numbers import Real
 from typing import Any, TypeAlias, TypeVar
 
 from torch import Tensor
@@ -17,6 +18,9 @@ __all__ = [
     "base_of",
     "check_names",
     "group_name",
+    "group_names",
+    "keep_base",
+    "own_tensors",
     "pick",
     "place_of",
     "read",
@@ -34,6 +38,12 @@ _ITEM = re.compile(r"(\w+)\[(\d+)\]")
 def group_name(group: Group, index: int) -> str:
     """Return the group's own ``name`` where it has one, else its index."""
     return str(group.get("name", index))
+
+
+def group_names(groups: list[Group]) -> list[str]:
+    """Return a name for each group; those that share one are told apart by their index."""
+    names = [group_name(group, index) for index, group in enumerate(groups)]
+    return [name if names.count(name) == 1 else f"{name}[{index}]" for index, name in enumerate(names)]
 
 
 def pick(choices: Mapping[str | int, Value], group: Group, index: int) -> Value:
@@ -78,11 +88,16 @@ def place_of(group: Group, name: str) -> Place:
     item = _ITEM.fullmatch(name)
     key, index = (item[1], int(item[2])) if item else (name, None)
     value = group.get(key)
-    if index is None and (isinstance(value, Tensor) or _is_number(value)):
+    if index is None and _is_number(value):
         return key, None
     if index is not None and isinstance(value, tuple | list) and index < len(value):
         return key, index
-    numeric = [key for key, value in group.items() if _is_number(value) or isinstance(value, Tensor)]
+    if isinstance(value, Tensor):
+        raise ScheduleError(
+            f"{name} must be a number or a floating tensor of one element; got {value!r}: a rate written "
+            f"into it would be cut to its dtype, or not fit"
+        )
+    numeric = [key for key, value in group.items() if _is_number(value)]
     numeric = [key for key in numeric if not key.startswith("initial_")]
     numeric += [f"{key}[{i}]" for key, pair in group.items() if key == "betas" for i in range(len(pair))]
     fix = ""
@@ -94,22 +109,19 @@ def place_of(group: Group, name: str) -> Place:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(value, Tensor):
+        return value.numel() == 1 and value.is_floating_point()
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def read(group: Group, place: Place) -> float:
-    """Return the value at a place as a float."""
+def _current(group: Group, place: Place) -> Any:
     key, index = place
-    return float(group[key] if index is None else group[key][index])
+    return group[key] if index is None else group[key][index]
 
 
-def write(group: Group, place: Place, value: float) -> None:
-    """Set the value at a place; a tensor keeps its identity, dtype and device."""
+def _put(group: Group, place: Place, value: float | Tensor) -> None:
     key, index = place
-    current = group[key] if index is None else group[key][index]
-    if isinstance(current, Tensor):
-        current.fill_(value)
-    elif index is None:
+    if index is None:
         group[key] = value
     else:
         items = list(group[key])
@@ -117,10 +129,49 @@ def write(group: Group, place: Place, value: float) -> None:
         group[key] = tuple(items)
 
 
+def read(group: Group, place: Place) -> float:
+    """Return the value at a place as a float."""
+    return float(_current(group, place))
+
+
+def write(group: Group, place: Place, value: float) -> None:
+    """Set the value at a place; a tensor keeps its identity, dtype and device."""
+    current = _current(group, place)
+    if isinstance(current, Tensor):
+        current.fill_(value)
+    else:
+        _put(group, place, value)
+
+
 def base_of(group: Group, name: str) -> float:
-    """Return the base value of a hyperparameter, kept in the group as ``initial_<name>``.
+    """Return the base value of a hyperparameter: the group's ``initial_<name>``, or else what it is now."""
+    initial = group.get(f"initial_{name}")
+    return read(group, place_of(group, name)) if initial is None else float(initial)
+
+
+def keep_base(group: Group, name: str, base: float) -> None:
+    """Keep the base value in the group as ``initial_<name>``.
 
     It is kept where torch keeps it, and so travels with the optimizer's own checkpoint: a scheduler built
     after that was loaded still knows the base, not the rate of the moment.
     """
-    return float(group.setdefault(f"initial_{name}", read(group, place_of(group, name))))
+    group.setdefault(f"initial_{name}", base)
+
+
+def own_tensors(groups: list[Group], name: str) -> None:
+    """Give each group a tensor of its own where torch gave one to several: to all that were built with it
+    by default, and to those that are added later.
+
+    The base goes along, since what a later group finds in that tensor is the rate of the moment.
+    """
+    owners: dict[int, Group] = {}
+    for group in groups:
+        try:
+            place = place_of(group, name)
+        except ScheduleError:
+            continue
+        tensor = _current(group, place)
+        owner = owners.setdefault(id(tensor), group)
+        if isinstance(tensor, Tensor) and owner is not group:
+            _put(group, place, tensor.detach().clone())
+            keep_base(group, name, base_of(owner, name))

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from etude.durations import DurationLike
 from etude.errors import ScheduleError
 from etude.levels import Level, LevelLike
-from etude.schedules import cyclic_cosine_decay
+from etude.schedules import bounds, cyclic_cosine_decay
 from etude.torch.scheduler import Scheduler
 
 __all__ = ["CyclicCosineDecayLR"]
@@ -34,7 +34,7 @@ class CyclicCosineDecayLR(Scheduler):
         restart_lr: the rate after a restart, or one for each group; not given, the peak.
         warmup_epochs: the length of the warmup.
         warmup_start_lr: the rate at its start, or one for each group.
-        last_epoch: the step to start at, as torch counts it; -1 is the first.
+        last_epoch: the last step done, as torch counts: -1 starts at step 0, and 4 at step 5.
         init_lr: the peak of the warmup and the initial decay, or one for each group; not given, it is
             ``restart_lr``, and where that is not given either, the group's own rate.
         warmup_shape: ``"linear"``, or ``"cosine"`` as in the original.
@@ -75,6 +75,7 @@ class CyclicCosineDecayLR(Scheduler):
         init_lr: PerGroup | None = None,
         warmup_shape: str = "linear",
     ) -> None:
+        done = bounds.whole(last_epoch, "CyclicCosineDecayLR(last_epoch=)", least=-1)
         size = len(optimizer.param_groups)
         plans = [
             cyclic_cosine_decay(
@@ -99,8 +100,7 @@ class CyclicCosineDecayLR(Scheduler):
         same = all(plan == plans[0] for plan in plans)
         # Where all groups agree, so will groups that are added later.
         super().__init__(optimizer, groups={"*": plans[0]} if same else dict(enumerate(plans)))
-        if last_epoch != -1:
-            self.seek(last_epoch)
+        self.seek(done + 1)
 
 
 def _per_group(name: str, value: PerGroup, size: int) -> Sequence[LevelLike]:

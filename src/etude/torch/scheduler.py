@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import operator
 import warnings
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
@@ -17,9 +17,21 @@ from etude.eases import Array
 from etude.errors import ScheduleError
 from etude.readings import Reading
 from etude.schedules import Plateau, PlateauState, Schedule
-from etude.tables import Table
+from etude.tables import LARGEST_STEP, Table
 from etude.torch import state
-from etude.torch.groups import Place, base_of, check_names, group_name, pick, place_of, read, write
+from etude.torch.groups import (
+    Place,
+    base_of,
+    check_names,
+    group_name,
+    group_names,
+    keep_base,
+    own_tensors,
+    pick,
+    place_of,
+    read,
+    write,
+)
 
 __all__ = ["Plan", "Scheduler"]
 
@@ -132,33 +144,48 @@ class Scheduler(LRScheduler):
         Raises:
             ScheduleError: for a step that is negative or not a number; the optimizer is left as it was.
         """
-        if isinstance(step, bool) or not hasattr(step, "__float__") or not 0 <= step < math.inf:
-            raise ScheduleError(f"a step must be a number ≥ 0; got {step!r}")
-        before, self.last_epoch = self.last_epoch, step  # type: ignore[assignment]
+        if isinstance(step, bool | str) or not hasattr(step, "__float__") or not 0 <= step <= LARGEST_STEP:
+            raise ScheduleError(f"a step must be a number ≥ 0, at most 2**53; got {step!r}")
+        # A plain number, whatever it was: the clock goes into a checkpoint.
+        plain = float(step)
+        self._go(int(plain) if plain.is_integer() else plain, self._feedback)
+
+    def _go(self, step: float, feedback: dict[Plateau, PlateauState]) -> None:
+        """Take up a step and what was observed, and write the values; on an error, nothing has changed."""
+        before = self.last_epoch, self._feedback
+        self.last_epoch = step  # type: ignore[assignment]
+        if feedback is not self._feedback:
+            self._feedback = feedback
+            self._ahead = {}
         try:
             self._write()
-        except Exception:
-            self.last_epoch = before
+        except BaseException:
+            self.last_epoch, self._feedback = before
+            self._ahead = {}
             raise
 
     def observe(self, **metrics: float) -> None:
         """Tell the Plateaus among the schedules what was measured; a lower factor holds from now on.
 
         Raises:
-            ScheduleError: for a metric that no Plateau follows.
+            ScheduleError: for a metric that no Plateau follows, or that is not a number.
         """
         known = {plateau.metric for plateau in self._feedback}
-        for name in metrics:
+        values: dict[str, float] = {}
+        for name, metric in metrics.items():
             if name not in known:
                 followed = (
                     f"they follow {', '.join(sorted(known))}" if known else "none of them has a Plateau"
                 )
                 raise ScheduleError(f"no schedule follows the metric {name!r}; {followed}")
-        for plateau, past in self._feedback.items():
-            if plateau.metric in metrics:
-                self._feedback[plateau] = plateau.observe(past, float(metrics[plateau.metric]))
-        self._ahead.clear()
-        self._write()
+            if isinstance(metric, bool | str) or not hasattr(metric, "__float__"):
+                raise ScheduleError(f"the metric {name!r} must be a number; got {metric!r}")
+            values[name] = float(metric)
+        feedback = {
+            plateau: plateau.observe(past, values[plateau.metric]) if plateau.metric in values else past
+            for plateau, past in self._feedback.items()
+        }
+        self._go(self.last_epoch, feedback)
 
     # What it reads.
 
@@ -182,16 +209,17 @@ class Scheduler(LRScheduler):
 
         Feedback counts as it is now: read before ``observe``.
         """
+        self._follow_groups()
         rates = self._rates([rows[0] for rows in self._evaluate([step])])
-        names = [group_name(group, i) for i, group in enumerate(self.optimizer.param_groups)]
+        names = group_names(self.optimizer.param_groups)
         phases = [binding.table.phase(step).name for binding in self._bindings if binding.name == "lr"]
-        return Reading(step, dict(zip(names, rates, strict=True)), " | ".join(dict.fromkeys(phases)), metrics or {})
+        return Reading(
+            step, dict(zip(names, rates, strict=True)), " | ".join(dict.fromkeys(phases)), metrics or {}
+        )
 
     def _values(self) -> list[list[float]]:
         """The values at the present step: for each binding, one for each of its groups."""
-        # A loaded optimizer state and a new group both show here.
-        if self._bound is not self.optimizer.param_groups or self._size != len(self._bound):
-            self._bind()
+        self._follow_groups()
         if self.last_epoch not in self._ahead:
             self._ahead = self._look_ahead()
         return self._ahead[self.last_epoch]
@@ -203,8 +231,9 @@ class Scheduler(LRScheduler):
             steps = list(range(int(self.last_epoch), int(self.last_epoch) + AHEAD))
         try:
             columns = self._evaluate(steps)
-        except ScheduleError:
-            # Only what is asked for may fail: the end of a schedule may lie within the next steps.
+        except Exception:
+            # Only what is asked for may fail: the end of a schedule, or of what a user's function knows, may
+            # lie within the next steps.
             steps = steps[:1]
             columns = self._evaluate(steps)
         return {step: [rows[i] for rows in columns] for i, step in enumerate(steps)}
@@ -214,7 +243,8 @@ class Scheduler(LRScheduler):
         factors: dict[Hashable, float] = {plateau: past.factor for plateau, past in self._feedback.items()}
         columns = []
         for binding in self._bindings:
-            values = binding.table(steps, binding.bases, factors=factors)
+            with np.errstate(over="ignore", invalid="ignore"):
+                values = binding.table(steps, binding.bases, factors=factors)
             if not np.isfinite(values).all():
                 raise ScheduleError(
                     f"{binding.table.text} is not finite at the step {steps[0]:g} or soon after"
@@ -233,34 +263,57 @@ class Scheduler(LRScheduler):
 
     # Which schedule is whose.
 
+    def _follow_groups(self) -> None:
+        """Lay the schedules anew where the groups are others: after one was added, or a state was loaded."""
+        groups = self.optimizer.param_groups
+        if len(groups) != len(self._bound) or not all(map(operator.is_, groups, self._bound)):
+            self._bind()
+
     def _bind(self) -> None:
         """Lay the schedules over the groups that there are."""
         param_groups = self.optimizer.param_groups
         members: dict[tuple[str, Schedule], list[int]] = {}
+        places: dict[tuple[int, Place], str] = {}
         for index, group in enumerate(param_groups):
             for name, schedule in pick(self.plans, group, index).items():
+                other = places.setdefault((index, place_of(group, name)), name)
+                if other != name:
+                    raise ScheduleError(
+                        f"{other!r} and {name!r} are the same number in the parameter group "
+                        f"{group_name(group, index)!r}; leave out the schedule of one of them"
+                    )
                 members.setdefault((name, schedule), []).append(index)
+        tables = {schedule: schedule.on(self.horizon) for _, schedule in members}
+        for name in {name for name, _ in members}:
+            own_tensors(param_groups, name)
         self._bindings = [
             Binding(
                 name,
-                schedule.on(self.horizon),
+                tables[schedule],
                 tuple(indices),
                 tuple(place_of(param_groups[index], name) for index in indices),
                 np.array([base_of(param_groups[index], name) for index in indices]),
             )
             for (name, schedule), indices in members.items()
         ]
+        # The bases are kept in the groups once nothing can be refused any more.
+        self._ahead = self._look_ahead()
         self.base_lrs = [base_of(group, "lr") for group in param_groups]
-        self._bound = param_groups
-        self._size = len(param_groups)
-        self._ahead.clear()
+        for binding in self._bindings:
+            for index, base in zip(binding.indices, binding.bases.tolist(), strict=True):
+                keep_base(param_groups[index], binding.name, base)
+        self._bound = list(param_groups)
 
     def _tell_errors(self) -> None:
         """Warn of what the checker is sure about."""
         if self.horizon.total is None:
             return
         for binding in self._bindings:
-            for finding in binding.table.check():
+            try:
+                findings = binding.table.check()
+            except Exception:  # a check that cannot be made must not stop a run that can
+                continue
+            for finding in findings:
                 if finding.severity == "error":
                     warnings.warn(f"{finding.message} {finding.fix}", stacklevel=3)
 
@@ -282,21 +335,16 @@ class Scheduler(LRScheduler):
                 saying what differs; nothing is changed then.
         """
         loaded = state.load(state_dict)
-        if self._bound is not self.optimizer.param_groups:
-            self._bind()
+        self._follow_groups()
         loaded.check_belongs_to(self._snapshot())
-        self._feedback = {
-            plateau: PlateauState.from_dict(loaded.plateaus[repr(plateau)]) for plateau in self._feedback
-        }
+        self._go(loaded.step, {plateau: loaded.plateaus[repr(plateau)] for plateau in self._feedback})
         self._step_count = loaded.count
-        self._ahead.clear()
-        self.seek(loaded.step)
 
     def _snapshot(self) -> state.Snapshot:
         return state.Snapshot(
             step=self.last_epoch,
             count=self._step_count,
-            plateaus={repr(plateau): past.to_dict() for plateau, past in self._feedback.items()},
+            plateaus={repr(plateau): past for plateau, past in self._feedback.items()},
             schedules={
                 f"{name} of {group!r}": repr(schedule)
                 for group, plan in self.plans.items()

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from etude.errors import ResumeError
+from etude.errors import ResumeError, ScheduleError
+from etude.schedules import PlateauState
+from etude.tables import LARGEST_STEP
 
 __all__ = ["KEY", "Snapshot", "dump", "load"]
 
 # One field, so that distributed checkpoints, which store a state field by field, survive later ones.
 KEY = "etude"
 VERSION = 1
+# A base rate that was a float32 tensor's and one that was a float's are the same to within a rounding.
+BASE_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +27,7 @@ class Snapshot:
 
     step: float
     count: int
-    plateaus: dict[str, dict[str, Any]]
+    plateaus: dict[str, PlateauState]
     schedules: dict[str, str]
     horizon: str
     bases: dict[str, float]
@@ -32,9 +37,13 @@ class Snapshot:
         lines = _differences("schedule", self.schedules, present.schedules)
         lines += _differences("horizon", {"": self.horizon}, {"": present.horizon})
         # A group that was added during the run may still be missing, or be there already.
-        common = self.bases.keys() & present.bases.keys()
+        moved = [
+            key
+            for key, base in self.bases.items()
+            if not math.isclose(base, present.bases.get(key, base), rel_tol=BASE_TOLERANCE)
+        ]
         lines += _differences(
-            "base", {key: self.bases[key] for key in common}, {key: present.bases[key] for key in common}
+            "base", {key: self.bases[key] for key in moved}, {key: present.bases[key] for key in moved}
         )
         if not lines and self.plateaus.keys() != present.plateaus.keys():
             lines.append("  the checkpoint's Plateaus are not those of its schedules")
@@ -75,29 +84,40 @@ def load(state_dict: Mapping[str, Any]) -> Snapshot:
     try:
         values = json.loads(state_dict[KEY])
     except (ValueError, TypeError) as error:
-        raise ResumeError(f"the scheduler's state is damaged, it is not JSON: {error}") from None
-    if not isinstance(values, dict) or not isinstance(values.get("version"), int):
-        raise ResumeError(f"the scheduler's state is damaged: it has no version, {values!r}")
-    if values["version"] != VERSION:
+        raise _damaged(f"it is not JSON, {error}") from None
+    version = values.get("version") if isinstance(values, dict) else None
+    if isinstance(version, bool) or not isinstance(version, int):
+        raise _damaged(f"it has no version, {values!r}")
+    if version != VERSION:
         raise ResumeError(
-            f"the scheduler's state is of version {values['version']} and this Etude reads version "
-            f"{VERSION}; install the Etude that wrote it"
+            f"the scheduler's state is of version {version} and this Etude reads version {VERSION}; install "
+            f"the Etude that wrote it"
         )
-    wanted = {field.name: field.type for field in fields(Snapshot)}
+    wanted = {field.name for field in fields(Snapshot)}
     given = {name: value for name, value in values.items() if name != "version"}
-    if set(given) != set(wanted):
-        wrong = sorted(set(given) ^ set(wanted))
-        raise ResumeError(f"the scheduler's state is damaged: the fields {', '.join(wrong)} do not fit")
-    step, count = given["step"], given["count"]
-    if isinstance(step, bool) or not isinstance(step, int | float) or not 0 <= step < float("inf"):
-        raise ResumeError(f"the scheduler's state is damaged: its step must be a number ≥ 0; got {step!r}")
-    if isinstance(count, bool) or not isinstance(count, int):
-        raise ResumeError(
-            f"the scheduler's state is damaged: its count must be a whole number; got {count!r}"
-        )
-    for name in ("plateaus", "schedules", "bases"):
-        if not isinstance(given[name], dict):
-            raise ResumeError(
-                f"the scheduler's state is damaged: {name} must be an object; got {given[name]!r}"
-            )
+    if set(given) != wanted:
+        raise _damaged(f"the fields {', '.join(sorted(set(given) ^ wanted))} do not fit")
+    if not (_is_number(given["step"]) and 0 <= given["step"] <= LARGEST_STEP):
+        raise _damaged(f"its step must be a number ≥ 0; got {given['step']!r}")
+    if isinstance(given["count"], bool) or not isinstance(given["count"], int):
+        raise _damaged(f"its count must be a whole number; got {given['count']!r}")
+    for name, holds, what in (
+        ("plateaus", lambda value: isinstance(value, dict), "an object of objects"),
+        ("schedules", lambda value: isinstance(value, str), "an object of strings"),
+        ("bases", _is_number, "an object of numbers"),
+    ):
+        if not isinstance(given[name], dict) or not all(map(holds, given[name].values())):
+            raise _damaged(f"{name} must be {what}; got {given[name]!r}")
+    try:
+        given["plateaus"] = {key: PlateauState.from_dict(past) for key, past in given["plateaus"].items()}
+    except ScheduleError as error:
+        raise _damaged(str(error)) from None
     return Snapshot(**given)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _damaged(why: str) -> ResumeError:
+    return ResumeError(f"the scheduler's state is damaged: {why}")

@@ -1,0 +1,28 @@
+# Everything happens in .venv, which these commands make: nothing else needs to be set up.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test bench clean
+
+demo: .venv/installed  ## compare the tutorials' schedules on digits
+	$(BIN)/etude compare digits
+
+test: .venv/installed  ## style, types, tests and the examples in the docstrings
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+bench: .venv/installed  ## speeds, as ratios
+	$(BIN)/python benchmarks/tables.py
+
+# torch first and by its exact version, so that no other package chooses another build of it.
+.venv/installed: pyproject.toml constraints.txt
+	@echo "Installing into .venv, once; this takes a few minutes."
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+clean:  ## what the commands above made
+	rm -rf .venv build etude-study src/etude.egg-info

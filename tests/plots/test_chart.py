@@ -1,0 +1,71 @@
+"""The numbers of a picture: what is kept, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from etude.errors import ScheduleError
+from etude.plots.chart import Chart, Mark, Rule, Series, Shade
+
+
+def test_a_series_keeps_read_only_float64_copies() -> None:
+    y = np.array([1, 2, 3])
+    series = Series("a", range(3), y)
+    y[0] = 99
+    assert series.x.tolist() == [0.0, 1.0, 2.0]
+    assert series.y.tolist() == [1.0, 2.0, 3.0]
+    assert series.x.dtype == series.y.dtype == np.float64
+    with pytest.raises(ValueError, match="read-only"):
+        series.y[0] = 0.0
+
+
+def test_a_series_is_frozen() -> None:
+    with pytest.raises(AttributeError, match="label"):
+        Series("a", [], []).label = "b"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"x": [1, 2], "y": [1]}, r"arrays of the series 'a' must have one length; got \{'x': 2, 'y': 1\}"),
+        ({"x": [1], "y": [1], "low": [1, 2], "high": [1]}, r"must have one length; got .*'low': 2"),
+        ({"x": [[1]], "y": [1]}, r"x of the series 'a' must be 1-D; got the shape \(1, 1\)"),
+        ({"x": 5, "y": [1]}, r"x of the series 'a' must be 1-D; got the shape \(\)"),
+        ({"x": [1], "y": ["one"]}, r"y of the series 'a' must be numbers; got \['one'\]"),
+        ({"x": [1], "y": [1], "low": [0]}, "only one edge of a band; give both"),
+        ({"x": [1], "y": [1], "style": "bars"}, r"style of the series 'a' must be one of \('line', .*'bars'"),
+    ],
+)
+def test_a_series_refuses(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ScheduleError, match=message):
+        Series("a", **arguments)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Shade(2, 1, "w"), "shade 'w' must have finite ends with start <= stop; got start=2, stop=1"),
+        (lambda: Shade(0, float("inf"), "w"), "stop=inf"),
+        (lambda: Shade(float("nan"), 1, "w"), "start=nan"),
+        (lambda: Mark(float("nan"), "m"), "x of the mark 'm' must be finite; got nan"),
+        (lambda: Rule(float("inf"), "r"), "y of the rule 'r' must be finite; got inf"),
+        (lambda: Chart("", "", "", [1]), r"series must be a list of Series; got \[1\]"),  # type: ignore[list-item]
+        (lambda: Chart("", "", "", Series("a", [], [])), "series must be a list of Series"),  # type: ignore[arg-type]
+        (lambda: Chart("", "", "", [], marks=[Rule(0, "r")]), "marks must be a list of Mark"),  # type: ignore[list-item]
+        (lambda: Chart("", "", "", [], y_scale="sqrt"), r"y_scale must be one of .*'log'\); got 'sqrt'"),  # type: ignore[arg-type]
+    ],
+)
+def test_parts_of_a_chart_are_refused(build: Any, message: str) -> None:
+    with pytest.raises(ScheduleError, match=message):
+        build()
+
+
+def test_a_chart_keeps_its_own_tuples() -> None:
+    curves = [Series("a", [0], [0])]
+    chart = Chart("t", "x", "y", curves, marks=iter([Mark(1, "m")]))  # type: ignore[arg-type]
+    curves.clear()
+    assert [series.label for series in chart.series] == ["a"]
+    assert chart.marks == (Mark(1, "m"),)

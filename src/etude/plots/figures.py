@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import math
 import os
-import secrets
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from etude.errors import MissingError, ScheduleError, StoreError
+from etude.errors import MissingError, ScheduleError
+from etude.files import write_whole
 from etude.plots.axes import Axis, axes, vacancy
 from etude.plots.chart import Chart, Series
 from etude.plots.fitting import apart, in_a_row, plain, shorten
@@ -127,9 +127,7 @@ def save(
     charts = [charts] if isinstance(charts, Chart) else list(charts)
     if not charts:
         raise ScheduleError("there must be at least one chart to save; got none")
-    if not path.parent.is_dir():
-        raise StoreError(f"cannot save {str(path)!r}: there is no folder {str(path.parent)!r}; make it first")
-    _replace(path, _render(charts, suffix, width, height, dark, dpi))
+    write_whole(path, _render(charts, suffix, width, height, dark, dpi))
     return path
 
 
@@ -357,18 +355,3 @@ def _legend_outside(lines: list[Line2D], frame: _Frame) -> None:
 
 def _width_of(labels: Sequence[str], longest: int) -> float:
     return _CHARACTER * min(max(len(label) for label in labels), longest)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write beside the path, then move over it: a reader sees the old file or the whole new one."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise StoreError(f"cannot save {str(path)!r}: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
-import os
-import tempfile
 from importlib import resources
 from pathlib import Path
 
@@ -13,6 +10,7 @@ import jinja2
 
 from etude import plots
 from etude.errors import StoreError
+from etude.files import write_whole
 from etude.study import charts, words
 from etude.study.compare import Comparison
 from etude.study.rank import Ranking
@@ -32,7 +30,7 @@ def write_report(comparison: Comparison, ranking: Ranking, folder: Path) -> Path
         the path of the report.
 
     Raises:
-        StoreError: where the folder cannot be written.
+        StoreError: where the folder or a file cannot be written.
     """
     plan = comparison.plan
     pictures = {
@@ -42,48 +40,31 @@ def write_report(comparison: Comparison, ranking: Ranking, folder: Path) -> Path
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        images = {}
-        for name, chart in pictures.items():
-            picture = plots.save(chart, folder / f"{name}.png", width=8.0, height=4.2)
-            images[chart.title] = base64.b64encode(picture.read_bytes()).decode()
-        template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
-            resources.files("etude.study").joinpath("report.html").read_text(encoding="utf-8")
-        )
-        page = template.render(
-            title=f"Learning-rate schedules on {plan.task.name}",
-            about=plan.task.about,
-            verdict=words.verdict(ranking, plan),
-            columns=words.columns(plan.task),
-            lines=words.lines(ranking, plan),
-            caveats=words.caveats(ranking, plan),
-            images=images,
-            arms=[(arm.label, repr(arm.schedule)) for arm in plan.arms],
-            runs=f"{plan.size:,} runs",
-            versions=_versions(comparison),
-        )
-        return _write_whole(folder / "report.html", page)
     except OSError as error:
-        raise StoreError(f"the report cannot be written to {folder}: {error.strerror or error}") from error
+        raise StoreError(f"the report's folder {folder} cannot be made: {error.strerror}") from error
+    images = {}
+    for name, chart in pictures.items():
+        picture = plots.save(chart, folder / f"{name}.png", width=8.0, height=4.2)
+        images[chart.title] = base64.b64encode(picture.read_bytes()).decode()
+    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
+        resources.files("etude.study").joinpath("report.html").read_text(encoding="utf-8")
+    )
+    page = template.render(
+        title=f"Learning-rate schedules on {plan.task.name}",
+        about=plan.task.about,
+        verdict=words.verdict(ranking, plan),
+        columns=words.columns(plan.task),
+        lines=words.lines(ranking, plan),
+        caveats=words.caveats(ranking, plan),
+        images=images,
+        arms=[(arm.label, repr(arm.schedule)) for arm in plan.arms],
+        runs=f"{plan.size:,} runs",
+        versions=_versions(comparison),
+    )
+    return write_whole(folder / "report.html", page.encode())
 
 
 def _versions(comparison: Comparison) -> str:
     records = comparison.records()
     found = {f"{name} {version}" for record in records.values() for name, version in record.versions.items()}
     return ", ".join(sorted(found))
-
-
-def _write_whole(path: Path, text: str) -> Path:
-    """Write a file so that it is there whole or not at all."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-    return path

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from etude.durations import LARGEST_STEP
+
 __all__ = ["Finding", "Subject", "findings"]
 
 
@@ -51,7 +53,7 @@ def findings(table: Subject) -> tuple[Finding, ...]:
 
 def _warmup_longer_than_run(table: Subject) -> list[Finding]:
     end = table.first_phase_end
-    if end <= table.steps or end == float("inf") or table(end) <= table(0):
+    if end <= table.steps or end == float("inf") or table(min(end, LARGEST_STEP)) <= table(0):
         return []
     return [
         Finding(

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from etude.errors import HorizonError, ScheduleError
 
 __all__ = [
+    "LARGEST_STEP",
     "STEP",
     "Duration",
     "DurationLike",
@@ -45,6 +46,7 @@ _NUMBER = re.compile(
 _TERM = re.compile(rf"\s*(?P<sign>[+-]?)\s*(?P<number>{_NUMBER.pattern})\s*(?P<unit>[A-Za-z%]*)\s*")
 
 
+LARGEST_STEP = 2**53  # beyond it not every whole number is a float
 # Amounts beyond these are slips of the hand, and their sums and products would outgrow a float.
 LEAST, MOST = 1e-30, 1e30
 
@@ -61,7 +63,8 @@ def to_fraction(number: Any, name: str = "the number") -> Fraction:
     if isinstance(number, bool) or not isinstance(number, Real):
         raise ScheduleError(f"{name} must be a number; got {number!r}")
     if isinstance(number, Rational):
-        return _in_range(Fraction(number), name, number)
+        # int(), for a fraction of numpy's integers would overflow as they do.
+        return _in_range(Fraction(int(number.numerator), int(number.denominator)), name, number)
     if not math.isfinite(number):
         raise ScheduleError(f"{name} must be finite; got {number!r}")
     return _in_range(Fraction(repr(float(number))), name, number)
@@ -134,7 +137,7 @@ class Duration:
     def __post_init__(self) -> None:
         if not isinstance(self.terms, tuple):
             raise ScheduleError(
-                f"a Duration is made of (unit, amount) pairs; wherever one is wanted, write {self.terms!r} itself"
+                f"a Duration is made of (unit, amount) pairs; where one is needed, write {self.terms!r}"
             )
 
     @classmethod

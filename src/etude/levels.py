@@ -64,7 +64,7 @@ class Level:
             worst = base[int(values.argmin())]
             raise ScheduleError(
                 f"the level {self!r} is {values.min():g} at the base rate {worst:g}, and a rate cannot be "
-                f"negative; write maximum(0.0, ...) around the schedule if it should stop at 0"
+                f"negative; write a multiple of BASE, such as 0.1 * BASE, or take less away"
             )
         return values
 
@@ -76,18 +76,16 @@ class Level:
     def __add__(self, other: LevelLike) -> Level:
         if not (isinstance(other, Level) or is_number(other)):
             return NotImplemented
-        other = to_level(other, "the level added")
+        other = _signed(other, "the level added")
         return Level(self.factor + other.factor, self.offset + other.offset)
 
     def __sub__(self, other: LevelLike) -> Level:
         if not (isinstance(other, Level) or is_number(other)):
             return NotImplemented
-        # Not `self + -other`: a level that is subtracted need not be a valid level when negated.
-        other = to_level(other, "the level subtracted")
-        return Level(self.factor - other.factor, self.offset - other.offset)
+        return self + _signed(other, "the level subtracted") * -1
 
     def __rsub__(self, other: float) -> Level:
-        return to_level(other, "the level subtracted from") - self
+        return self * -1 + other
 
     def __mul__(self, number: float) -> Level:
         if not is_number(number):
@@ -121,6 +119,11 @@ BASE = Level(1.0, 0.0)
 """The parameter group's own base rate: the rate its optimizer was built with."""
 
 
+def _signed(value: LevelLike, field: str) -> Level:
+    """A part of a sum, of either sign: only the whole need be a rate."""
+    return value if isinstance(value, Level) else Level(0.0, finite(value, field))
+
+
 def to_level(value: LevelLike, field: str) -> Level:
     """Return ``value`` as a Level, refusing what can never be a rate.
 
@@ -134,14 +137,11 @@ def to_level(value: LevelLike, field: str) -> Level:
     >>> to_level(0.3, "stop")
     0.3
     """
-    if isinstance(value, Level):
-        level = value
-    elif not is_number(value):
+    if not (isinstance(value, Level) or is_number(value)):
         raise ScheduleError(
             f"{field} must be a number (absolute) or a multiple of BASE such as 0.1 * BASE; got {value!r}"
         )
-    else:
-        level = Level(0.0, finite(value, field))
+    level = _signed(value, field)
     if level.factor <= 0 and level.offset <= 0 and (level.factor < 0 or level.offset < 0):
         raise ScheduleError(f"{field} must be at least 0; got {value!r}")
     return level

@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from etude import check, plots
-from etude.durations import Horizon
+from etude.durations import LARGEST_STEP, Horizon
 from etude.eases import Array
 from etude.errors import HorizonError, ScheduleError
-from etude.timeline import Context, Node, ceil_float
+from etude.timeline import HOLD, Context, Node, ceil_float, just_before
 
 if TYPE_CHECKING:  # the only name of matplotlib's that this module mentions
     from matplotlib.figure import Figure
 
-__all__ = ["Facts", "Jump", "PhaseRow", "Table"]
+__all__ = ["LARGEST_STEP", "Facts", "Jump", "PhaseRow", "Table"]
 
 Number: TypeAlias = "float | np.integer[Any] | np.floating[Any]"
 
@@ -32,7 +32,6 @@ EXACT_STEPS = 1 << 22
 MAX_PHASES = 10_000
 MAX_SHADES = 40
 CURVE_POINTS = 4_000
-LARGEST_STEP = 2**53  # beyond it not every whole number is a float
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,7 @@ class Table:
         self.schedule = schedule
         self.horizon = horizon
         self._node = node
-        self.length = None if length is None else _number(length)
+        self.length = None if length is None else _boundary(length)
 
     @property
     def text(self) -> str:
@@ -148,7 +147,8 @@ class Table:
             axis of what was given as a single number.
 
         Raises:
-            ScheduleError: for a step or a base that is negative, not finite or not a number.
+            ScheduleError: for a step or a base that is negative, not finite or not a number, and where
+                a value would be negative or too large for a float.
         """
         steps = _steps_array(k)
         bases = _bases_array(base)
@@ -156,9 +156,11 @@ class Table:
         places = steps.reshape(-1, 1)
         values = np.empty((len(places), bases.size))
         rows = max(BLOCK // bases.size, 1)
-        for low in range(0, len(places), rows):
-            block = slice(low, low + rows)
-            values[block] = self._node(places[block].astype(np.float64), context)
+        with np.errstate(all="ignore"):  # what overflows is refused by name
+            for low in range(0, len(places), rows):
+                block = slice(low, low + rows)
+                values[block] = self._node(places[block].astype(np.float64), context)
+                _check_finite(values[block], places[block])
         if steps.ndim == bases.ndim == 0:
             return float(values[0, 0])
         return values.reshape(steps.shape + bases.shape)
@@ -170,19 +172,26 @@ class Table:
         A partial last step counts. Raises HorizonError where both are unknown.
         """
         total = self.horizon.total_steps
-        if total is not None:
-            return math.ceil(total)
-        if self.length is None:
+        if total is None and self.length is None:
             raise HorizonError(
                 f"{self.text} never ends and the horizon has no total, so there is no whole run to "
                 f"describe; write Horizon(total=...)"
             )
-        return math.ceil(self.length)
+        steps = math.ceil(self.length or 0) if total is None else math.ceil(total)
+        if not 1 <= steps <= LARGEST_STEP:
+            raise HorizonError(
+                f"a run to describe must have at least 1 update and at most 2**53; {self.text} has "
+                f"{'none' if steps < 1 else 'more'} on {self.horizon!r}"
+            )
+        return steps
 
     @property
     def first_phase_end(self) -> float:
-        """Where the first phase would end, also where the run ends before it."""
-        return _number(self._node.phase_at(Fraction(0)).stop)
+        """Where the first phase would end, also where the run ends before it; a first hold is none."""
+        phase = self._node.phase_at(Fraction(0))
+        if phase.name == HOLD and phase.stop is not None:
+            phase = self._node.phase_at(phase.stop)
+        return _boundary(phase.stop)
 
     @property
     def phases(self) -> tuple[PhaseRow, ...]:
@@ -192,14 +201,14 @@ class Table:
     def phase(self, k: float) -> PhaseRow:
         """Return the phase that covers step ``k``, however far away."""
         phase = self._node.phase_at(Fraction(float(_steps_array(k))))
-        return PhaseRow(phase.name, max(_number(phase.start), 0), _number(phase.stop), phase.cycle)
+        return PhaseRow(phase.name, max(_boundary(phase.start), 0), _boundary(phase.stop), phase.cycle)
 
     def _phases(self) -> Iterator[PhaseRow]:
         end, x = Fraction(self.steps), Fraction(0)
         for _ in range(MAX_PHASES):
             phase = self._node.phase_at(x)
             stop = end if phase.stop is None else min(phase.stop, end)
-            yield PhaseRow(phase.name, _number(x), _number(stop), phase.cycle)
+            yield PhaseRow(phase.name, _boundary(x), _boundary(stop), phase.cycle)
             if stop == end:
                 return
             x = stop
@@ -249,8 +258,8 @@ class Table:
             places = np.linspace(0, steps - 1, 1_000)
             phases = [PhaseRow(self.phase(k).name, i, i + 1) for i, k in enumerate(places)]
             return (), _shares(phases)
-        edges = np.array([ceil_float(Fraction(phase.start)) for phase in phases[1:]])
-        before = self(np.nextafter(edges, 0), base)
+        edges = np.array([phase.start for phase in phases[1:]], dtype=np.float64)
+        before = self(just_before(edges), base)
         after = self(edges, base)
         size = 1e-9 * np.maximum(before, after)
         jumps = [
@@ -278,9 +287,9 @@ class Table:
                 if len(few) > MAX_SHADES:
                     break
             phases = few if len(few) <= MAX_SHADES else []
-        edges = np.array([phase.start for phase in phases[1:]])
+        edges = np.array([phase.start for phase in phases[1:]], dtype=np.float64)
         # The curve up to each edge and from it, so that a jump is drawn upright.
-        places = np.unique(np.concatenate([places[places < steps], edges, np.nextafter(edges, 0)]))
+        places = np.unique(np.concatenate([places[places < steps], edges, just_before(edges)]))
         return plots.Chart(
             title=self.text if title is None else title,
             x_label=self._x_label(),
@@ -291,7 +300,7 @@ class Table:
 
     def _x_label(self) -> str:
         per_epoch = self.horizon.steps_per_epoch
-        return "step" if per_epoch is None else f"step ({_number(per_epoch):g} an epoch)"
+        return "step" if per_epoch is None else f"step ({_boundary(per_epoch):g} an epoch)"
 
     def plot(self, path: str | Path | None = None, *, base: float = 1.0) -> Figure:
         """Draw the schedule with matplotlib, and save it where a path (.png, .svg, .pdf) is given."""
@@ -304,11 +313,14 @@ class Table:
         return plots.to_svg(self.chart())
 
 
-def _number(exact: Fraction | None) -> float:
-    """A step as a person reads it: an int where it is whole, infinite where there is none."""
+def _boundary(exact: Fraction | None) -> float:
+    """A boundary as a person reads it: an int where it is whole, else the first float past it.
+
+    Infinite where there is none.
+    """
     if exact is None:
         return math.inf
-    return exact.numerator if exact.denominator == 1 else float(exact)
+    return exact.numerator if exact.denominator == 1 else ceil_float(exact)
 
 
 def _shares(phases: Sequence[PhaseRow]) -> dict[str, float]:
@@ -322,17 +334,30 @@ def _shares(phases: Sequence[PhaseRow]) -> dict[str, float]:
 def _steps_array(k: Any) -> NDArray[Any]:
     """The steps as an array of whatever numbers they are, checked."""
     # numpy reads a range number by number, which takes ten times as long.
-    steps = np.arange(k.start, k.stop, k.step) if isinstance(k, range) else np.asarray(k)
+    steps = np.arange(k.start, k.stop, k.step) if isinstance(k, range) else _array(k)
     if steps.dtype.kind not in "iuf":
-        raise ScheduleError(f"a step must be a number ≥ 0, or an array of them; got {k!r}")
+        raise ScheduleError(f"a step must be a number, at least 0 and at most 2**53, or an array; got {k!r}")
     if steps.size and not (steps.min() >= 0 and steps.max() <= LARGEST_STEP):
         wrong = steps[~((steps >= 0) & (steps <= LARGEST_STEP))].flat[0]
         raise ScheduleError(f"a step must be at least 0 and at most 2**53; got {wrong:g}")
     return steps
 
 
+def _array(values: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except ValueError:  # rows of unequal length
+        return np.array(None)
+
+
+def _check_finite(values: Array, steps: NDArray[Any]) -> None:
+    if not values.max() < math.inf:
+        row = int(np.flatnonzero(~(values < math.inf).all(axis=1))[0])
+        raise ScheduleError(f"the value at step {steps[row, 0]:g} is too large for a float")
+
+
 def _bases_array(base: Any) -> NDArray[np.float64]:
-    array = np.asarray(base)
+    array = _array(base)
     if array.dtype.kind not in "iuf" or array.ndim > 1 or array.size == 0:
         raise ScheduleError(f"base must be a rate, or one for each parameter group; got {base!r}")
     bases = array.astype(np.float64)

@@ -23,12 +23,13 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from etude.durations import DurationLike, Horizon
+from etude.durations import LARGEST_STEP, DurationLike, Horizon
 from etude.eases import Array, Ease
 from etude.errors import ScheduleError
 from etude.levels import Level
 
 __all__ = [
+    "HOLD",
     "Chain",
     "Clock",
     "Combined",
@@ -41,7 +42,11 @@ __all__ = [
     "Node",
     "Phase",
     "Ramp",
+    "Scaled",
     "Until",
+    "ceil_float",
+    "just_before",
+    "power",
 ]
 
 HOLD = "hold"
@@ -49,10 +54,12 @@ CONSTANT = "constant"
 # Cycles whose boundaries have a larger common denominator than this are compared as plain floats: whole
 # steps times the denominator must stay below 2⁵³ to be exact.
 MAX_DENOMINATOR = 2**20
-MAX_PHASES_IN_A_CYCLE = 10_000
-# Shrinking cycles have infinitely many restarts before their limit; one shorter than this many steps is no
-# longer begun.
+# Endless cycles that shrink have infinitely many restarts before their limit; one shorter than this many of
+# the schedule's own steps is no longer begun.
 SHORTEST_CYCLE = 1
+# Growing cycles' boundaries with a larger denominator than this are kept to that part of a step. So far
+# down the cycles no boundary is a whole step any more, unless it is one within 2⁻¹⁰⁰⁰.
+FINEST = 2**1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +107,33 @@ class Phase:
 
 def ceil_float(exact: Fraction) -> float:
     """Return the smallest float that is not below the exact number."""
-    nearest = exact.numerator / exact.denominator
+    try:
+        nearest = exact.numerator / exact.denominator
+    except OverflowError:
+        return math.inf
     return nearest if Fraction(nearest) >= exact else math.nextafter(nearest, math.inf)
+
+
+def just_before(boundary: Array) -> Array:
+    """Return places before the boundaries, so near that the value there is the last one before.
+
+    A few roundings away, not one: inside a cycle a place is rounded once more before it is compared.
+    """
+    near: Array = boundary - 4 * np.spacing(boundary)
+    return near
+
+
+def power(gain: float, exponent: int) -> float:
+    """Return gain^exponent, infinite where it is too large for a float."""
+    try:
+        return gain**exponent
+    except OverflowError:
+        return math.inf
+
+
+def _before(start: Fraction) -> Phase:
+    """The phase of what has not begun: its first value, held."""
+    return Phase(HOLD, Fraction(0), start)
 
 
 class Node(ABC):
@@ -113,7 +145,14 @@ class Node(ABC):
 
     @abstractmethod
     def phase_at(self, x: Fraction) -> Phase:
-        """The phase that covers ``x``."""
+        """The phase that covers ``x``, for an x ≥ 0."""
+
+    @abstractmethod
+    def denominator(self, stop: Fraction) -> int:
+        """The least number of parts of the axis' unit in which its boundaries before ``stop`` are whole.
+
+        Boundaries are the places where one formula gives way to another.
+        """
 
     @property
     @abstractmethod
@@ -141,7 +180,7 @@ class Ramp(Node):
     raises: bool = False
 
     def __call__(self, x: Array, context: Context) -> Array:
-        if self.raises and x.max() > self.stop:
+        if self.raises and x.max() > ceil_float(self.stop):
             raise ScheduleError(
                 f"step {x.max():g} is past the end of {self.name} at {float(self.stop):g}, and it was "
                 f"written with after='raise'"
@@ -175,7 +214,10 @@ class Ramp(Node):
     def phase_at(self, x: Fraction) -> Phase:
         if x >= self.stop:
             return Phase(HOLD, self.stop, None)
-        return Phase(self.name, self.start, self.stop)
+        return Phase(self.name, self.start, self.stop) if x >= self.start else _before(self.start)
+
+    def denominator(self, stop: Fraction) -> int:
+        return 1  # it is one formula, and held at both ends
 
     @property
     def decay_power(self) -> float:
@@ -204,13 +246,16 @@ class Law(Node):
     def phase_at(self, x: Fraction) -> Phase:
         if self.stop is not None and x >= self.stop:
             return Phase(HOLD, self.stop, None)
-        return Phase(self.name, self.start, self.stop)
+        return Phase(self.name, self.start, self.stop) if x >= self.start else _before(self.start)
+
+    def denominator(self, stop: Fraction) -> int:
+        return 1  # it is one formula, and held at both ends
 
     @property
     def decay_power(self) -> float:
         if self.level == Level(0.0, 0.0):
             return math.inf
-        return self.endless_power if self.stop is None else 0.0
+        return self.endless_power if self.stop is None or math.isnan(self.endless_power) else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,13 +266,17 @@ class Until(Node):
     stop: Fraction
 
     def __call__(self, x: Array, context: Context) -> Array:
-        return self.node(np.minimum(x, math.nextafter(ceil_float(self.stop), -math.inf)), context)
+        return self.node(np.minimum(x, just_before(np.array(ceil_float(self.stop)))), context)
 
     def phase_at(self, x: Fraction) -> Phase:
         if x >= self.stop:
             return Phase(HOLD, self.stop, None)
         phase = self.node.phase_at(x)
         return replace(phase, stop=self.stop if phase.stop is None else min(phase.stop, self.stop))
+
+    def denominator(self, stop: Fraction) -> int:
+        own = self.stop.denominator if self.stop < stop else 1
+        return math.lcm(own, self.node.denominator(min(self.stop, stop)))
 
     @property
     def decay_power(self) -> float:
@@ -263,6 +312,15 @@ class Chain(Node):
             stop = self.starts[i + 1] if stop is None else min(stop, self.starts[i + 1])
         return replace(phase, start=start, stop=stop)
 
+    def denominator(self, stop: Fraction) -> int:
+        parts = 1
+        for i, (start, node) in enumerate(zip(self.starts, self.nodes, strict=True)):
+            if i and start >= stop:
+                break
+            end = min(self.starts[i + 1], stop) if i + 1 < len(self.starts) else stop
+            parts = math.lcm(parts, start.denominator if i else 1, node.denominator(end))
+        return parts
+
     @property
     def decay_power(self) -> float:
         return self.nodes[-1].decay_power
@@ -291,6 +349,9 @@ class Scaled(Node):
     def phase_at(self, x: Fraction) -> Phase:
         return self.node.phase_at(x)
 
+    def denominator(self, stop: Fraction) -> int:
+        return self.node.denominator(stop)
+
     @property
     def decay_power(self) -> float:
         return math.inf if self.factor == 0 else self.node.decay_power
@@ -308,54 +369,71 @@ class Cycles(Node):
         self._times = times
         self._gain = gain
         local = replace(clock, origin=Fraction(0))
-        self._denominator = _common_denominator(self._start, self._period, resolve(local))
-        self._node = resolve(local.slowed(Fraction(self._denominator)))
+        self._node = resolve(local)
+        self._parts = math.lcm(self._period.denominator, self._node.denominator(self._period))
+        denominator = math.lcm(self._start.denominator, self._parts)
+        self._denominator = denominator if denominator <= MAX_DENOMINATOR else 1
+        if self._denominator > 1:
+            self._node = resolve(local.slowed(Fraction(self._denominator)))
         self._length = float(self._period * self._denominator)
 
     def __call__(self, x: Array, context: Context) -> Array:
+        x, skipped = self._near(x)
         places = np.maximum(x * self._denominator - float(self._start * self._denominator), 0.0)
         cycle = np.floor(places / self._length)
-        if self._times is not None:
-            np.minimum(cycle, self._times - 1, out=cycle)
         places -= cycle * self._length
         if places.min() < 0:  # a place within one rounding before a boundary
             early = places < 0
             cycle[early] -= 1
             places[early] += self._length
+        cycle += skipped
+        if self._times is not None and cycle.max() >= self._times:
+            beyond = np.maximum(cycle - (self._times - 1), 0.0)
+            cycle -= beyond
+            places += beyond * self._length
         values = self._node(places, context)
         return values if self._gain == 1 else values * self._gain**cycle
 
+    def _near(self, x: Array) -> tuple[Array, Array | float]:
+        """Places early enough to be counted exactly in parts of a step, and the cycles left out for it."""
+        if self._denominator == 1 or x.max() * self._denominator <= LARGEST_STEP:
+            return x, 0.0
+        # As many cycles as the period has parts end on a whole step together.
+        turn, cycles = self._period.numerator, self._period.denominator
+        turns = np.floor(np.maximum(x - math.ceil(self._start), 0.0) / turn)
+        return x - turns * turn, turns * cycles
+
     def phase_at(self, x: Fraction) -> Phase:
-        cycle = max((x - self._start) // self._period, 0)
-        if self._times is not None:
-            cycle = min(cycle, self._times - 1)
+        if x < self._start:
+            return _before(self._start)
+        cycle = (x - self._start) // self._period
+        if self._times is not None and cycle >= self._times:
+            return Phase(HOLD, self._start + self._times * self._period, None)
         start = self._start + cycle * self._period
         phase = self._node.phase_at((x - start) * self._denominator)
-        stop = None if phase.stop is None else start + phase.stop / self._denominator
-        end = start + self._period
-        if stop is None or stop > end:
-            over = self._times is not None and x >= end
-            stop = None if over else end
+        stop = end = start + self._period
+        if phase.stop is not None:
+            stop = min(start + phase.stop / self._denominator, end)
         return Phase(phase.name, max(start, start + phase.start / self._denominator), stop, cycle)
+
+    def denominator(self, stop: Fraction) -> int:
+        return math.lcm(self._start.denominator, self._parts)
 
     @property
     def decay_power(self) -> float:
-        if self._times is not None:
-            return math.inf if self._gain == 0 and self._times > 1 else self._node.decay_power
+        own = self._node.decay_power
+        if math.isnan(own) or self._times is not None:
+            return math.inf if self._gain == 0 and self._times != 1 else own
         return 0.0 if self._gain == 1 else math.copysign(math.inf, 1 - self._gain)
 
 
-def _common_denominator(start: Fraction, period: Fraction, node: Node) -> int:
-    """The least number of parts of the axis' unit in which a cycle's boundaries are all whole."""
-    denominator = math.lcm(start.denominator, period.denominator)
-    x = Fraction(0)
-    for _ in range(MAX_PHASES_IN_A_CYCLE):
-        phase = node.phase_at(x)
-        if phase.stop is None or phase.stop >= period:
-            break
-        x = phase.stop
-        denominator = math.lcm(denominator, x.denominator)
-    return denominator if denominator <= MAX_DENOMINATOR else 1
+@dataclass(frozen=True, slots=True)
+class _Reached:
+    """The growing cycles worked out so far: where the next would start, and its length in first cycles."""
+
+    chain: Chain
+    end: Fraction
+    scale: Fraction
 
 
 class Growing(Node):
@@ -374,60 +452,71 @@ class Growing(Node):
         stretch: Fraction,
         gain: float,
     ) -> None:
+        """``resolve`` lays the repeated part over a clock; ``period`` is in that part's own steps."""
         self._resolve = resolve
         self._clock = clock
         self._period = period
         self._times = times
         self._stretch = stretch
         self._gain = gain
-        self._chain = Chain([clock.origin], [resolve(clock)])
-        self._end = clock.at(period)
+        self._reached = _Reached(Chain([clock.origin], [resolve(clock)]), clock.at(period), stretch)
 
     def __call__(self, x: Array, context: Context) -> Array:
-        return self._reach(Fraction(float(x.max())))(x, context)
+        return self._reach(Fraction(float(x.max()))).chain(x, context)
 
-    def _reach(self, x: Fraction) -> Chain:
-        """The cycles up to ``x`` and perhaps some more."""
-        chain, end = self._chain, self._end
-        starts, nodes = list(chain.starts), list(chain.nodes)
-        scale = self._stretch ** len(nodes)
-        length = self._clock.scale * self._period * scale
-        while end <= x and len(nodes) != self._times and length >= SHORTEST_CYCLE:
+    def _reach(self, x: Fraction) -> _Reached:
+        """Work out the cycles up to ``x``, and a quarter farther, for who walks there step by step."""
+        reached = self._reached
+        if x < reached.end or not self._begins(len(reached.chain.nodes), reached.scale):
+            return reached
+        starts, nodes = list(reached.chain.starts), list(reached.chain.nodes)
+        end, scale = reached.end, reached.scale
+        while end <= x + abs(x) / 4 and self._begins(len(nodes), scale):
             cycle = self._resolve(replace(self._clock, origin=end).slowed(scale))
             starts.append(end)
-            nodes.append(Scaled(cycle, self._gain ** len(nodes)))
-            end += length
-            scale *= self._stretch
-            length *= self._stretch
-        if len(nodes) == len(chain.nodes):
-            return chain
-        # Assigned whole, so that another thread sees either the old chain or the new one.
-        self._chain = Chain(starts, nodes)
-        self._end = end
-        return self._chain
+            nodes.append(Scaled(cycle, power(self._gain, len(nodes))))
+            end = _kept(end + self._clock.scale * self._period * scale)
+            scale = _kept(scale * self._stretch)
+        # Assigned whole, so that another thread sees either what was there before or all of it.
+        self._reached = reached = _Reached(Chain(starts, nodes), end, scale)
+        return reached
+
+    def _begins(self, cycle: int, scale: Fraction) -> bool:
+        if self._times is not None:
+            return cycle < self._times
+        return self._period * scale >= SHORTEST_CYCLE
 
     def phase_at(self, x: Fraction) -> Phase:
-        chain = self._reach(x)
-        cycle = max(bisect_right(chain.starts, x) - 1, 0)
-        phase = chain.phase_at(x)
-        end = self._clock.origin + self._clock.scale * self._period * _cycles_length(self._stretch, cycle + 1)
-        if phase.stop is None and x < end:
-            phase = replace(phase, stop=end)
-        return replace(phase, cycle=cycle)
+        if x < self._clock.origin:
+            return _before(self._clock.origin)
+        reached = self._reach(x)
+        if x >= reached.end:
+            return Phase(HOLD, reached.end, None)
+        starts = reached.chain.starts
+        cycle = bisect_right(starts, x) - 1
+        phase = reached.chain.phase_at(x)
+        end = starts[cycle + 1] if cycle + 1 < len(starts) else reached.end
+        return replace(phase, stop=end if phase.stop is None else min(phase.stop, end), cycle=cycle)
+
+    def denominator(self, stop: Fraction) -> int:
+        return self._reach(stop).chain.denominator(stop)
 
     @property
     def decay_power(self) -> float:
-        if self._times is not None or self._stretch < 1:
-            return self._chain.nodes[0].decay_power
-        if self._gain == 0:
+        own = self._reached.chain.nodes[0].decay_power
+        if self._gain == 0 and self._times != 1:
             return math.inf
+        if math.isnan(own) or self._times is not None or self._stretch < 1:
+            return own
         # The value falls by gain while the steps grow by stretch.
         return -math.log(self._gain) / math.log(self._stretch)
 
 
-def _cycles_length(stretch: Fraction, cycles: int) -> Fraction:
-    """The length of that many growing cycles, in first cycles."""
-    return (stretch**cycles - 1) / (stretch - 1)
+def _kept(exact: Fraction) -> Fraction:
+    """The number, rounded up to the finest part of a step that is kept."""
+    if exact.denominator <= FINEST:
+        return exact
+    return Fraction(-(-exact.numerator * FINEST // exact.denominator), FINEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -458,6 +547,9 @@ class Combined(Node):
             cycles[0] if cycles else None,
         )
 
+    def denominator(self, stop: Fraction) -> int:
+        return math.lcm(*(node.denominator(stop) for node in self.nodes))
+
     @property
     def decay_power(self) -> float:
         powers = [node.decay_power for node in self.nodes]
@@ -480,14 +572,14 @@ class Cooled(Node):
 
     def __call__(self, x: Array, context: Context) -> Array:
         before = x < self.threshold
-        held = self.node(np.array([[float(self.start)]]), context)
+        held = self.node(np.array([[self.threshold]]), context)
         last = self.last.at(context.base)
         length = float(self.stop - self.start)
         done = np.ones_like(x)
         if length > 0:
             done = self.ease(np.clip((x - float(self.start)) / length, 0.0, 1.0))
         # The node is only asked about the time in which it still decides.
-        trunk = self.node(np.minimum(x, float(self.start)), context)
+        trunk = self.node(np.minimum(x, self.threshold), context)
         return np.where(before, trunk, held * (1 - done) + last * done)
 
     def phase_at(self, x: Fraction) -> Phase:
@@ -497,6 +589,10 @@ class Cooled(Node):
             return Phase("cooldown", self.start, self.stop)
         phase = self.node.phase_at(x)
         return replace(phase, stop=self.start if phase.stop is None else min(phase.stop, self.start))
+
+    def denominator(self, stop: Fraction) -> int:
+        own = self.start.denominator if self.start < stop else 1
+        return math.lcm(own, self.node.denominator(min(self.start, stop)))
 
     @property
     def decay_power(self) -> float:
@@ -514,7 +610,10 @@ class Fed(Node):
         return np.array([[context.factors.get(self.key, 1.0)]])
 
     def phase_at(self, x: Fraction) -> Phase:
-        return Phase(CONSTANT, self.start, None)
+        return Phase(CONSTANT, self.start, None) if x >= self.start else _before(self.start)
+
+    def denominator(self, stop: Fraction) -> int:
+        return 1
 
     @property
     def decay_power(self) -> float:

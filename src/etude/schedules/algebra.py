@@ -20,7 +20,7 @@ import numpy as np
 
 from etude.durations import Duration, DurationLike, Horizon, fraction_text, to_duration
 from etude.eases import EASES
-from etude.errors import HorizonError, ScheduleError
+from etude.errors import EtudeError, HorizonError, ScheduleError
 from etude.levels import Level, LevelLike, to_level
 from etude.schedules import bounds
 from etude.tables import Table
@@ -45,6 +45,8 @@ __all__ = [
 ]
 
 JSON_VERSION = 1
+# More cycles than that, each longer or shorter than the last, would have boundaries of very many digits.
+MAX_GROWING = 1_000
 
 Extent: TypeAlias = Literal["finite", "endless", "timeless"]
 """Whether a schedule ends, goes on for ever, or has no length of its own and takes its neighbours'."""
@@ -124,7 +126,10 @@ class Schedule(ABC):
 
     def clip(self, low: LevelLike = 0.0, high: LevelLike | None = None) -> Schedule:
         """Keep the values between two levels."""
-        raised = self if low == 0 else maximum(self, low)
+        low = to_level(low, "clip(low=)")
+        if high is not None:
+            to_level(to_level(high, "clip(high=)") - low, "clip(high=) less clip(low=)")
+        raised = self if low == Level(0.0, 0.0) else maximum(self, low)
         return raised if high is None else minimum(raised, high)
 
     def cooldown(
@@ -172,17 +177,21 @@ class Schedule(ABC):
         text = json.dumps(encode(self), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def _repr_svg_(self) -> str:
+    def _repr_svg_(self) -> str | None:
         """The curve, for notebooks: on its own length, or else over 1,000 steps of 10 epochs."""
+        try:
+            return self.on(self._own_horizon())._repr_svg_()
+        except EtudeError:  # it does not fit on those, or its function is not here: the text has to do
+            return None
+
+    def _own_horizon(self) -> Horizon:
         nominal = Horizon(100, 1_000, samples_per_step=1, tokens_per_step=1)
         own = self.length(nominal)
         horizon = nominal
         if own is not None and own > 0:
             horizon = Horizon(100, own, samples_per_step=1, tokens_per_step=1)
         # A share of the run is not known before the run: then the nominal length stands.
-        if self.length(horizon) != own:
-            horizon = nominal
-        return self.on(horizon)._repr_svg_()
+        return horizon if self.length(horizon) == own else nominal
 
     def _set(self, **values: object) -> None:
         """Put the checked values in the frozen fields."""
@@ -278,6 +287,20 @@ def _end_to_end(schedule: Schedule, what: str) -> None:
         )
 
 
+def _followed(schedule: Schedule, by: str) -> None:
+    """Refuse what says what happens after its end, where something else does."""
+    if _says_after(schedule):
+        raise ScheduleError(
+            f"{schedule!r} says what happens after its end, but {by} follows it; leave out after="
+        )
+
+
+def _says_after(schedule: Schedule) -> bool:
+    if isinstance(schedule, Cooldown):  # it leaves its trunk before the trunk's end matters
+        return False
+    return getattr(schedule, "after", "hold") != "hold" or any(map(_says_after, schedule.parts))
+
+
 @dataclass(frozen=True, repr=False)
 class Sequence(Schedule):
     """One schedule after another: ``a >> b``.
@@ -303,10 +326,7 @@ class Sequence(Schedule):
         self._set(sequence=_operands(type(self), self.sequence, "sequence"))
         for part in self.sequence[:-1]:
             _end_to_end(part, "nothing can follow it")
-            if any(getattr(piece, "after", "hold") != "hold" for piece in part.walk()):
-                raise ScheduleError(
-                    f"{part!r} says what happens after its end, but another part follows it; leave out after="
-                )
+            _followed(part, "another part")
 
     @property
     def parts(self) -> tuple[Schedule, ...]:
@@ -507,7 +527,8 @@ class Repeat(Applied):
 
     Args:
         schedule: what to repeat; finite, of length L.
-        times: how many cycles, ≥ 1; not given, for ever. Cycles that shrink have a limit, and hold there.
+        times: how many cycles, ≥ 1, and at most 1,000 with a stretch other than 1; not given, for ever.
+            Cycles that shrink for ever have a limit: one shorter than a step is not begun, and they hold.
         growth: ``stretch`` in the call: how many times as long each cycle is as the last, > 0; a number as
             written (1.1 is 11/10) or text such as ``"3/2"``.
         gain: how many times as high, ≥ 0.
@@ -516,7 +537,7 @@ class Repeat(Applied):
 
     >>> stairs = (Constant(1.0, over=1) >> Constant(0.5, over=1)).repeat(stretch=2, gain=0.1)
     >>> stairs.on(Horizon(total=7))(range(7))
-    array([1.   , 0.5  , 0.1  , 0.1  , 0.05 , 0.05 , 0.01 ])
+    array([1.  , 0.5 , 0.1 , 0.1 , 0.05, 0.05, 0.01])
     """
 
     _arguments: ClassVar[dict[str, str]] = {"growth": "stretch"}
@@ -529,12 +550,18 @@ class Repeat(Applied):
     def __post_init__(self) -> None:
         super().__post_init__()
         _end_to_end(self.schedule, "it cannot be repeated")
+        _followed(self.schedule, "the next cycle")
         if self.times is not None:
             self._set(times=bounds.whole(self.times, self._named("times"), least=1))
         self._set(
             growth=bounds.ratio(self.growth, self._named("stretch")),
             gain=bounds.number(self.gain, self._named("gain"), least=0),
         )
+        if self._stretch != 1 and self.times is not None and self.times > MAX_GROWING:
+            raise ScheduleError(
+                f"{self._named('times')} must be at most {MAX_GROWING:,} with a stretch other than 1; got "
+                f"{self.times}; leave it out to go on for ever"
+            )
 
     @property
     def _stretch(self) -> Fraction:

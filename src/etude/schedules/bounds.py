@@ -9,7 +9,7 @@ from fractions import Fraction
 from numbers import Integral
 from typing import Any
 
-from etude.durations import Duration, DurationLike, read_fraction, to_duration, to_fraction
+from etude.durations import LARGEST_STEP, Duration, DurationLike, read_fraction, to_duration, to_fraction
 from etude.errors import ScheduleError
 from etude.levels import finite, is_number
 
@@ -37,10 +37,10 @@ def ratio(value: Any, field: str) -> Fraction:
 
 
 def whole(value: Any, field: str, *, least: int) -> int:
-    """Return an int ≥ ``least``, and ≤ 2⁵³, the most that steps can count."""
+    """Return an int ≥ ``least``, and at most 2⁵³, the most that steps can count."""
     if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
         raise ScheduleError(f"{field} must be a whole number, at least {least}; got {value!r}")
-    if int(value) > 2**53:
+    if int(value) > LARGEST_STEP:
         raise ScheduleError(f"{field} must be at most 2**53; got more")
     return int(value)
 

@@ -28,7 +28,7 @@ from etude.errors import HorizonError, ScheduleError
 from etude.levels import BASE, LevelLike, to_level
 from etude.schedules import bounds
 from etude.schedules.algebra import Extent, Schedule
-from etude.timeline import Chain, Clock, Cycles, Law, Node, Ramp, Scaled, Until
+from etude.timeline import Chain, Clock, Cycles, Law, Node, Ramp, Scaled, Until, power
 
 __all__ = ["Custom", "Exponential", "InverseSqrt", "InverseTime", "PowerLaw", "Steps"]
 
@@ -290,7 +290,7 @@ class Steps(Endless):
                 continue
             stair = self._stair(clock.started(start), clock.at(stop))
             starts.append(clock.at(start))
-            nodes.append(Scaled(stair, self.gamma**drops))
+            nodes.append(Scaled(stair, power(self.gamma, drops)))
         return Chain(starts, nodes)
 
 
@@ -330,8 +330,8 @@ class Custom(Function):
             target: Any = importlib.import_module(module_name)
             for attribute in name.split("."):
                 target = getattr(target, attribute)
-        except (ImportError, AttributeError) as error:
-            raise ScheduleError(f"{self!r} cannot be imported: {error}") from error
+        except Exception as error:  # importing runs code, which may fail in any way
+            raise ScheduleError(f"{self!r} cannot be imported: {type(error).__name__}: {error}") from error
         if not callable(target):
             raise ScheduleError(f"{self!r} names no function but {target!r}")
         return lambda t: self._values(target, t)

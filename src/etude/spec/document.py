@@ -28,7 +28,9 @@ def from_json(text: str) -> Schedule:
     Constant(0.1)
     """
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=_once)
+    except SpecError:
+        raise
     except (ValueError, TypeError) as error:
         raise SpecError(f"this is not JSON: {error}") from None
     except RecursionError:
@@ -40,10 +42,23 @@ def from_json(text: str) -> Schedule:
             f"this JSON is of version {document['etude']!r} and this Etude reads version {JSON_VERSION}; "
             f"a newer Etude may read it"
         )
-    value = _decode(document["schedule"], "schedule")
+    try:
+        value = _decode(document["schedule"], "schedule")
+    except RecursionError:
+        raise SpecError("the JSON is nested too deeply to read") from None
     if not isinstance(value, Schedule):
-        raise SpecError(f"schedule must be an object with a type; got {document['schedule']!r}")
+        raise SpecError("schedule must be an object with a type, such as {'type': 'Constant', ...}")
     return value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys are all different: of two, JSON would silently keep the last."""
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise SpecError(f"the JSON has an object with two fields {twice!r}")
+    return document
 
 
 def _decode(value: Any, path: str) -> Any:
@@ -52,11 +67,12 @@ def _decode(value: Any, path: str) -> Any:
     if not isinstance(value, dict):
         return value
     if set(value) == {"factor", "offset"}:
-        if any(isinstance(part, bool) or not isinstance(part, int | float) for part in value.values()):
-            raise SpecError(f"{path}: a level's factor and offset must be numbers; got {value!r}")
-        return Level(float(value["factor"]), float(value["offset"]))
+        try:
+            return Level(**value)
+        except EtudeError as error:
+            raise SpecError(f"{path}: {error}") from error
     name = value.get("type")
-    if name not in TYPES:
+    if not isinstance(name, str) or name not in TYPES:
         raise SpecError(f"{path}: there is no schedule of the type {name!r}{nearest(str(name), [*TYPES])}")
     kind = TYPES[name]
     known = {field.name for field in dataclasses.fields(kind)}

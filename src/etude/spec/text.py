@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import ast
 import inspect
+import operator
 from collections.abc import Callable
+from functools import partial
+from itertools import groupby
 from typing import Any, NoReturn
 
 from etude.errors import EtudeError, SpecError
 from etude.levels import BASE, Level, LevelLike
-from etude.schedules.algebra import Schedule, to_schedule
+from etude.schedules.algebra import Product, Schedule, Sequence, Sum, to_schedule
 from etude.spec.catalogue import CATALOGUE, METHODS, nearest
 
 __all__ = ["parse"]
 
 MAX_LENGTH = 100_000
+MAX_NUMBER = 1e300
 NUMBER = (int, float)
 
 
@@ -56,9 +60,11 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         # One line, so that a column is enough to find a place.
-        self.text = " ".join(text.split("\n")).strip()
+        self.text = " ".join(text.splitlines()).strip()
 
     def read(self) -> Schedule:
+        if "#" in self.text:  # on one line, a comment would hide what stood on the lines after it
+            self.fail("comments have no place in a schedule's text", self.text.index("#"))
         try:
             tree = ast.parse(self.text, mode="eval")
             value = self.value(tree.body)
@@ -82,9 +88,16 @@ class _Reader:
         line = self.text[start : column + 60]
         raise SpecError(f"{message}\n  {line}\n  {' ' * (column - start)}^ column {column + 1}")
 
-    def at(self, node: ast.expr, message: str) -> NoReturn:
+    def at(self, node: ast.expr | ast.keyword, message: str) -> NoReturn:
+        self.at_byte(node.col_offset, message)
+
+    def at_name(self, node: ast.Attribute, message: str) -> NoReturn:
+        """Point at what is after the dot."""
+        self.at_byte((node.end_col_offset or 0) - len(node.attr.encode()), message)
+
+    def at_byte(self, offset: int, message: str) -> NoReturn:
         # The tree counts bytes; a person counts characters.
-        self.fail(message, len(self.text.encode()[: node.col_offset].decode(errors="ignore")))
+        self.fail(message, len(self.text.encode()[:offset].decode(errors="ignore")))
 
     def guarded(self, node: ast.expr, build: Callable[[], Any]) -> Any:
         """Build a value; what the library refuses is told with the place in the text."""
@@ -95,8 +108,12 @@ class _Reader:
 
     def value(self, node: ast.expr) -> Any:
         match node:
-            case ast.Constant(value=bool() | int() | float() | str() | None as constant):
+            case ast.Constant(value=bool() | str() | None as constant):
                 return constant
+            case ast.Constant(value=int() | float() as number):
+                return self.sized(node, number)
+            case ast.Constant(value=other):
+                self.at(node, f"{other!r} has no place in a schedule's text")
             case ast.Name(id="BASE"):
                 return BASE
             case ast.Name(id=name):
@@ -109,36 +126,62 @@ class _Reader:
                 if not isinstance(number, NUMBER) or isinstance(number, bool):
                     self.at(node, f"only a number can have a sign; this is {_kind(number)}")
                 return -number if isinstance(sign, ast.USub) else number
-            case ast.BinOp(left=left, op=operator, right=right):
-                return self.operation(node, self.value(left), operator, self.value(right))
+            case ast.BinOp():
+                return self.operations(node)
             case ast.Call():
                 return self.call(node)
             case ast.Attribute(attr=attribute):
-                self.at(node, f"{attribute!r} must be called, with its arguments in parentheses")
+                self.at_name(node, f"{attribute!r} must be called, with its arguments in parentheses")
             case _:
-                self.at(node, f"{type(node).__name__} has no place in a schedule's text")
+                name = type(node).__name__
+                self.at(node, f"{_FOREIGN.get(type(node), name)} has no place in a schedule's text")
 
-    def operation(self, node: ast.expr, left: Any, operator: ast.operator, right: Any) -> Any:
-        for side in (left, right):
-            if isinstance(side, bool) or not isinstance(side, Schedule | Level | int | float):
-                self.at(node, f"{_kind(side)} cannot be calculated with")
-        scheduled = isinstance(left, Schedule) or isinstance(right, Schedule)
-        match operator:
-            case ast.RShift():
-                return self.guarded(node, lambda: to_schedule(left) >> to_schedule(right))
-            case ast.Mult() if scheduled or isinstance(left, NUMBER) or isinstance(right, NUMBER):
-                return self.guarded(node, lambda: left * right)
-            case ast.Add():
-                return self.guarded(node, lambda: left + right)
-            case ast.Sub() if not scheduled:
-                return self.guarded(node, lambda: left - right)
-            case ast.Div() if not scheduled and isinstance(right, NUMBER):
-                if right == 0:
-                    self.at(node, "cannot divide by 0")
-                return self.guarded(node, lambda: left / right)
-        self.at(
-            node, f"{_kind(left)} and {_kind(right)} cannot be joined by {_SIGNS.get(type(operator), 'this')}"
-        )
+    def sized(self, node: ast.expr, number: float) -> float:
+        """The number, if calculating with it cannot overflow by surprise."""
+        if abs(number) > MAX_NUMBER:
+            self.at(node, f"numbers must be at most {MAX_NUMBER:g} in size")
+        return number
+
+    def operations(self, node: ast.BinOp) -> Any:
+        """The value of ``a + b * c >> d >> ...``, however long, from the left."""
+        links = []
+        first: ast.expr = node
+        while isinstance(first, ast.BinOp):
+            links.append(first)
+            first = first.left
+        value = self.operand(first)
+        for sign, run in groupby(reversed(links), key=lambda link: type(link.op)):
+            value = self.joined(value, sign, [link.right for link in run])
+        return value
+
+    def joined(self, value: Any, sign: type[ast.operator], nodes: list[ast.expr]) -> Any:
+        """A value and what the same operator joins to it, from the left."""
+        for i, node in enumerate(nodes):
+            if isinstance(value, Schedule) and sign in _JOINS:
+                # All the rest at once: one by one, each would be sorted and checked again.
+                parts = [value, *map(self.operand, nodes[i:])]
+                return self.guarded(node, partial(_JOINS[sign], *parts))
+            value = self.operation(node, value, sign, self.operand(node))
+        return value
+
+    def operand(self, node: ast.expr) -> Any:
+        value = self.value(node)
+        if isinstance(value, bool) or not isinstance(value, Schedule | Level | int | float):
+            self.at(node, f"{_kind(value)} cannot be calculated with")
+        return value
+
+    def operation(self, node: ast.expr, left: Any, sign: type[ast.operator], right: Any) -> Any:
+        """What the operator makes of its two sides, of which the left is no schedule."""
+        if sign in _JOINS and (isinstance(right, Schedule) or sign is ast.RShift):
+            return self.guarded(node, lambda: _JOINS[sign](left, right))
+        if sign is ast.Div and right == 0:
+            self.at(node, "cannot divide by 0")
+        try:
+            value = self.guarded(node, lambda: _ARITHMETIC[sign](left, right))
+        except (KeyError, TypeError):
+            written = _SIGNS.get(sign, "this operator")
+            self.at(node, f"{_kind(left)} and {_kind(right)} cannot be joined by {written}")
+        return value if isinstance(value, Level) else self.sized(node, value)
 
     def call(self, node: ast.Call) -> Any:
         match node.func:
@@ -148,12 +191,12 @@ class _Reader:
                 return self.built(node, name, CATALOGUE[name], [])
             case ast.Attribute(value=ast.Name(id="et" | "etude" as module), attr=name):
                 self.at(node, f"leave out {module + '.'!r}: write {name}(...)")
-            case ast.Attribute(value=owner, attr=name):
+            case ast.Attribute(value=owner, attr=name) as method:
                 if name not in METHODS:
-                    self.at(node, f"a schedule has no method {name!r}{nearest(name, [*METHODS])}")
+                    self.at_name(method, f"a schedule has no method {name!r}{nearest(name, [*METHODS])}")
                 schedule = self.value(owner)
                 if not isinstance(schedule, Schedule):
-                    self.at(node, f"{_kind(schedule)} has no method {name!r}; only a schedule has")
+                    self.at_name(method, f"{_kind(schedule)} has no method {name!r}; only a schedule has")
                 return self.built(node, name, METHODS[name], [schedule])
         self.at(node, "only a name can be called")
 
@@ -166,11 +209,13 @@ class _Reader:
         named: dict[str, Any] = {}
         for keyword in node.keywords:
             if keyword.arg is None:
-                self.at(keyword.value, "'**' has no place in a schedule's text")
+                self.at(keyword, "'**' has no place in a schedule's text")
+            if keyword.arg in named:
+                self.at(keyword, f"{name} is given {keyword.arg!r} twice")
             takes_any = any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values())
             if takes_any or keyword.arg not in known:
                 self.at(
-                    keyword.value,
+                    keyword,
                     f"{name} has no argument {keyword.arg!r}{nearest(keyword.arg, known)} "
                     f"(it takes {', '.join(known)})",
                 )
@@ -183,10 +228,40 @@ class _Reader:
         return self.guarded(node, lambda: build(*bound.args, **bound.kwargs))
 
 
+_JOINS: dict[type[ast.operator], Callable[..., Schedule]] = {
+    ast.RShift: Sequence.of,
+    ast.Mult: Product.of,
+    ast.Add: Sum.of,
+}
+_ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Mult: operator.mul,
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Div: operator.truediv,
+}
 _SIGNS: dict[type[ast.operator], str] = {
     ast.Mult: "'*'",
+    ast.Add: "'+'",
     ast.Sub: "'-'",
     ast.Div: "'/'",
+    ast.Pow: "'**'",
+    ast.FloorDiv: "'//'",
+    ast.Mod: "'%'",
+    ast.LShift: "'<<'",
+}
+_FOREIGN: dict[type[ast.expr], str] = {
+    ast.Lambda: "a lambda",
+    ast.ListComp: "a comprehension",
+    ast.GeneratorExp: "a comprehension",
+    ast.JoinedStr: "an f-string",
+    ast.NamedExpr: "':='",
+    ast.IfExp: "a condition",
+    ast.Compare: "a comparison",
+    ast.BoolOp: "a condition",
+    ast.Subscript: "an index",
+    ast.Dict: "a dict",
+    ast.Set: "a set",
+    ast.Starred: "'*'",
 }
 
 

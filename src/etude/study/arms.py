@@ -65,7 +65,8 @@ def choose_arms(only: Iterable[str] = (), added: Iterable[Schedule] = ()) -> tup
 
     Args:
         only: labels of the tutorials' schedules to keep; all, where none is named.
-        added: schedules of the user's own, labelled by their expression.
+        added: schedules of the user's own, labelled by their expression; those that are kept already are not
+            added.
 
     Raises:
         SpecError: for a label that there is not, naming the nearest.
@@ -81,5 +82,6 @@ def choose_arms(only: Iterable[str] = (), added: Iterable[Schedule] = ()) -> tup
                 f"An expression of your own goes into -s"
             )
     kept = [arm for arm in TUTORIALS if not only or arm.label in (*only, FIXED)]
-    own = [Arm(repr(schedule), schedule) for schedule in dict.fromkeys(added)]
+    there = {arm.schedule for arm in kept}
+    own = [Arm(repr(schedule), schedule) for schedule in dict.fromkeys(added) if schedule not in there]
     return (*kept, *own)

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import threading
 import traceback
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
-from multiprocessing import connection, get_context, parent_process
-from multiprocessing.synchronize import Event
+from multiprocessing import connection, get_context
 from platform import python_version
 from typing import Protocol
 
+import numpy as np
+
 from etude.errors import StoreError, TaskError
 from etude.record import RunKey, Store
-from etude.study.task import find_task
+from etude.study.task import Task, find_task
 
 __all__ = ["Engine", "Job", "LocalEngine", "Outcome", "execute"]
 
@@ -69,24 +74,46 @@ def execute(job: Job) -> Outcome:
 
     Raises:
         StoreError: where it cannot be recorded; nothing more can be done then.
+        TaskError: where the task cannot be found, or is no longer the one that is meant.
     """
     # Imported by the worker that trains, not by the driver: torch takes seconds.
     from etude.study.run import Run
 
-    task = find_task(job.task)
-    store = job.store
+    task, identity = _load(job.task, job.device)
+    if identity != job.key.task:
+        raise TaskError(
+            f"the file of the task {job.task!r} was changed while it was compared; run the command again"
+        )
     versions = {name: version(name) for name in ("etude", "torch", "numpy")} | {"python": python_version()}
-    run_id = store.start(job.key, label=job.label, fingerprint=job.fingerprint, versions=versions)
-    run = Run(job.key, store, run_id, updates_per_epoch=task.updates_per_epoch, device=job.device)
-    try:
-        results = run.ended(task.train(run))
-    except StoreError:
-        raise  # not the task's fault, and the store cannot take note of it
-    except Exception as error:
-        store.fail(run_id, traceback.format_exc())
-        return Outcome(job, run_id, f"{type(error).__name__}: {error}")
-    store.finish(run_id, results)
-    return Outcome(job, run_id)
+    with job.store as store:
+        run_id = store.start(job.key, label=job.label, fingerprint=job.fingerprint, versions=versions)
+        run = Run(job.key, store, run_id, updates_per_epoch=task.updates_per_epoch, device=job.device)
+        _seed_everything(job.key.seed)
+        try:
+            results = run.ended(task.train(run))
+        except StoreError:
+            raise  # not the task's fault, and the store cannot take note of it
+        except (Exception, SystemExit) as error:
+            store.fail(run_id, traceback.format_exc())
+            return Outcome(job, run_id, _line(error))
+        store.finish(run_id, results)
+        return Outcome(job, run_id)
+
+
+@cache
+def _load(reference: str, device: str) -> tuple[Task, str]:
+    """The task, and its identity when it was loaded: the file may be changed while this process lives."""
+    task = find_task(reference)
+    return task, task.identity(device)
+
+
+def _seed_everything(seed: int) -> None:
+    """Let a task that draws from global generators depend on its seed too, and not on what ran before."""
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
 
 
 class LocalEngine:
@@ -97,82 +124,113 @@ class LocalEngine:
     """
 
     def __init__(self, workers: int | None = None) -> None:
-        self.workers = len(os.sched_getaffinity(0)) if workers is None else workers
+        if workers is not None and workers < 1:
+            raise TaskError(f"an engine needs at least 1 worker; got {workers!r}")
+        self.workers = _cores() if workers is None else workers
         self._context = get_context("spawn")
-        self._stop = self._context.Event()
+        self._lifeline: connection.Connection | None = None
         self._pool: ProcessPoolExecutor | None = None
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
         """Run the jobs; give each one's outcome as it ends."""
         waiting = list(jobs)[::-1]
-        attempts: dict[RunKey, int] = {}
+        # A dead worker breaks its pool with all that is in flight. Each of these jobs is then run alone, and
+        # what dies alone has killed its worker itself.
+        suspects: list[Job] = []
+        deaths: Counter[RunKey] = Counter()
         running: dict[Future[Outcome], Job] = {}
-        while waiting or running:
-            broken: list[Job] = []
-            try:
-                # Two a worker: one at work and one at hand. A dead worker breaks all that are in flight.
-                while waiting and len(running) < 2 * self.workers:
-                    running[self._open().submit(execute, waiting[-1])] = waiting[-1]
-                    waiting.pop()
-            except BrokenProcessPool:
-                if not running:  # else its running jobs will tell
-                    self._discard()
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                job = running.pop(future)
-                try:
-                    yield future.result()
-                except BrokenProcessPool:
-                    broken.append(job)
-                except StoreError:
-                    raise
-                except Exception as error:
-                    yield Outcome(job, None, f"{type(error).__name__}: {error}")
-            if broken:
-                # The rest of the pool's jobs broke with it.
-                broken += running.values()
-                running.clear()
-                self._discard()
-                for job in broken:
-                    attempts[job.key] = attempts.get(job.key, 0) + 1
-                    if attempts[job.key] < ATTEMPTS:
-                        waiting.append(job)
+        try:
+            while waiting or suspects or running:
+                self._submit(waiting, suspects, running)
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                if any(isinstance(future.exception(), BrokenProcessPool) for future in done):
+                    done, _ = wait(running)
+                    self.close()
+                lost = []
+                for future in done:
+                    job, error = running.pop(future), future.exception()
+                    if isinstance(error, BrokenProcessPool):
+                        lost.append(job)
+                    elif isinstance(error, StoreError):
+                        raise error
                     else:
-                        yield Outcome(job, None, f"its worker process died, {ATTEMPTS} times")
+                        yield future.result() if error is None else Outcome(job, None, _line(error))
+                if len(lost) == 1:
+                    deaths[lost[0].key] += 1
+                    if deaths[lost[0].key] == ATTEMPTS:
+                        yield Outcome(lost.pop(), None, f"its worker process died, {ATTEMPTS} times")
+                suspects += lost
+        finally:
+            if running:
+                self.close()
+
+    def _submit(self, waiting: list[Job], suspects: list[Job], running: dict[Future[Outcome], Job]) -> None:
+        """Hand the workers what they can take: a suspect alone, or two jobs each, one of them at hand."""
+        queue, most = (suspects, 1) if suspects else (waiting, 2 * self.workers)
+        try:
+            while queue and len(running) < most:
+                with _deaf_to_ctrl_c():
+                    running[self._open().submit(execute, queue[-1])] = queue[-1]
+                queue.pop()
+        except BrokenProcessPool:
+            # A worker died at rest, or just now: then the jobs that are running will tell.
+            if not running:
+                self.close()
 
     def close(self) -> None:
         """Stop the workers, at once."""
-        self._stop.set()
-        self._discard()
-
-    def _open(self) -> ProcessPoolExecutor:
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(
-                self.workers, mp_context=self._context, initializer=_start_worker, initargs=(self._stop,)
-            )
-        return self._pool
-
-    def _discard(self) -> None:
+        if self._lifeline is not None:
+            self._lifeline.close()
+            self._lifeline = None
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
 
+    def _open(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            # A pipe, not an Event: whoever sets that waits for ever for a waiter that was killed.
+            held, self._lifeline = self._context.Pipe(duplex=False)
+            self._pool = ProcessPoolExecutor(
+                self.workers, mp_context=self._context, initializer=_start_worker, initargs=(held,)
+            )
+        return self._pool
 
-def _start_worker(stop: Event) -> None:
-    """Prepare a worker: one thread, deaf to Ctrl-C, and gone when it is told so or its parent is gone."""
+
+def _cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Let workers be born deaf to Ctrl-C, which is for the driver: they take seconds to say so themselves."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _start_worker(lifeline: connection.Connection) -> None:
+    """Prepare a worker: one thread, deaf to Ctrl-C, and gone when its engine closes or its parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_leave_when_told, args=(stop,), daemon=True).start()
+    threading.Thread(target=_leave_when_cut_off, args=(lifeline,), daemon=True).start()
     import torch
 
     torch.set_num_threads(1)
 
 
-def _leave_when_told(stop: Event) -> None:
-    parent = parent_process()
-    if parent is None:
-        raise TaskError("a worker was started without a parent process")
-    while not stop.wait(0.1):
-        # A parent that was killed leaves its workers waiting for jobs for ever.
-        if connection.wait([parent.sentinel], timeout=0):
-            break
+def _leave_when_cut_off(lifeline: connection.Connection) -> None:
+    # Its other end is the parent's alone, and closes with it: a parent that was killed would else leave its
+    # workers waiting for jobs for ever.
+    connection.wait([lifeline])
     os._exit(1)

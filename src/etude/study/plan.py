@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from etude.durations import Horizon
-from etude.errors import HorizonError, TaskError
+from etude.errors import HorizonError, ScheduleError, TaskError
 from etude.record import RunKey
+from etude.schedules import Schedule
 from etude.study.arms import FIXED, Arm
 from etude.study.task import Task
 
@@ -62,20 +63,20 @@ class Plan:
         """Lay a comparison out; what is not given is the task's own.
 
         Raises:
-            TaskError: for a grid out of its bounds.
+            TaskError: for a grid out of its bounds, and for schedules that are not all different or lack
+                the fixed rate.
             HorizonError: for a schedule that cannot be laid over one of the budgets, or that still warms
                 up when a run ends.
         """
-        seeds = task.seeds if seeds is None else seeds
         changed = replace(
             task,
-            peaks=task.peaks if peaks is None else tuple(peaks),
-            budgets=task.budgets if budgets is None else tuple(budgets),
-            seeds=seeds,
-            tuning_seeds=max(min(task.tuning_seeds, seeds), 1),
+            peaks=task.peaks if peaks is None else peaks,
+            budgets=task.budgets if budgets is None else budgets,
+            seeds=task.seeds if seeds is None else seeds,
+            tuning_seeds=1,
         )
-        if FIXED not in [arm.label for arm in arms]:
-            raise TaskError("a comparison needs the fixed rate, which the others are compared with")
+        changed = replace(changed, tuning_seeds=min(task.tuning_seeds, changed.seeds))
+        _refuse_indistinct(arms)
         plan = cls(
             changed,
             tuple(arms),
@@ -93,8 +94,8 @@ class Plan:
         """Refuse a schedule that cannot be run at a budget, before anything runs."""
         try:
             table = cell.arm.schedule.on(self.horizon(cell.budget))
-        except HorizonError as error:
-            raise HorizonError(f"{cell.arm.label} at {cell.budget} updates: {error}") from None
+        except (HorizonError, ScheduleError) as error:
+            raise type(error)(f"{cell.arm.label} at {cell.budget} updates: {error}") from None
         for finding in table.check():
             if finding.severity == "error":
                 raise HorizonError(
@@ -142,3 +143,21 @@ class Plan:
         cells = list(self.cells())
         tuning = sum(len(self.candidates(cell)) for cell in cells) * self.tuning_seeds
         return tuning + len(cells) * (self.seeds - self.tuning_seeds)
+
+
+def _refuse_indistinct(arms: Sequence[Arm]) -> None:
+    """Refuse schedules that an answer could not tell apart, or not compare."""
+    labels: set[str] = set()
+    schedules: dict[Schedule, str] = {}
+    for arm in arms:
+        if arm.label in labels:
+            raise TaskError(f"two schedules are labelled {arm.label!r}; give each a label of its own")
+        if arm.schedule in schedules:
+            raise TaskError(
+                f"{schedules[arm.schedule]!r} and {arm.label!r} are the same schedule, {arm.schedule!r}; "
+                f"leave one of them out"
+            )
+        labels.add(arm.label)
+        schedules[arm.schedule] = arm.label
+    if FIXED not in labels:
+        raise TaskError("a comparison needs the fixed rate, which the others are compared with")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping
 
 from torch import Tensor
@@ -41,6 +42,7 @@ class Run:
         self._schedule = parse(key.schedule)
         self._horizon = Horizon(updates_per_epoch, key.budget)
         self._followed = {part.metric for part in self._schedule.walk() if isinstance(part, Plateau)}
+        self._observed: set[str] = set()
         self._store = store
         self._run_id = run_id
         self._scheduler: Scheduler | None = None
@@ -56,13 +58,16 @@ class Run:
         if self._scheduler is not None:
             raise TaskError("a run binds its schedule to one optimizer; run.bind was called twice")
         if self.peak is not None:
-            first = float(optimizer.param_groups[0]["lr"])
-            for group in optimizer.param_groups:
-                rate = self.peak * (float(group["lr"]) / first if first else 1.0)
+            # All are read before one is written: groups may share a tensor.
+            rates = [float(group["lr"]) for group in optimizer.param_groups]
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                scaled = self.peak * (rate / rates[0] if rates[0] else 1.0)
                 if isinstance(group["lr"], Tensor):
-                    group["lr"].fill_(rate)
+                    group["lr"].fill_(scaled)
                 else:
-                    group["lr"] = rate
+                    group["lr"] = scaled
+                # The base rate that another scheduler may have left.
+                group.pop("initial_lr", None)
         self._scheduler = Scheduler(optimizer, self._schedule, self._horizon)
         return self._scheduler
 
@@ -73,41 +78,49 @@ class Run:
         observes the metric it follows.
 
         Raises:
-            TaskError: before ``bind``, or for a metric that is not a number.
+            TaskError: before ``bind``, for an update that has not been made, or for a metric that is not a
+                number.
         """
         scheduler = self._bound()
-        values: dict[str, float] = {}
-        for name, value in metrics.items():
-            try:
-                values[name] = float(value)
-            except (TypeError, ValueError):
-                raise TaskError(f"run.report: {name} must be a number; got {value!r}") from None
-        self._store.append(self._run_id, [scheduler.reading(step, values)])
+        try:
+            made = 0 <= operator.index(step) <= min(scheduler.last_epoch, self.updates - 1)
+        except TypeError:
+            made = False
+        if not made:
+            raise TaskError(
+                f"run.report: step is the update just made, counted from 0; got {step!r} when the scheduler "
+                f"stands at {scheduler.last_epoch:g} of {self.updates}"
+            )
+        values = {name: _number(f"run.report: {name}", value) for name, value in metrics.items()}
+        self._store.append(self._run_id, [scheduler.reading(operator.index(step), values)])
         followed = {name: value for name, value in values.items() if name in self._followed}
         if followed:
+            self._observed.update(followed)
             scheduler.observe(**followed)
 
     def ended(self, results: Mapping[str, float]) -> dict[str, float]:
         """Return the results of a training function that has returned, checked.
 
         Raises:
-            TaskError: for results other than the two scores, or a number of updates other than the budget.
+            TaskError: for results other than the two scores, a number of updates other than the budget, or
+                a metric that the schedule follows and that was never reported.
         """
         if not isinstance(results, Mapping) or set(results) != set(RESULTS):
             raise TaskError(
                 f"a training function returns {{'validation': score, 'test': score}}; got {results!r}"
             )
-        scores = {}
-        for name, value in results.items():
-            try:
-                scores[name] = float(value)
-            except (TypeError, ValueError):
-                raise TaskError(f"the {name} score must be a number; got {value!r}") from None
+        scores = {name: _number(f"the {name} score", value) for name, value in results.items()}
         done = self._bound().last_epoch
         if done != self.updates:
             raise TaskError(
                 f"the run was given {self.updates} updates and its scheduler was stepped {done:g} times; "
                 f"call scheduler.step() once after every optimizer.step(), run.updates times in all"
+            )
+        unseen = self._followed - self._observed
+        if unseen:
+            raise TaskError(
+                f"the schedule follows {', '.join(sorted(unseen))}, which the run did not report; call "
+                f"run.report(step, {', '.join(f'{name}=...' for name in sorted(unseen))}) now and then"
             )
         # A run that diverged has no score: it ranks below every number.
         return {name: score if math.isfinite(score) else -math.inf for name, score in scores.items()}
@@ -116,3 +129,13 @@ class Run:
         if self._scheduler is None:
             raise TaskError("the run has no optimizer yet; call run.bind(optimizer) before training")
         return self._scheduler
+
+
+def _number(what: str, value: object) -> float:
+    """The number that a number, or a tensor or array of one, is."""
+    try:
+        if isinstance(value, str | bytes):
+            raise TypeError
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        raise TaskError(f"{what} must be a number; got {value!r}") from None

@@ -22,9 +22,9 @@ Train: TypeAlias = Callable[[Any], Mapping[str, float]]
 """A training function; what it is given is an ``etude.study.run.Run``, whose module imports torch."""
 
 BUILT_IN = {
-    "digits": "etude.study.tasks.digits:digits",
-    "digits-clean": "etude.study.tasks.digits:digits_clean",
-    "fashion-mnist": "etude.study.tasks.fashion_mnist:fashion_mnist",
+    "digits": "etude.study.tasks.catalogue:digits",
+    "digits-clean": "etude.study.tasks.catalogue:digits_clean",
+    "fashion-mnist": "etude.study.tasks.catalogue:fashion_mnist",
 }
 """The tasks that come with the package: name → where they are."""
 
@@ -34,7 +34,7 @@ class Task:
     """A training function under comparison.
 
     Args:
-        name: as shown in reports.
+        name: as shown in reports, and in the name of the report's folder.
         train: ``train(run) -> {"validation": score, "test": score}``; higher is better. It must do
             ``run.updates`` updates with the scheduler that ``run.bind(optimizer)`` returns, and draw
             everything random from ``run.seed``.
@@ -42,7 +42,7 @@ class Task:
         updates_per_epoch: for schedules with lengths in epochs.
         peaks: the peak rates to choose from, on validation scores; rising.
         budgets: the lengths to run each schedule at, as shares of ``updates`` in (0, 1], rising to 1.
-        seeds: how many seeds each schedule's chosen peak is run with, ≥ 2.
+        seeds: how many seeds each schedule's chosen peak is run with, ≥ 1; one tells nothing of chance.
         tuning_seeds: how many of them all peaks are run with, to choose one, ≥ 1.
         percent: whether the scores are shares of 1, to be shown in percent.
         about: one sentence about data and model.
@@ -62,10 +62,12 @@ class Task:
     def __post_init__(self) -> None:
         if not callable(self.train):
             raise TaskError(f"the task {self.name!r} needs a training function; got {self.train!r}")
-        for field, least in {"updates": 1, "seeds": 2, "tuning_seeds": 1}.items():
-            _whole(self.name, field, getattr(self, field), least)
+        if not isinstance(self.name, str) or not self.name.strip() or set(self.name) & set("@/\\"):
+            raise TaskError(f"a task's name must be a text without @, / and \\; got {self.name!r}")
+        for field in ("updates", "seeds", "tuning_seeds"):
+            _whole(self.name, field, getattr(self, field))
         if self.updates_per_epoch is not None:
-            _whole(self.name, "updates_per_epoch", self.updates_per_epoch, 1)
+            _whole(self.name, "updates_per_epoch", self.updates_per_epoch)
         if self.tuning_seeds > self.seeds:
             raise TaskError(
                 f"the task {self.name!r}: tuning_seeds must be at most seeds, {self.seeds}; "
@@ -125,6 +127,9 @@ def task(updates: int, **settings: Any) -> Callable[[Train], Task]:
 def find_task(reference: str) -> Task:
     """Return the task that a reference names.
 
+    What lies beside the file, or the module from here, can be imported by it, as ``python file.py`` and
+    ``python -m module`` would have it.
+
     Args:
         reference: ``"digits"``, ``"path/to/file.py:name"`` or ``"package.module:name"``.
 
@@ -151,6 +156,8 @@ def find_task(reference: str) -> Task:
 def _module(reference: str, where: str) -> Any:
     try:
         if not where.endswith(".py"):
+            if reference not in BUILT_IN:
+                _add_to_path(Path.cwd())
             return importlib.import_module(where)
         path = Path(where).resolve()
         if not path.is_file():
@@ -162,6 +169,7 @@ def _module(reference: str, where: str) -> Any:
         spec = importlib.util.spec_from_file_location(module_name, path)
         if spec is None or spec.loader is None:
             raise TaskError(f"the task {reference!r} cannot be read as Python: {path}")
+        _add_to_path(path.parent)
         module = sys.modules[module_name] = importlib.util.module_from_spec(spec)
         try:
             spec.loader.exec_module(module)
@@ -171,15 +179,20 @@ def _module(reference: str, where: str) -> Any:
         return module
     except TaskError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise TaskError(
             f"the task {reference!r} cannot be imported: {type(error).__name__}: {error}"
         ) from error
 
 
-def _whole(name: str, field: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise TaskError(f"the task {name!r}: {field} must be a whole number ≥ {least}; got {value!r}")
+def _add_to_path(folder: Path) -> None:
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+def _whole(name: str, field: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise TaskError(f"the task {name!r}: {field} must be a whole number ≥ 1; got {value!r}")
 
 
 def _rising(name: str, field: str, values: object, most: float) -> None:

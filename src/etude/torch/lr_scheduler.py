@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from numbers import Real
 from typing import TypeAlias
 
 from torch.optim import Optimizer
@@ -105,9 +106,12 @@ class CyclicCosineDecayLR(Scheduler):
 
 def _per_group(name: str, value: PerGroup, size: int) -> Sequence[LevelLike]:
     """One value for each group, of one for all or a list."""
-    if isinstance(value, Level | int | float):
+    if isinstance(value, Level | int | float | Real):
         return [value] * size
-    values = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else []
+    try:
+        values = [] if isinstance(value, str) else list(value)
+    except TypeError:
+        values = []
     if len(values) != size:
         raise ScheduleError(
             f"{name} must be a rate, or one for each of the optimizer's {size} parameter groups; "

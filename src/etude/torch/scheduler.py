@@ -12,12 +12,12 @@ import numpy as np
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from etude.durations import Horizon
+from etude.durations import LARGEST_STEP, Horizon
 from etude.eases import Array
 from etude.errors import ScheduleError
 from etude.readings import Reading
 from etude.schedules import Plateau, PlateauState, Schedule
-from etude.tables import LARGEST_STEP, Table
+from etude.tables import Table
 from etude.torch import state
 from etude.torch.groups import (
     Place,
@@ -70,7 +70,8 @@ class Scheduler(LRScheduler):
         horizon: what turns durations into steps; not needed for a schedule written in steps.
         groups: instead of ``schedules``: a schedule, or a dict of them, for each parameter group, by the
             group's ``name`` or index; ``"*"`` is for all others, also for those added later. A group that
-            joins later follows the common clock, from its own base rate.
+            joins later follows the common clock, from its own base rate, from the next ``step()`` on (or
+            ``seek(last_epoch)`` at once).
 
     Raises:
         ScheduleError: for a group without a schedule, a name without a group, or a hyperparameter that
@@ -241,16 +242,7 @@ class Scheduler(LRScheduler):
     def _evaluate(self, steps: list[Any]) -> list[list[list[float]]]:
         """The values: for each binding, steps × groups."""
         factors: dict[Hashable, float] = {plateau: past.factor for plateau, past in self._feedback.items()}
-        columns = []
-        for binding in self._bindings:
-            with np.errstate(over="ignore", invalid="ignore"):
-                values = binding.table(steps, binding.bases, factors=factors)
-            if not np.isfinite(values).all():
-                raise ScheduleError(
-                    f"{binding.table.text} is not finite at the step {steps[0]:g} or soon after"
-                )
-            columns.append(values.tolist())
-        return columns
+        return [binding.table(steps, binding.bases, factors=factors).tolist() for binding in self._bindings]
 
     def _write(self) -> None:
         """Write the present step's values into the groups."""

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from etude.durations import LARGEST_STEP
 from etude.errors import ResumeError, ScheduleError
 from etude.schedules import PlateauState
-from etude.tables import LARGEST_STEP
 
 __all__ = ["KEY", "Snapshot", "dump", "load"]
 

@@ -1,0 +1,213 @@
+"""Hypothesis strategies: levels, durations and schedules of every kind, on one horizon that fits them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import strategies as st
+
+import etude as et
+from etude import BASE, Horizon, Level, Schedule
+
+HORIZON = Horizon(steps_per_epoch=7, total="30ep", samples_per_step=4, tokens_per_step=64)
+STEPS = 210
+"""The length of that horizon: no multiple of most lengths below, so that boundaries fall anywhere."""
+
+
+def wobble(step: float) -> float:
+    """A user's function, for ``Custom``."""
+    return 1.5 + math.sin(step)
+
+
+numbers = st.one_of(st.sampled_from([0.0, 0.1, 0.5, 1.0]), st.floats(0, 10, allow_subnormal=False))
+positive = st.floats(1e-6, 10)
+relative = st.builds(lambda factor, offset: factor * BASE + offset, positive, st.sampled_from([0.0, 0.25]))
+levels: st.SearchStrategy[Level | float] = st.one_of(numbers, relative)
+
+whole_durations = st.one_of(
+    st.integers(1, 40), st.sampled_from(["1ep", "3ep", "1ep + 1st", "2ep - 1st", "20%", "12smp", "640tok"])
+)
+durations = st.one_of(whole_durations, st.sampled_from(["10/3st", "2.5ep", "1/3ep", "12.5%", "7smp", 1.1]))
+
+growths = st.sampled_from([1, 2, 3, 1.1, "3/2", "1/2", 0.9])
+
+
+def catalogue(rates: st.SearchStrategy[Any], lengths: st.SearchStrategy[Any]) -> dict[str, Any]:
+    """For each name of the catalogue, what it may build from these rates and lengths.
+
+    Only ``after="raise"`` is left out: it is an error at most steps.
+    """
+    shape = {
+        "start": rates,
+        "stop": rates,
+        "over": lengths,
+        "inclusive": st.booleans(),
+        "after": st.sampled_from(["hold", "hold", "repeat"]),
+    }
+    law = {"start": rates, "over": st.one_of(st.none(), lengths)}
+    peak = {"peak": rates}
+    eases = st.sampled_from(["linear", "cosine"])
+    factors = st.floats(0.5, 1)
+    above_zero = st.one_of(positive, st.just(BASE)) if rates is levels else positive
+    return {
+        "Constant": st.builds(et.Constant, rates, over=st.one_of(st.none(), lengths)),
+        "Linear": st.builds(et.Linear, **shape),
+        "Cosine": st.builds(et.Cosine, **shape),
+        "OneMinusSqrt": st.builds(et.OneMinusSqrt, **shape),
+        "Rex": st.builds(et.Rex, **shape),
+        "Polynomial": st.builds(et.Polynomial, power=st.floats(0.1, 5), **shape),
+        "Geometric": st.builds(et.Geometric, **shape | {"start": above_zero, "stop": above_zero}),
+        "Points": st.lists(st.tuples(st.integers(0, 60), rates), min_size=1, max_size=5).map(
+            lambda points: et.Points(sorted(points, key=lambda point: point[0]))
+        ),
+        "Exponential": st.builds(et.Exponential, factors, per=lengths, **law),
+        "InverseTime": st.builds(et.InverseTime, numbers, per=lengths, **law),
+        "PowerLaw": st.builds(et.PowerLaw, st.floats(0.1, 2), timescale=lengths, **law),
+        "InverseSqrt": st.builds(et.InverseSqrt, lengths, **law),
+        "Steps": st.one_of(
+            st.builds(et.Steps, factors, every=lengths, **law),
+            st.builds(et.Steps, factors, at=st.lists(lengths, min_size=1, max_size=4), **law),
+        ),
+        "Custom": st.builds(et.Custom, st.just("tests.strategies:wobble"), **law),
+        "Plateau": st.builds(
+            et.Plateau,
+            st.sampled_from(["loss", "accuracy"]),
+            factor=st.floats(0, 0.9),
+            patience=st.integers(0, 5),
+            mode=st.sampled_from(["min", "max"]),
+            threshold=st.floats(0, 1),
+            threshold_mode=st.sampled_from(["rel", "abs"]),
+            cooldown=st.integers(0, 5),
+            minimum=st.floats(0, 1),
+        ),
+        "minimum": st.builds(et.minimum, rates, rates),
+        "maximum": st.builds(et.maximum, rates, rates, rates),
+        "fixed": st.builds(et.fixed, rates),
+        "time_decay": st.builds(et.time_decay, numbers, per=lengths, **peak),
+        "exponential": st.builds(et.exponential, factors, per=lengths, **peak),
+        "step": st.builds(et.step, lengths, factors, **peak),
+        "multistep": st.builds(et.multistep, st.lists(lengths, min_size=1, max_size=4), factors, **peak),
+        "cosine": st.builds(et.cosine, lengths, rates, **peak),
+        "linear_to_zero": st.builds(
+            et.linear_to_zero, st.just("100%"), warmup=st.sampled_from([0, 5, "2ep", "2.5%"]), **peak
+        ),
+        "sgdr": st.builds(
+            et.sgdr,
+            lengths,
+            growths,
+            floor=rates,
+            gain=factors,
+            cycles=st.one_of(st.none(), st.integers(1, 5)),
+            **peak,
+        ),
+        "cyclic_cosine_decay": st.builds(
+            et.cyclic_cosine_decay,
+            lengths,
+            rates,
+            lengths,
+            growths,
+            rates,
+            lengths,
+            rates,
+            init_lr=st.one_of(st.none(), rates),
+            warmup_shape=eases,
+        ),
+        "cyclic": st.builds(
+            lambda low, rise, **rest: et.cyclic(low, low + rise, **rest),
+            rates,
+            numbers,
+            up=lengths,
+            down=st.one_of(st.none(), lengths),
+            mode=st.sampled_from(["exp_range", "exp_range_both"]),
+            gamma=st.floats(0.9, 1),
+            per=lengths,
+            gain=st.one_of(st.none(), factors),
+            cycles=st.one_of(st.none(), st.integers(1, 5)),
+        ),
+        "cyclic_momentum": st.builds(et.cyclic_momentum, rates, rates, lengths, lengths),
+        "one_cycle": st.builds(
+            et.one_cycle,
+            rates,
+            up=st.floats(0.1, 0.5),
+            div=st.floats(1, 30),
+            final_div=st.floats(1, 1e4),
+            three_phase=st.booleans(),
+            ease=eases,
+        ),
+        "one_cycle_momentum": st.builds(
+            et.one_cycle_momentum, rates, rates, up=st.floats(0.1, 0.5), three_phase=st.booleans(), ease=eases
+        ),
+        "yolo": st.builds(et.yolo, rates, st.floats(0, 1), warmup=lengths),
+        "wsd": st.builds(
+            et.wsd,
+            st.sampled_from([0, 5, "2ep", "2.5%"]),
+            st.sampled_from([10, "5ep", "12.5%"]),
+            floor=rates,
+            ease=st.sampled_from(["linear", "cosine", "one_minus_sqrt"]),
+            **peak,
+        ),
+    }
+
+
+EVERY_KIND = catalogue(levels, durations)
+"""Name of the catalogue → strategy of what it builds."""
+
+
+def finite(schedule: Schedule) -> Schedule:
+    """The schedule, left after a while if it never ends."""
+    if schedule.extent == "finite":
+        return schedule
+    # Called on the class, since a Plateau has a field of that name.
+    return Schedule.cooldown(schedule, 9, over=4, stop=0.5)
+
+
+def _after(first: Schedule, second: Schedule) -> Schedule:
+    return finite(first) >> second
+
+
+def _times(first: Schedule, second: Schedule) -> Schedule:
+    both = first.depends_on_base and second.depends_on_base
+    return first + second if both else first * second
+
+
+def _repeated(schedule: Schedule, times: int | None, stretch: Any, gain: float) -> Schedule:
+    once = finite(schedule)
+    if not once.length(HORIZON):
+        once = once >> et.Constant(0.5, over=3)
+    return once.repeat(times, stretch=stretch, gain=gain)
+
+
+def _compositions(parts: st.SearchStrategy[Schedule], lengths: st.SearchStrategy[Any]) -> Any:
+    pairs = [_after, _times, lambda a, b: a + b, et.minimum, et.maximum]
+    shifts = st.one_of(st.integers(-9, 9), st.sampled_from(["1ep", "-1ep"]))
+    return st.one_of(
+        *(st.builds(join, parts, parts) for join in pairs),
+        st.builds(_repeated, parts, st.one_of(st.none(), st.integers(1, 6)), growths, st.floats(0.5, 1)),
+        st.builds(lambda part, by: part.shift(by), parts, shifts),
+        st.builds(lambda part, factor: part.stretch(factor), parts, st.sampled_from([2, "1/2", "3/2", 1.1])),
+        st.builds(lambda part, low, rise: part.clip(low, low + rise), parts, numbers, numbers),
+        st.builds(
+            lambda part, at, over, stop: finite(part).cooldown(at, over=over, stop=stop, ease="cosine"),
+            parts,
+            lengths,
+            lengths,
+            numbers,
+        ),
+    )
+
+
+def _recursive(names: Callable[[str], bool], lengths: st.SearchStrategy[Any]) -> Any:
+    leaves = st.one_of(*(kind for name, kind in catalogue(levels, lengths).items() if names(name)))
+    return st.recursive(leaves, lambda parts: _compositions(parts, lengths), max_leaves=5)
+
+
+schedules: st.SearchStrategy[Schedule] = _recursive(lambda name: True, durations)
+"""Any schedule: recipes, combinators, fractional boundaries, nested a few levels deep."""
+
+SELF_CONTAINED = ("one_cycle", "one_cycle_momentum", "linear_to_zero", "wsd", "yolo")
+whole_schedules: st.SearchStrategy[Schedule] = st.one_of(
+    *(kind for name, kind in catalogue(levels, whole_durations).items() if name not in SELF_CONTAINED)
+)
+"""A schedule all of whose lengths are whole steps; its growing cycles' need not be."""

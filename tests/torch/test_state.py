@@ -1,0 +1,501 @@
+from __future__ import annotations
+
+import copy
+import io
+import json
+import math
+from collections.abc import Callable
+from itertools import permutations
+from typing import Any, TypeAlias
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+from torch.optim import SGD, AdamW, Optimizer
+
+import etude as et
+from etude import BASE, Horizon, Plateau, PlateauState, Schedule
+from etude.errors import ResumeError
+from etude.torch import Scheduler, state
+
+Number: TypeAlias = float | Tensor
+
+
+def sgd(*bases: Number) -> Optimizer:
+    return SGD([{"params": [Parameter(torch.zeros(1))], "lr": base} for base in bases])
+
+
+def rates(optimizer: Optimizer) -> list[float]:
+    return [float(group["lr"]) for group in optimizer.param_groups]
+
+
+def advance(scheduler: Scheduler, steps: int) -> list[list[float]]:
+    """The rates that so many updates use."""
+    used = []
+    for _ in range(steps):
+        used.append(rates(scheduler.optimizer))
+        scheduler.optimizer.step()
+        scheduler.step()
+    return used
+
+
+def half(step: float) -> float:
+    return 0.5**step
+
+
+def anneal(start: float, stop: float, share: float) -> float:
+    return stop + (start - stop) * (1 + math.cos(math.pi * share)) / 2
+
+
+def one_cycle(k: int) -> float:
+    """torch's OneCycleLR over 20 updates."""
+    return anneal(0.04, 1, k / 5) if k < 5 else anneal(1, 4e-6, min((k - 5) / 14, 1))
+
+
+def warmup_then(rest: Callable[[int], float]) -> Callable[[int], float]:
+    return lambda k: 0.1 + 0.3 * k if k < 3 else rest(k - 3)
+
+
+# Each schedule with its formula, for the base 1.
+SCHEDULES: dict[str, tuple[Schedule, Callable[[int], float]]] = {
+    "cosine": (et.Cosine(over=10), lambda k: anneal(1, 0, min(k / 10, 1))),
+    "warm restarts": (et.sgdr(10), lambda k: anneal(1, 0, k % 10 / 10)),
+    "exponential": (et.Exponential(0.5), lambda k: 0.5**k),
+    "a user's function": (et.Custom(f"{__name__}:half"), lambda k: 0.5**k),
+    "linear": (et.Linear(0.1 * BASE, BASE, over=10), lambda k: 0.1 + 0.09 * min(k, 10)),
+    "constant": (et.Constant(0.3 * BASE, over=8) >> et.Constant(BASE), lambda k: 0.3 if k < 8 else 1),
+    "one-cycle": (et.one_cycle(over=20), one_cycle),
+    "cyclic": (et.cyclic(0.1 * BASE, BASE, up=4), lambda k: 1 - 0.9 * abs(k % 8 - 4) / 4),
+    "warmup, cosine": (
+        et.Linear(0.1 * BASE, BASE, over=3) >> et.Cosine(over=10),
+        warmup_then(lambda k: anneal(1, 0, min(k / 10, 1))),
+    ),
+    "warmup, decay": (
+        et.Linear(0.1 * BASE, BASE, over=3) >> et.Exponential(0.9),
+        warmup_then(lambda k: 0.9**k),
+    ),
+}
+BASES = (1.0, 0.1, 0.025)
+# What a resumed run does before it goes on; the scheduler's state needs a scheduler.
+ORDERS = [
+    order
+    for order in permutations(["build", "load the optimizer", "load the scheduler"])
+    if order.index("build") < order.index("load the scheduler")
+]
+
+
+@pytest.fixture(params=SCHEDULES)
+def schedule(request: pytest.FixtureRequest) -> Schedule:
+    return SCHEDULES[request.param][0]
+
+
+def resume(plan: Schedule, optimizer: Optimizer, saved: dict[str, Any], order: tuple[str, ...]) -> Scheduler:
+    """A scheduler on a fresh optimizer that has taken up what was saved, in an order."""
+    scheduler = None
+    for act in order:
+        if act == "build":
+            scheduler = Scheduler(optimizer, plan)
+        elif act == "load the optimizer":
+            optimizer.load_state_dict(saved["optimizer"])
+        else:
+            assert scheduler is not None
+            scheduler.load_state_dict(saved["scheduler"])
+    assert scheduler is not None
+    return scheduler
+
+
+def save(scheduler: Scheduler) -> dict[str, Any]:
+    """Both states, through a file."""
+    file = io.BytesIO()
+    torch.save({"optimizer": scheduler.optimizer.state_dict(), "scheduler": scheduler.state_dict()}, file)
+    file.seek(0)
+    saved = torch.load(file, weights_only=True)
+    assert isinstance(saved, dict)
+    return saved
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("order", ORDERS, ids=", ".join)
+def test_every_order_of_resuming_goes_on_as_if_never_stopped(name: str, order: tuple[str, ...]) -> None:
+    plan, formula = SCHEDULES[name]
+    whole = Scheduler(sgd(*BASES), plan)
+    advance(whole, 5)
+    scheduler = resume(plan, sgd(*BASES), save(whole), order)
+    assert scheduler.get_last_lr() == rates(scheduler.optimizer)
+    used = advance(scheduler, 20)
+    assert used == advance(whole, 20)
+    assert scheduler.get_last_lr() == rates(scheduler.optimizer)
+    for k, row in enumerate(used, start=5):
+        assert row == pytest.approx([base * formula(k) for base in BASES], abs=1e-14)
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=", ".join)
+def test_a_warmup_is_not_played_again(order: tuple[str, ...]) -> None:
+    """Where torch's own goes on from a tenth of the rate: pytorch/pytorch#119168."""
+    plan = et.Linear(0.1 * BASE, BASE, over=20) >> et.Cosine(over=80)
+    whole = Scheduler(sgd(1.0), plan)
+    advance(whole, 30)
+    scheduler = resume(plan, sgd(1.0), save(whole), order)
+    used = [rate for (rate,) in advance(scheduler, 3)]
+    assert used == pytest.approx([0.961940, 0.954072, 0.945503], abs=1e-6)
+
+
+def test_the_clock_alone_resumes_too(schedule: Schedule) -> None:
+    """Without any state of the optimizer's: pytorch/pytorch#160626."""
+    whole = Scheduler(sgd(*BASES), schedule)
+    advance(whole, 7)
+    fresh = Scheduler(sgd(*BASES), schedule)
+    fresh.seek(7)
+    assert advance(fresh, 10) == advance(whole, 10)
+
+
+def test_seeking_a_fresh_optimizer_needs_nothing_in_it() -> None:
+    scheduler = Scheduler(sgd(1.0), et.Exponential(0.9))
+    scheduler.seek(4)
+    assert rates(scheduler.optimizer) == [pytest.approx(0.6561)]
+
+
+@pytest.mark.parametrize("ticked", [False, True], ids=["before the tick", "after the tick"])
+def test_it_does_not_matter_on_which_side_of_the_tick_one_saves(ticked: bool) -> None:
+    plan = et.Cosine(over=100)
+    whole = advance(Scheduler(sgd(1.0), plan), 100)
+    first = Scheduler(sgd(1.0), plan)
+    advance(first, 63)
+    first.optimizer.step()
+    if ticked:
+        first.step()
+    second = resume(plan, sgd(1.0), save(first), ("build", "load the optimizer", "load the scheduler"))
+    if not ticked:
+        second.step()
+    assert advance(second, 36) == whole[64:]
+
+
+def test_a_state_may_be_loaded_twice(schedule: Schedule) -> None:
+    first = Scheduler(sgd(1.0), schedule)
+    first.seek(6)
+    saved = first.state_dict()
+    second = Scheduler(sgd(1.0), schedule)
+    second.load_state_dict(saved)
+    advance(second, 3)
+    second.load_state_dict(saved)
+    assert advance(second, 9) == advance(first, 9)
+
+
+def test_a_state_is_one_small_string_of_json(schedule: Schedule) -> None:
+    """One field, since distributed checkpoints store a state field by field and miss any later one."""
+    scheduler = Scheduler(sgd(1.0), schedule)
+    advance(scheduler, 3)
+    saved = scheduler.state_dict()
+    assert list(saved) == ["etude"]
+    assert json.loads(json.dumps(saved)) == saved
+    content = json.loads(saved["etude"])
+    assert (content["version"], content["step"], content["count"]) == (1, 3, 4)
+    assert len(saved["etude"]) < 1000
+
+
+def test_loading_leaves_the_state_as_it_was() -> None:
+    plan = et.Cosine(over=10) * Plateau("loss")
+    first = Scheduler(sgd(1.0), plan)
+    first.observe(loss=1.0)
+    saved = first.state_dict()
+    before = copy.deepcopy(saved)
+    second = Scheduler(sgd(1.0), plan)
+    second.load_state_dict(saved)
+    second.observe(loss=2.0)
+    advance(second, 3)
+    assert saved == before
+
+
+def test_saving_changes_nothing(schedule: Schedule) -> None:
+    scheduler = Scheduler(sgd(1.0), schedule)
+    scheduler.optimizer.add_param_group({"params": [Parameter(torch.zeros(1))], "lr": 0.5})
+    before = copy.deepcopy(scheduler.optimizer.state_dict())
+    scheduler.state_dict()
+    assert scheduler.optimizer.state_dict() == before
+
+
+@pytest.mark.parametrize("step", [0, 7, 7.5, 2**53])
+def test_the_step_and_the_count_come_back(step: float) -> None:
+    first = Scheduler(sgd(1.0), et.Cosine(over=10))
+    advance(first, 3)
+    first.seek(step)
+    second = Scheduler(sgd(1.0), et.Cosine(over=10))
+    second.load_state_dict(first.state_dict())
+    assert (second.last_epoch, second._step_count) == (step, 4)
+
+
+def test_what_a_plateau_remembers_comes_back() -> None:
+    plan = et.Constant(BASE) * Plateau("loss", patience=2, cooldown=1)
+    losses = [1.0, 0.5, 0.6, 0.6, math.nan, 0.6, 0.6, 0.6, 0.4, 0.5, 0.5, 0.5]
+    whole = Scheduler(sgd(1.0), plan)
+    reference = []
+    for loss in losses:
+        whole.observe(loss=loss)
+        reference.append(rates(whole.optimizer))
+    for stop in range(len(losses)):
+        first = Scheduler(sgd(1.0), plan)
+        for loss in losses[:stop]:
+            first.observe(loss=loss)
+        second = Scheduler(sgd(1.0), plan)
+        second.load_state_dict(json.loads(json.dumps(first.state_dict())))
+        for loss, expected in zip(losses[stop:], reference[stop:], strict=True):
+            second.observe(loss=loss)
+            assert rates(second.optimizer) == expected
+    assert reference[4] == [pytest.approx(0.1)]
+
+
+def test_schedules_of_other_hyperparameters_come_back() -> None:
+    plans = {
+        "lr": et.Constant(BASE),
+        "weight_decay": et.Cosine(0.04, 0.4, over=40),
+        "momentum": et.Linear(0.95, 0.85, over=40),
+    }
+
+    def adamw() -> Optimizer:
+        return AdamW([Parameter(torch.zeros(1))], lr=0.1)
+
+    def used(scheduler: Scheduler) -> tuple[float, float, float]:
+        (group,) = scheduler.optimizer.param_groups
+        return group["weight_decay"], *group["betas"]
+
+    first = Scheduler(adamw(), plans)
+    first.seek(20)
+    second = Scheduler(adamw(), plans)
+    second.optimizer.load_state_dict(first.optimizer.state_dict())
+    second.load_state_dict(first.state_dict())
+    assert used(second) == used(first) == (pytest.approx(0.22), pytest.approx(0.9), 0.999)
+    for scheduler in (first, second):
+        scheduler.step()
+    assert used(second) == used(first)
+
+
+@pytest.mark.parametrize(
+    ("saved", "loaded"),
+    [(0.1, torch.tensor(0.1)), (torch.tensor(0.1), 0.1), (torch.tensor(0.1), torch.tensor([0.1]).double())],
+    ids=["number, tensor", "tensor, number", "float32, float64"],
+)
+def test_a_number_and_a_tensor_take_up_each_others_checkpoints(saved: Number, loaded: Number) -> None:
+    first = Scheduler(sgd(saved), et.Cosine(over=10))
+    first.seek(5)
+    second = Scheduler(sgd(loaded), et.Cosine(over=10))
+    second.load_state_dict(first.state_dict())
+    assert rates(second.optimizer) == [pytest.approx(0.05)]
+
+
+def test_a_group_that_joined_during_the_run_may_join_before_or_after_loading() -> None:
+    plan = et.Linear(0.1 * BASE, BASE, over=10)
+
+    def extra() -> dict[str, Any]:
+        return {"params": [Parameter(torch.zeros(1))], "lr": 0.5}
+
+    first = Scheduler(sgd(1.0), plan)
+    advance(first, 3)
+    first.optimizer.add_param_group(extra())
+    advance(first, 1)
+    saved = save(first)
+    early = Scheduler(sgd(1.0, 0.5), plan)
+    early.load_state_dict(saved["scheduler"])
+    late = Scheduler(sgd(1.0), plan)
+    late.load_state_dict(saved["scheduler"])
+    late.optimizer.add_param_group(extra())
+    late.optimizer.load_state_dict(saved["optimizer"])
+    assert advance(early, 9) == advance(late, 9) == advance(first, 9)
+
+
+@pytest.mark.parametrize(
+    "order", [order for order in ORDERS if order[-1] == "load the scheduler"], ids=", ".join
+)
+def test_the_bases_that_count_are_those_loaded_with_the_optimizer(order: tuple[str, ...]) -> None:
+    first = Scheduler(sgd(1.0), et.Exponential(0.5))
+    first.seek(2)
+    second = resume(et.Exponential(0.5), sgd(7.0), save(first), order)
+    assert (second.base_lrs, rates(second.optimizer)) == ([1.0], [0.25])
+
+
+# What is refused.
+
+
+def refuses(scheduler: Scheduler, saved: Any, message: str) -> str:
+    """Check that the state is refused, that nothing has changed, and return the whole message."""
+    optimizer = copy.deepcopy(scheduler.optimizer.state_dict())
+    before, count = scheduler.state_dict(), scheduler._step_count
+    with pytest.raises(ResumeError, match=message) as caught:
+        scheduler.load_state_dict(saved)
+    assert scheduler.optimizer.state_dict() == optimizer
+    assert (scheduler.state_dict(), scheduler._step_count) == (before, count)
+    expected = rates(scheduler.optimizer)
+    scheduler.seek(scheduler.last_epoch)
+    assert rates(scheduler.optimizer) == expected
+    return str(caught.value)
+
+
+def test_the_state_of_another_horizon_is_refused_with_both() -> None:
+    plan = et.Cosine(over="100%")
+    first = Scheduler(sgd(1.0), plan, Horizon(total=8))
+    first.seek(8)
+    message = refuses(Scheduler(sgd(1.0), plan, Horizon(total=16)), first.state_dict(), "another set-up")
+    assert message == (
+        "this checkpoint belongs to another set-up:\n"
+        "  horizon\n"
+        "    in the checkpoint: Horizon(total=8)\n"
+        "    now:               Horizon(total=16)\n"
+        "Build the scheduler as it was, or keep this one and seek(step) to where it should go on"
+    )
+
+
+def test_the_state_of_another_schedule_is_refused_with_both() -> None:
+    three = et.Linear(0.1 * BASE, BASE, over=2) >> et.Constant(BASE, over=2) >> et.Cosine(over=4)
+    two = et.Linear(0.1 * BASE, BASE, over=2) >> et.Cosine(over=4)
+    message = refuses(Scheduler(sgd(1.0), two), Scheduler(sgd(1.0), three).state_dict(), "another set-up")
+    assert f"  schedule lr of '*'\n    in the checkpoint: {three}\n    now:               {two}\n" in message
+
+
+def test_the_state_of_other_base_rates_is_refused_with_those_that_differ() -> None:
+    plan = et.Cosine(over=8)
+    saved = Scheduler(sgd(1.0, 0.5, 0.25), plan).state_dict()
+    message = refuses(Scheduler(sgd(1.0, 0.4, 0.2), plan), saved, "base lr of group 1")
+    assert "in the checkpoint: 0.5\n    now:               0.4\n  base lr of group 2\n" in message
+    assert "group 0" not in message
+
+
+@pytest.mark.parametrize(
+    ("saved", "present", "message"),
+    [
+        ({"lr": et.Constant(BASE)}, {"lr": et.Constant(BASE), "momentum": et.Constant(0.9)}, "momentum"),
+        ({"lr": et.Constant(BASE), "momentum": et.Constant(0.9)}, {"lr": et.Constant(BASE)}, "now: +none"),
+        (et.Constant(BASE) * Plateau("a"), et.Constant(BASE) * Plateau("b"), r"Plateau\('a'\)"),
+        (
+            et.Constant(BASE) * Plateau("a"),
+            et.Constant(BASE) * Plateau("a", patience=3),
+            "patience=3",
+        ),
+    ],
+    ids=["one more", "one less", "another metric", "another patience"],
+)
+def test_any_other_set_of_schedules_is_refused(saved: Any, present: Any, message: str) -> None:
+    refuses(Scheduler(sgd(1.0), present), Scheduler(sgd(1.0), saved).state_dict(), message)
+
+
+def test_the_state_of_other_groups_is_refused() -> None:
+    plan = et.Constant(BASE)
+    saved = Scheduler(sgd(1.0, 2.0), groups={0: plan, 1: plan * 0.5}).state_dict()
+    refuses(Scheduler(sgd(1.0, 2.0), groups={0: plan, "*": plan * 0.5}), saved, "schedule lr of 1\n")
+
+
+def test_the_state_of_one_of_torchs_schedulers_is_refused() -> None:
+    theirs = torch.optim.lr_scheduler.CosineAnnealingLR(sgd(1.0), 10).state_dict()
+    message = refuses(Scheduler(sgd(1.0), et.Cosine(over=10)), theirs, "not the state of an Etude scheduler")
+    assert "has the field 'etude'; it has: T_max, eta_min" in message
+
+
+def content(**changes: Any) -> dict[str, Any]:
+    """The state of the scheduler below at step 5, with some of its fields changed."""
+    scheduler = Scheduler(sgd(1.0), et.Constant(BASE) * Plateau("loss"))
+    scheduler.seek(5)
+    return {**json.loads(scheduler.state_dict()["etude"]), **changes}
+
+
+PLATEAU = repr(Plateau("loss"))
+REMEMBERED: dict[str, Any] = {"factor": 0.1, "best": 1.0, "bad": 0, "resting": 0}
+
+
+def test_the_content_that_is_spoilt_below_is_good() -> None:
+    scheduler = Scheduler(sgd(1.0), et.Constant(BASE) * Plateau("loss"))
+    scheduler.load_state_dict({"etude": json.dumps(content(plateaus={PLATEAU: REMEMBERED}))})
+    assert (scheduler.last_epoch, rates(scheduler.optimizer)) == (5, [0.1])
+
+
+@pytest.mark.parametrize(
+    ("saved", "message"),
+    [
+        (None, "not the state of an Etude scheduler.*it has: None"),
+        ("etude", "not the state of an Etude scheduler"),
+        ({}, "not the state of an Etude scheduler"),
+        ({"etude": None}, "damaged: it is not JSON"),
+        ({"etude": {"step": 5}}, "damaged: it is not JSON"),
+        ({"etude": ""}, "damaged: it is not JSON"),
+        ({"etude": json.dumps(content())[:-20]}, "damaged: it is not JSON"),
+        ({"etude": "[]"}, r"damaged: it has no version, \[\]"),
+        ({"etude": "5"}, "damaged: it has no version, 5"),
+        ({"etude": "{}"}, r"damaged: it has no version, \{\}"),
+    ],
+    ids=str,
+)
+def test_what_is_no_state_is_refused(saved: Any, message: str) -> None:
+    refuses(Scheduler(sgd(1.0), et.Constant(BASE) * Plateau("loss")), saved, message)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"version": 2}, "is of version 2 and this Etude reads version 1; install the Etude that wrote it"),
+        ({"version": 0}, "is of version 0"),
+        ({"version": "1"}, "has no version"),
+        ({"version": True}, "has no version"),
+        ({"extra": 1}, "damaged: the fields extra do not fit"),
+        ({"step": -1}, "step must be a number ≥ 0; got -1"),
+        ({"step": "5"}, "step must be a number ≥ 0; got '5'"),
+        ({"step": True}, "step must be a number ≥ 0; got True"),
+        ({"step": None}, "step must be a number ≥ 0; got None"),
+        ({"step": math.nan}, "step must be a number ≥ 0; got nan"),
+        ({"step": math.inf}, "step must be a number ≥ 0; got inf"),
+        ({"step": 10**400}, "step must be a number ≥ 0; got 1000"),
+        ({"count": 1.5}, "count must be a whole number; got 1.5"),
+        ({"count": True}, "count must be a whole number; got True"),
+        ({"plateaus": []}, r"plateaus must be an object of objects; got \[\]"),
+        ({"plateaus": {}}, "the checkpoint's Plateaus are not those of its schedules"),
+        ({"plateaus": {PLATEAU: 0.1}}, "plateaus must be an object of objects"),
+        ({"plateaus": {PLATEAU: {}}}, "the state of a Plateau has the fields"),
+        ({"plateaus": {PLATEAU: {**REMEMBERED, "bad": -1}}}, "the Plateau's bad must be a whole number"),
+        ({"plateaus": {PLATEAU: {**REMEMBERED, "factor": "x"}}}, "the Plateau's factor must be"),
+        ({"plateaus": {PLATEAU: {**REMEMBERED, "best": math.nan}}}, "the Plateau's best must be"),
+        ({"schedules": "Constant(BASE)"}, "schedules must be an object of strings"),
+        ({"schedules": {"lr of '*'": 1}}, "schedules must be an object of strings"),
+        ({"horizon": None}, "horizon\n    in the checkpoint: None"),
+        ({"bases": [1.0]}, "bases must be an object of numbers"),
+        ({"bases": {"lr of group 0": "1.0"}}, "bases must be an object of numbers"),
+        ({"bases": {"lr of group 0": math.nan}}, "base lr of group 0\n    in the checkpoint: nan"),
+    ],
+    ids=str,
+)
+def test_a_state_edited_by_hand_is_refused(changes: dict[str, Any], message: str) -> None:
+    scheduler = Scheduler(sgd(1.0), et.Constant(BASE) * Plateau("loss"))
+    refuses(scheduler, {"etude": json.dumps(content(**changes))}, message)
+
+
+@pytest.mark.parametrize("field", ["step", "count", "plateaus", "schedules", "horizon", "bases"])
+def test_a_state_without_one_of_its_fields_is_refused(field: str) -> None:
+    left = content()
+    del left[field]
+    refuses(
+        Scheduler(sgd(1.0), et.Constant(BASE) * Plateau("loss")),
+        {"etude": json.dumps(left)},
+        f"damaged: the fields {field} do not fit",
+    )
+
+
+def test_a_state_whose_step_cannot_be_evaluated_changes_nothing() -> None:
+    plan = et.Linear(over=10, after="raise") * Plateau("loss", patience=0)
+    scheduler = Scheduler(sgd(1.0), plan)
+    scheduler.step()
+    saved = scheduler.state_dict()
+    spoilt = json.loads(saved["etude"])
+    spoilt["step"] = 11
+    spoilt["plateaus"][repr(Plateau("loss", patience=0))]["factor"] = 0.5
+    with pytest.raises(et.EtudeError, match="past the end of linear"):
+        scheduler.load_state_dict({"etude": json.dumps(spoilt)})
+    assert scheduler.state_dict() == saved
+    assert advance(scheduler, 2) == [[0.9], [0.8]]
+
+
+def test_a_snapshot_comes_back_as_it_was() -> None:
+    snapshot = state.Snapshot(
+        step=2.5,
+        count=4,
+        plateaus={"Plateau('x')": PlateauState(0.5, None, 1, 2)},
+        schedules={"lr of '*'": "Constant(BASE)"},
+        horizon="Horizon(total=10)",
+        bases={"lr of group 0": 0.1},
+    )
+    assert state.load({"etude": state.dump(snapshot)}) == snapshot

@@ -24,6 +24,6 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()  # a folder cannot be replaced by a file
-    with pytest.raises(StoreError, match="cannot save '.*taken'"):
+    with pytest.raises(StoreError, match=r"cannot save '.*taken'"):
         write_whole(tmp_path / "taken", b"new")
     assert [file.name for file in tmp_path.iterdir()] == ["taken"]

@@ -169,8 +169,9 @@ class LocalEngine:
         queue, most = (suspects, 1) if suspects else (waiting, 2 * self.workers)
         try:
             while queue and len(running) < most:
+                pool = self._open()
                 with _deaf_to_ctrl_c():
-                    running[self._open().submit(execute, queue[-1])] = queue[-1]
+                    running[pool.submit(execute, queue[-1])] = queue[-1]
                 queue.pop()
         except BrokenProcessPool:
             # A worker died at rest, or just now: then the jobs that are running will tell.
@@ -205,7 +206,10 @@ def _cores() -> int:
 
 @contextmanager
 def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Let workers be born deaf to Ctrl-C, which is for the driver: they take seconds to say so themselves."""
+    """Let workers be born deaf to Ctrl-C, which is for the driver: they take seconds to say so themselves.
+
+    The first pool must be open already: the tracker of resources that comes with it unblocks the signal.
+    """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

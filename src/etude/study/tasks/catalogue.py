@@ -36,8 +36,8 @@ digits_clean = Task(
     budgets=BUDGETS,
     seeds=8,
     tuning_seeds=2,
-    about="The digits as they are, without shifts and noise: the network soon knows its training images by heart, "
-    "and its gradients lose their noise.",
+    about="The digits as they are, without shifts and noise: the network soon knows its training images by "
+    "heart, and its gradients lose their noise.",
 )
 
 fashion_mnist = Task(

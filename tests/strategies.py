@@ -16,6 +16,11 @@ STEPS = 210
 """The length of that horizon: no multiple of most lengths below, so that boundaries fall anywhere."""
 
 
+def expression(value: object) -> str | None:
+    """For ``ids=``: a schedule by its expression, the rest as pytest does it."""
+    return repr(value) if isinstance(value, Schedule) else None
+
+
 def wobble(step: float) -> float:
     """A user's function, for ``Custom``."""
     return 1.5 + math.sin(step)

@@ -82,7 +82,7 @@ def test_zero_has_one_form() -> None:
 
 def test_a_level_below_zero_names_the_base_rate_where_it_is() -> None:
     with pytest.raises(
-        ScheduleError, match=r"the level BASE - 1.0 is -0.5 at the base rate 0.5.*maximum\(0.0"
+        ScheduleError, match=r"the level BASE - 1.0 is -0.5 at the base rate 0.5.*write a multiple"
     ):
         (BASE - 1).at(np.array([2.0, 0.5]))
 

@@ -8,7 +8,7 @@ import sys
 import click
 
 from etude import __version__
-from etude.errors import EtudeError
+from etude.errors import EtudeError, MissingError
 
 __all__ = ["main"]
 
@@ -29,7 +29,12 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in VERBS:
             return None
-        command: click.Command = importlib.import_module(f"etude.cli.{name}").command
+        try:
+            command: click.Command = importlib.import_module(f"etude.cli.{name}").command
+        except ModuleNotFoundError as error:
+            raise MissingError(
+                f"`etude {name}` needs {error.name}, which is not installed: pip install 'etude[study]'"
+            ) from error
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

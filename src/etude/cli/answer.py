@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table as Grid
 
+from etude.errors import TaskError
 from etude.study import words
 from etude.study.compare import Comparison
 from etude.study.report import write_report
@@ -15,21 +16,26 @@ __all__ = ["show_answer"]
 
 
 def show_answer(comparison: Comparison, folder: Path, console: Console) -> None:
-    """Print the table and the verdict, and write the report."""
+    """Print the table and the verdict, and write the report.
+
+    Raises:
+        TaskError: where the fixed rate has not finished.
+        StoreError: where the report cannot be written.
+    """
     plan = comparison.plan
     ranking = comparison.ranking()
     if ranking is None:
-        console.print(
-            "There is no answer yet: the fixed rate, which the others are compared with, has not finished."
+        raise TaskError(
+            "there is no answer yet: the fixed rate, which the others are compared with, has not finished; "
+            "`etude compare` with the same options goes on"
         )
-        return
     console.print(_grid(words.columns(plan.task), words.lines(ranking, plan)))
     console.print()
-    console.print(words.verdict(ranking, plan), markup=False)
+    console.print(words.verdict(ranking, plan))
     if ranking.missing:
-        console.print(words.caveats(ranking, plan)[-1], markup=False, style="yellow")
+        console.print(words.caveats(ranking, plan)[-1], style="yellow")
     path = write_report(comparison, ranking, folder)
-    console.print(f"\nReport: {path.resolve()}", markup=False, soft_wrap=True)
+    console.print(f"\nReport: {path.resolve()}", soft_wrap=True)
 
 
 def _grid(columns: tuple[str, ...], lines: list[words.Line]) -> Grid:

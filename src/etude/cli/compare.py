@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from etude.cli.answer import show_answer
+from etude.cli.console import new_console
 from etude.cli.plan_options import default_folder, plan_of, plan_options
 from etude.record import open_store
 from etude.study import compare as driver
@@ -36,27 +38,31 @@ def command(store_path: Path, out: Path | None, workers: int | None, **options: 
     etude compare digits -s "Rex(over='100%')" --only cosine --seeds 3
     """
     plan = plan_of(**options)
-    console = Console(highlight=False)
+    console = new_console()
     with open_store(store_path) as store:
         for record in store.mark_interrupted():
-            console.print(
-                f"Run {record.id} ({record.label}) was broken off; it is run again.", style="yellow"
-            )
+            again = "; it is run again" if record.key.task == plan.identity else ""
+            console.print(f"Run {record.id} ({record.label}) was broken off{again}.", style="yellow")
         comparison = driver.Comparison(plan, store, options["task"], options["device"])
         engine = LocalEngine(workers)
+        stopped = False
         try:
             with _shown(console) as on_progress:
                 comparison.run(engine, on_progress)
         except KeyboardInterrupt:
-            engine.close()
-            store.mark_interrupted()
-            kept = len(comparison.records())
-            console.print(f"Stopped. {kept} finished runs are kept; the same command goes on from there.")
-            sys.exit(130)
+            stopped = True
         finally:
             engine.close()
-        for outcome in comparison.failures:
-            console.print(f"A run of {outcome.job.label} failed: {outcome.error}", style="red", markup=False)
+        # The runs that were under way, and those of workers that died.
+        store.mark_interrupted()
+        if stopped:
+            kept = len(comparison.finished())
+            console.print(f"Stopped. {kept} finished runs are kept; the same command goes on from there.")
+            sys.exit(130)
+        failures = Counter((outcome.job.label, outcome.error) for outcome in comparison.failures)
+        for (label, error), count in failures.items():
+            runs = "A run" if count == 1 else f"{count} runs"
+            console.print(f"{runs} of {label} failed: {error}", style="red")
         show_answer(comparison, out or default_folder(plan), console)
         if comparison.failures:
             sys.exit(1)
@@ -70,7 +76,7 @@ def _shown(console: Console) -> Iterator[Any]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[leader]}"),
+        TextColumn("{task.fields[leader]}", markup=False),
     )
     with Progress(*columns, console=console) as bar:
         entry = bar.add_task("runs", total=None, leader="starting workers")

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from etude.cli.answer import show_answer
+from etude.cli.console import new_console
 from etude.cli.plan_options import default_folder, plan_of, plan_options
 from etude.errors import StoreError
 from etude.record import open_store
@@ -29,4 +29,4 @@ def command(store_path: Path, out: Path | None, **options: Any) -> None:
     plan = plan_of(**options)
     with open_store(store_path) as store:
         comparison = Comparison(plan, store, options["task"], options["device"])
-        show_answer(comparison, out or default_folder(plan), Console(highlight=False))
+        show_answer(comparison, out or default_folder(plan), new_console())

@@ -6,9 +6,9 @@ from collections import Counter
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table as Grid
 
+from etude.cli.console import new_console
 from etude.cli.plan_options import STORE
 from etude.errors import StoreError
 from etude.record import RunRecord, Status, open_store
@@ -32,7 +32,7 @@ def command(task: str | None, failed: bool, every: bool, store_path: Path) -> No
     """List the runs in the store: how many of each task and schedule, and what is unfinished."""
     if not store_path.exists():
         raise StoreError(f"there is no store at {store_path}; `etude compare TASK` makes one")
-    console = Console(highlight=False)
+    console = new_console()
     with open_store(store_path) as store:
         store.mark_interrupted()
         # A task's name in the store ends with a digest of its source.
@@ -40,13 +40,16 @@ def command(task: str | None, failed: bool, every: bool, store_path: Path) -> No
             record for record in store.runs() if task is None or task in (record.key.task, _name(record))
         ]
     if failed:
+        records = [record for record in records if record.status == "failed"]
         for record in records:
-            if record.status == "failed":
-                console.print(f"Run {record.id}: {_describe(record)}", style="bold", markup=False)
-                console.print(record.error, markup=False)
-        return
-    console.print(_each(records) if every else _counts(records))
-    console.print(f"{len(records):,} runs in {store_path}", markup=False)
+            console.print(f"Run {record.id}: {_describe(record)}", style="bold")
+            console.print(record.error)
+    elif every:
+        console.print(_each(records))
+    else:
+        for name in dict.fromkeys(record.key.task for record in records):
+            console.print(_counts(name, [record for record in records if record.key.task == name]))
+    console.print(f"{len(records):,} {'failed ' if failed else ''}runs in {store_path}")
 
 
 def _name(record: RunRecord) -> str:
@@ -59,15 +62,15 @@ def _describe(record: RunRecord) -> str:
     return f"{key.task}, {record.label}{peak}, {key.budget:,} updates, seed {key.seed}"
 
 
-def _counts(records: list[RunRecord]) -> Grid:
-    grid = Grid()
+def _counts(task: str, records: list[RunRecord]) -> Grid:
+    grid = Grid(title=task, title_justify="left")
     statuses: tuple[Status, ...] = ("finished", "running", "interrupted", "failed")
-    for name in ("task", "schedule", *statuses):
+    for name in ("schedule", *statuses):
         grid.add_column(name, justify="right" if name in statuses else "left", overflow="fold")
-    counts = Counter((record.key.task, record.label, record.status) for record in records)
-    for task, label in dict.fromkeys((record.key.task, record.label) for record in records):
-        found = [counts[task, label, status] for status in statuses]
-        grid.add_row(task, label, *(f"{count:,}" if count else "" for count in found))
+    counts = Counter((record.label, record.status) for record in records)
+    for label in dict.fromkeys(record.label for record in records):
+        found = [counts[label, status] for status in statuses]
+        grid.add_row(label, *(f"{count:,}" if count else "" for count in found))
     return grid
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table as Grid
 
 from etude import plots
+from etude.cli.console import new_console
 from etude.durations import Horizon
 from etude.errors import HorizonError
 from etude.spec import parse
@@ -17,6 +18,9 @@ from etude.tables import Facts, PhaseRow, Table
 __all__ = ["command"]
 
 MOST_PHASES = 12
+_OPTIONS_HINT = (
+    ". Here these are options: --horizon 90ep, --steps-per-epoch, --samples-per-step and --tokens-per-step"
+)
 
 
 @click.command("show")
@@ -54,25 +58,27 @@ def command(
     horizon = Horizon(
         steps_per_epoch, total, samples_per_step=samples_per_step, tokens_per_step=tokens_per_step
     )
-    table = parse(expression).on(horizon)
+    schedule = parse(expression)
+    try:
+        table = schedule.on(horizon)
+    except HorizonError as error:
+        raise HorizonError(f"{error}{_OPTIONS_HINT}") from None
     if total is None and table.length is None:
         raise HorizonError(f"{table.text} never ends; say how long the run is, such as --horizon 1000")
     facts = table.facts(base)
     chart = table.chart(base)
     for output in outputs:
         plots.save(chart, output)
-    console = Console(highlight=False)
-    console.print(plots.to_text(chart, width=min(max(console.width, 40), 100)), markup=False)
-    console.print(f"\n{horizon}", markup=False)
+    console = new_console()
+    console.print(plots.to_text(chart, width=min(max(console.width, 40), 100)))
+    console.print(f"\n{horizon}")
     console.print(_phases(table, base))
     console.print(_facts(facts))
-    console.print(facts.verdict, markup=False)
+    console.print(facts.verdict)
     for finding in table.check():
-        console.print(
-            str(finding), markup=False, style={"error": "red", "warning": "yellow"}.get(finding.severity)
-        )
+        console.print(str(finding), style={"error": "red", "warning": "yellow"}.get(finding.severity))
     for output in outputs:
-        console.print(f"Drawn to {output}", markup=False)
+        console.print(f"Drawn to {output}", soft_wrap=True)
 
 
 def _phases(table: Table, base: float) -> Grid:
@@ -91,14 +97,18 @@ def _phases(table: Table, base: float) -> Grid:
         phase = table.phase(phase.stop) if phase.stop < table.steps else None
     for phase in first:
         stop = min(phase.stop, table.steps)
-        # The last whole step before the stop.
-        last = max(-int(-stop // 1) - 1, 0)
         name = phase.name if phase.cycle is None else f"{phase.name} (cycle {phase.cycle})"
-        values = table([min(phase.start, last), last], base)
-        grid.add_row(name, f"{phase.start:,g}", f"{stop:,g}", *(f"{value:.6g}" for value in values))
+        # The whole steps in it, which a phase of less than a step may lack.
+        used = [math.ceil(phase.start), math.ceil(stop) - 1]
+        values = [f"{value:.6g}" for value in table(used, base)] if used[0] <= used[1] else ["—", "—"]
+        grid.add_row(name, _place(phase.start), _place(stop), *values)
     if more:
         grid.add_row("...", "", "", "", "")
     return grid
+
+
+def _place(step: float) -> str:
+    return f"{step:,.0f}" if step == int(step) else f"{step:,.2f}"
 
 
 def _facts(facts: Facts) -> Grid:

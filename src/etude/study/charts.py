@@ -14,18 +14,15 @@ from etude.study.rank import Ranking, Row, Summary
 
 __all__ = ["by_budget", "by_update", "rates"]
 
-POINTS = 600
-
 
 def rates(plan: Plan) -> Chart:
     """The schedules, as multiples of their peak over the share of the run."""
     steps = plan.budgets[-1]
-    places = np.unique(np.linspace(0, steps - 1, POINTS).round())
-    series = [
-        Series(arm.label, 100 * places / steps, arm.schedule.on(plan.horizon(steps))(places))
-        for arm in plan.arms
-        if arm.schedule.depends_on_base
-    ]
+    series = []
+    for arm in plan.arms:
+        if arm.schedule.depends_on_base:
+            [curve] = arm.schedule.on(plan.horizon(steps)).chart().series
+            series.append(Series(arm.label, 100 * curve.x / steps, curve.y))
     return Chart("The schedules", "% of the run", "learning rate / peak", tuple(series))
 
 
@@ -33,7 +30,7 @@ def by_update(ranking: Ranking, plan: Plan, store: Store) -> Chart:
     """Validation score against updates of the longest runs: the mean over the seeds ± its standard error."""
     scale, label = _scale(plan)
     series = []
-    for row in ranking.rows:
+    for row in _in_order(ranking, plan):
         curves = [
             {
                 reading.step + 1: reading.metrics["validation"]
@@ -46,6 +43,8 @@ def by_update(ranking: Ranking, plan: Plan, store: Store) -> Chart:
         if not steps:
             continue
         values = scale * np.array([[curve[step] for step in steps] for curve in curves])
+        # A run that diverged breaks its curve.
+        values[~np.isfinite(values)] = math.nan
         middle = values.mean(axis=0)
         reach = (
             values.std(axis=0, ddof=1) / math.sqrt(len(values)) if len(values) > 1 else np.zeros_like(middle)
@@ -66,21 +65,23 @@ def by_budget(ranking: Ranking, plan: Plan) -> Chart:
             _means(row.budgets, scale) + _errors(row.budgets, scale),
             style="line+points",
         )
-        for row in _finite(ranking.rows)
+        for row in _in_order(ranking, plan)
     ]
-    best = Rule(scale * ranking.target, "the fixed rate's best")
+    best = (Rule(scale * ranking.target, "the fixed rate's best"),) if math.isfinite(ranking.target) else ()
     return Chart(
         "Final score of ended runs",
         "updates in the run",
         f"test {label}",
         tuple(series),
-        rules=(best,),
+        rules=best,
         x_scale="log",
     )
 
 
-def _finite(rows: Sequence[Row]) -> list[Row]:
-    return [row for row in rows if any(math.isfinite(summary.mean) for summary in row.budgets)]
+def _in_order(ranking: Ranking, plan: Plan) -> list[Row]:
+    """The rows in the order of the plan, so that a schedule has one colour in all pictures."""
+    labels = [arm.label for arm in plan.arms]
+    return sorted(ranking.rows, key=lambda row: labels.index(row.label))
 
 
 def _means(summaries: Sequence[Summary], scale: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

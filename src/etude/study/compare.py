@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from etude.errors import TaskError
 from etude.record import RunKey, RunRecord, Store
-from etude.schedules import Plateau
+from etude.schedules import Plateau, PlateauState
 from etude.study.engine import Engine, Job, Outcome
 from etude.study.plan import Cell, Plan
 from etude.study.rank import Ranking, choose_peaks, rank
 from etude.study.words import score_text
+from etude.tables import Table
 
 __all__ = ["Comparison", "Progress"]
 
@@ -49,11 +52,17 @@ class Comparison:
     failures: list[Outcome] = field(default_factory=list)
 
     def records(self) -> dict[RunKey, RunRecord]:
-        """The finished runs, by key; of several attempts the first."""
+        """The finished runs of the task, by key; of several attempts the first."""
         records: dict[RunKey, RunRecord] = {}
         for record in self.store.runs(self.plan.identity, "finished"):
             records.setdefault(record.key, record)
         return records
+
+    def finished(self) -> list[RunRecord]:
+        """The finished runs that the plan asks for."""
+        records = self.records()
+        asked = [*self.plan.tuning(), *self.plan.final(choose_peaks(self.plan, records))]
+        return [records[key] for _, key in asked if key in records]
 
     def run(self, engine: Engine, on_progress: Callable[[Progress], None] = lambda progress: None) -> None:
         """Run what is missing.
@@ -67,12 +76,9 @@ class Comparison:
                 ``failures``, and what depends on them is left out of the answer.
         """
         self.failures.clear()
-        records = self.records()
-        tuning = self.plan.tuning()
-        known = [*tuning, *self.plan.final(choose_peaks(self.plan, records))]
-        standing = _Standing(self.plan, sum(key in records for _, key in known), records.values())
+        standing = _Standing(self.plan, self.finished())
         on_progress(standing.progress())
-        self._run(engine, tuning, standing, on_progress)
+        self._run(engine, self.plan.tuning(), standing, on_progress)
         self._run(engine, self.plan.final(choose_peaks(self.plan, self.records())), standing, on_progress)
 
     def _run(
@@ -94,10 +100,11 @@ class Comparison:
             else:
                 self.failures.append(outcome)
                 if standing.done == 0 and len(self.failures) >= min(HOPELESS, len(jobs)):
+                    where = ". The store has the tracebacks: etude runs --failed"
                     raise TaskError(
                         f"the first {len(self.failures)} runs of {self.plan.task.name!r} all failed; the "
-                        f"last one, of {outcome.job.label}, with {outcome.error}. The store has the "
-                        f"tracebacks: etude runs --failed"
+                        f"last one, of {outcome.job.label}, with {outcome.error}"
+                        f"{'' if outcome.run_id is None else where}"
                     )
             on_progress(standing.progress(outcome))
 
@@ -112,36 +119,41 @@ class Comparison:
         return rank(self.plan, records, areas)
 
     def _area(self, cell: Cell, peak: float | None, records: dict[RunKey, RunRecord]) -> float:
-        """Σ lr of a run at the whole length; what feedback decided is read from the first seed's run."""
-        planned = (
-            cell.arm.schedule.on(self.plan.horizon(cell.budget)).facts(1.0 if peak is None else peak).area
-        )
-        if not any(isinstance(part, Plateau) for part in cell.arm.schedule.walk()):
-            return planned
-        # A report's rate held since the one before it: a Plateau changes where something is reported.
-        area, before = 0.0, 0
+        """Σ lr of a run at the whole length; what feedback decided is replayed from the first seed's run."""
+        table = cell.arm.schedule.on(self.plan.horizon(cell.budget))
+        base = 1.0 if peak is None else peak
+        states = {part: PlateauState() for part in cell.arm.schedule.walk() if isinstance(part, Plateau)}
+        if not states:
+            return table.facts(base).area
+        area, done = 0.0, 0
         for reading in self.store.readings(records[self.plan.key(cell, peak, 0)].id):
-            area += next(iter(reading.rates.values())) * (reading.step + 1 - before)
-            before = reading.step + 1
-        return area
+            area += _sum(table, base, states, done, reading.step + 1)
+            done = max(done, reading.step + 1)
+            for plateau, state in states.items():
+                if plateau.metric in reading.metrics:
+                    states[plateau] = plateau.observe(state, reading.metrics[plateau.metric])
+        return area + _sum(table, base, states, done, cell.budget)
+
+
+def _sum(table: Table, base: float, states: Mapping[Plateau, PlateauState], start: int, stop: int) -> float:
+    """Σ lr over the updates from ``start`` up to ``stop``, with the factors that are in force."""
+    factors: dict[Hashable, float] = {plateau: state.factor for plateau, state in states.items()}
+    return float(np.sum(table(range(start, max(stop, start)), base, factors=factors)))
 
 
 class _Standing:
     """How many runs are done, and which schedule leads: by its mean validation score at the whole length."""
 
-    def __init__(self, plan: Plan, done: int, records: Iterable[RunRecord]) -> None:
-        self.done = done
+    def __init__(self, plan: Plan, records: Iterable[RunRecord]) -> None:
+        self.done = 0
         self._plan = plan
         self._scores: dict[tuple[str, float | None], list[float]] = {}
         for record in records:
-            self._count(record)
+            self.add(record)
 
     def add(self, record: RunRecord) -> None:
         """Count one more finished run."""
         self.done += 1
-        self._count(record)
-
-    def _count(self, record: RunRecord) -> None:
         if record.key.budget == self._plan.budgets[-1]:
             scores = self._scores.setdefault((record.label, record.key.peak), [])
             scores.append(record.results["validation"])

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import fmean
 
 import numpy as np
 from scipy import stats
@@ -19,6 +21,8 @@ from etude.study.plan import Cell, Plan
 __all__ = ["Ranking", "Row", "Summary", "choose_peaks", "rank", "share_needed"]
 
 CONFIDENCE = 0.95
+# What differs by less, as a share of the scores, differs by the rounding of a subtraction.
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +45,16 @@ class Summary:
 
     @property
     def mean(self) -> float:
-        """The mean test score."""
-        return float(np.mean(list(self.scores.values())))
+        """The mean test score; -inf where a run diverged."""
+        return _mean(self.scores.values())
 
     @property
     def standard_error(self) -> float:
-        """The standard error of that mean over the seeds; NaN for one seed."""
+        """The standard error of that mean over the seeds; NaN for one seed, and where a run diverged."""
         values = list(self.scores.values())
-        return float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+        if len(values) == 1 or not math.isfinite(self.mean):
+            return math.nan
+        return float(np.std(values, ddof=1)) / math.sqrt(len(values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +64,12 @@ class Row:
     Args:
         label: its name.
         budgets: its summary at each budget, rising.
-        difference: final score less the fixed rate's, paired by seed; None for the fixed rate itself.
-        interval: of that difference, at 95 %.
-        p_value: of no difference, adjusted for comparing so many schedules (Holm).
+        difference: final score less the fixed rate's, paired by seed; None for the fixed rate itself, ±inf
+            where one of the two diverged and NaN where both did.
+        interval: of that difference, at 95 %; None where the seeds tell of no spread.
+        p_value: of no difference, adjusted for comparing so many schedules (Holm); None where there is none.
         share: the updates it needs to reach the fixed rate's best score, as a share of the updates that
-            the fixed rate needed; None where it does not reach it.
+            the fixed rate needed; None where it does not reach it, or there is none.
         share_is_bound: whether already its smallest budget reaches it, so that the share is at most that.
         area: Σ lr over the longest run, at its peak.
     """
@@ -84,7 +91,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The answer: the schedules, the best first, and the fixed rate's best score and when it had it."""
+    """The answer.
+
+    Args:
+        rows: the schedules, the best first.
+        target: the fixed rate's best mean test score, at any budget.
+        target_budget: the updates after which it had it.
+        missing: how many pairs of a schedule and a budget have not finished.
+    """
 
     rows: tuple[Row, ...]
     target: float
@@ -104,6 +118,10 @@ class Ranking:
         """The schedules that end worse, with 95 % confidence over all of them."""
         return [row for row in self.rows if _is_sure(row) and (row.difference or 0) < 0]
 
+    def diverged(self) -> list[Row]:
+        """The schedules with a run that diverged at their chosen peak, at the whole length."""
+        return [row for row in self.rows if not math.isfinite(row.final.mean)]
+
 
 def _is_sure(row: Row) -> bool:
     return row.p_value is not None and row.p_value < 1 - CONFIDENCE
@@ -120,7 +138,7 @@ def choose_peaks(plan: Plan, records: Mapping[RunKey, RunRecord]) -> dict[Cell, 
         for peak in plan.candidates(cell):
             keys = [plan.key(cell, peak, seed) for seed in range(plan.tuning_seeds)]
             if all(key in records for key in keys):
-                scores[peak] = float(np.mean([records[key].results["validation"] for key in keys]))
+                scores[peak] = _mean(records[key].results["validation"] for key in keys)
         if len(scores) == len(plan.candidates(cell)):
             chosen[cell] = max(scores, key=lambda peak: scores[peak])
     return chosen
@@ -140,7 +158,7 @@ def rank(plan: Plan, records: Mapping[RunKey, RunRecord], areas: Mapping[Cell, f
     summaries: dict[str, list[Summary]] = {}
     missing = 0
     chosen = choose_peaks(plan, records)
-    for cell in reversed(list(plan.cells())):
+    for cell in plan.cells():
         if cell not in chosen:
             missing += 1
             continue
@@ -169,7 +187,7 @@ def rank(plan: Plan, records: Mapping[RunKey, RunRecord], areas: Mapping[Cell, f
     target = max(summary.mean for summary in fixed)
     target_budget = next(summary.budget for summary in fixed if summary.mean == target)
     tests = {label: _paired(found[-1], fixed[-1]) for label, found in whole.items() if label != FIXED}
-    adjusted = _holm({label: p for label, (_, _, p) in tests.items()})
+    adjusted = _holm({label: p for label, (_, _, p) in tests.items() if p is not None})
     final_areas = {cell.arm.label: area for cell, area in areas.items() if cell.budget == plan.budgets[-1]}
     rows = []
     for label, found in whole.items():
@@ -205,17 +223,17 @@ def share_needed(
         target_budget: the updates that count as the whole.
 
     Returns:
-        the share, between two budgets interpolated in log budget, or None where it is not reached; and
-        whether already the smallest budget reaches it.
+        the share, between two budgets interpolated in log budget, or None where it is not reached, or is not
+        finite; and whether already the smallest budget reaches it.
 
     >>> share_needed([100, 400], [0.8, 0.9], 0.85, 400)
     (0.5, False)
     """
+    if not math.isfinite(target):
+        return None, False
     if means[0] >= target:
         return budgets[0] / target_budget, True
-    for (low, below), (high, above) in zip(
-        zip(budgets, means, strict=True), list(zip(budgets, means, strict=True))[1:], strict=False
-    ):
+    for (low, below), (high, above) in pairwise(zip(budgets, means, strict=True)):
         if above >= target:
             # A diverged run below has no score to interpolate from: then the whole step is needed.
             way = (target - below) / (above - below) if math.isfinite(below) else 1.0
@@ -223,26 +241,32 @@ def share_needed(
     return None, False
 
 
-def _paired(ours: Summary, fixed: Summary) -> tuple[float, tuple[float, float], float]:
+def _mean(scores: Iterable[float]) -> float:
+    # Summed exactly, so that scores in another order do not break a tie.
+    return fmean(scores)
+
+
+def _paired(ours: Summary, fixed: Summary) -> tuple[float, tuple[float, float] | None, float | None]:
     """The mean difference by seed, its t interval, and the p value of no difference."""
-    with np.errstate(invalid="ignore"):  # two diverged runs differ by no number
-        differences = np.array([ours.scores[seed] - fixed.scores[seed] for seed in ours.scores])
-    mean = float(differences.mean())
-    if not np.isfinite(differences).all():
-        return mean, (math.nan, math.nan), math.nan
-    error = float(differences.std(ddof=1)) / math.sqrt(len(differences))
-    if error == 0:
-        return mean, (mean, mean), 1.0 if mean == 0 else 0.0
-    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(differences) - 1)) * error
-    p_value = 2 * float(stats.t.sf(abs(mean) / error, len(differences) - 1))
-    return mean, (mean - reach, mean + reach), p_value
+    if not math.isfinite(ours.mean) or not math.isfinite(fixed.mean):
+        return ours.mean - fixed.mean, None, None
+    differences = [ours.scores[seed] - fixed.scores[seed] for seed in ours.scores]
+    mean, count = fmean(differences), len(differences)
+    if count == 1:
+        return mean, None, None
+    error = float(np.std(differences, ddof=1)) / math.sqrt(count)
+    rounding = ROUNDING * max(map(abs, (*ours.scores.values(), *fixed.scores.values())))
+    if error <= rounding:
+        # Equal differences say nothing of their spread: only their sign counts, as so many tosses of a coin.
+        return mean, None, 1.0 if abs(mean) <= rounding else 2.0 ** (1 - count)
+    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
+    return mean, (mean - reach, mean + reach), 2 * float(stats.t.sf(abs(mean) / error, count - 1))
 
 
 def _holm(p_values: Mapping[str, float]) -> dict[str, float]:
     """Holm's adjustment: the chance of one false finding or more among all of these stays at 5 %."""
-    known: Iterable[tuple[str, float]] = ((label, p) for label, p in p_values.items() if not math.isnan(p))
     adjusted, worst = {}, 0.0
-    ordered = sorted(known, key=lambda item: item[1])
+    ordered = sorted(p_values.items(), key=lambda item: item[1])
     for place, (label, p_value) in enumerate(ordered):
         worst = max(worst, min(p_value * (len(ordered) - place), 1.0))
         adjusted[label] = worst

@@ -12,6 +12,7 @@ from etude import plots
 from etude.errors import StoreError
 from etude.files import write_whole
 from etude.study import charts, words
+from etude.study.arms import FIXED
 from etude.study.compare import Comparison
 from etude.study.rank import Ranking
 
@@ -46,6 +47,8 @@ def write_report(comparison: Comparison, ranking: Ranking, folder: Path) -> Path
     for name, chart in pictures.items():
         picture = plots.save(chart, folder / f"{name}.png", width=8.0, height=4.2)
         images[chart.title] = base64.b64encode(picture.read_bytes()).decode()
+    finished = comparison.finished()
+    versions = {f"{name} {version}" for record in finished for name, version in record.versions.items()}
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
         resources.files("etude.study").joinpath("report.html").read_text(encoding="utf-8")
     )
@@ -54,17 +57,12 @@ def write_report(comparison: Comparison, ranking: Ranking, folder: Path) -> Path
         about=plan.task.about,
         verdict=words.verdict(ranking, plan),
         columns=words.columns(plan.task),
+        fixed=FIXED,
         lines=words.lines(ranking, plan),
         caveats=words.caveats(ranking, plan),
         images=images,
         arms=[(arm.label, repr(arm.schedule)) for arm in plan.arms],
-        runs=f"{plan.size:,} runs",
-        versions=_versions(comparison),
+        runs=f"{len(finished):,} of {plan.size:,} runs",
+        versions=", ".join(sorted(versions)),
     )
     return write_whole(folder / "report.html", page.encode())
-
-
-def _versions(comparison: Comparison) -> str:
-    records = comparison.records()
-    found = {f"{name} {version}" for record in records.values() for name, version in record.versions.items()}
-    return ", ".join(sorted(found))

@@ -67,15 +67,17 @@ def _signed(number: float, task: Task) -> str:
 def _against(row: Row, task: Task) -> str:
     if row.difference is None:
         return "—"
-    if row.interval is None or not math.isfinite(row.difference):
+    if not math.isfinite(row.difference):
         return "diverged"
+    if row.interval is None:
+        return _signed(row.difference, task)
     low, high = row.interval
     return f"{_signed(row.difference, task)} [{_signed(low, task)}, {_signed(high, task)}]"
 
 
 def _needed(row: Row) -> str:
     if row.label == FIXED:
-        return "100 %"
+        return "100 %" if row.share is not None else "—"
     if row.share is None:
         return "never"
     return f"{'≤ ' if row.share_is_bound else ''}{100 * row.share:.0f} %"
@@ -84,31 +86,29 @@ def _needed(row: Row) -> str:
 def verdict(ranking: Ranking, plan: Plan) -> str:
     """What the data supports, in a sentence or two."""
     task, fixed = plan.task, ranking.fixed.final
-    unit = " points" if task.percent else ""
     others = [row for row in ranking.rows if row.label != FIXED]
-    scope = f"on {task.name}, over {len(fixed.scores)} seeds of {fixed.budget:,} updates"
+    scope = f"on {task.name}, over {_count(len(fixed.scores), 'seed')} of {_count(fixed.budget, 'update')}"
     if not others:
         return f"Only the fixed rate has been run {scope}."
-    ahead, behind = ranking.ahead(), ranking.behind()
+    if not math.isfinite(fixed.mean):
+        return (
+            f"The fixed rate itself diverged {scope}, so there is nothing to compare with: let it choose "
+            f"among lower peaks."
+        )
+    ahead, behind, diverged = ranking.ahead(), ranking.behind(), ranking.diverged()
     sentences = []
     if ahead:
-        named = _listed([f"{row.label} ({_signed(row.difference or 0, task)}{unit})" for row in ahead])
+        named = _listed([f"{row.label} ({_gap(row, task)})" for row in ahead])
         sentences.append(f"{named} {_end(ahead)} ahead of the tuned fixed rate {scope}.")
         sentences.append(_shares(ahead, ranking, task))
     else:
         best = max(others, key=lambda row: row.final.mean)
-        gap = (
-            f"{_signed(best.difference or 0, task)}{unit}"
-            if math.isfinite(best.difference or 0)
-            else "nothing"
-        )
-        sentences.append(
-            f"No schedule helps measurably {scope}: the best of them, {best.label}, differs from the tuned "
-            f"fixed rate by {gap}, which chance explains."
-        )
+        sentences.append(_none_ahead(best, scope, plan, surely_worse=best in behind))
     if behind:
         sentences.append(f"{_listed([row.label for row in behind])} {_end(behind)} behind it.")
-    undecided = len(others) - len(ahead) - len(behind)
+    if diverged:
+        sentences.append(f"{_listed([row.label for row in diverged])} diverged.")
+    undecided = len(others) - len(ahead) - len(behind) - len(diverged)
     if undecided and ahead:
         sentences.append(
             f"Of the other {undecided}, the data cannot tell."
@@ -116,6 +116,25 @@ def verdict(ranking: Ranking, plan: Plan) -> str:
             else "The data cannot tell of the other."
         )
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _none_ahead(best: Row, scope: str, plan: Plan, *, surely_worse: bool) -> str:
+    if not math.isfinite(best.final.mean):
+        return f"No schedule helps {scope}."
+    differs = f"the best of them, {best.label}, differs from the tuned fixed rate by {_gap(best, plan.task)}"
+    if plan.seeds == 1:
+        return f"One seed cannot tell a schedule from chance: {scope}, {differs}."
+    if surely_worse:
+        return f"No schedule helps {scope}: even {differs}."
+    return f"No schedule helps measurably {scope}: {differs}, which chance can explain."
+
+
+def _gap(row: Row, task: Task) -> str:
+    return f"{_signed(row.difference or 0, task)}{' points' if task.percent else ''}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _end(rows: Sequence[Row]) -> str:
@@ -144,12 +163,14 @@ def caveats(ranking: Ranking, plan: Plan) -> list[str]:
     """What a reader must know to trust the table as far as it can be trusted."""
     notes = [
         f"Each schedule's peak was chosen among {', '.join(f'{peak:g}' for peak in plan.peaks)} by the mean "
-        f"validation score of {plan.tuning_seeds} seeds, at each budget anew; test data played no part.",
+        f"validation score of {_count(plan.tuning_seeds, 'seed')}, at each budget anew; test data played no "
+        "part.",
         "Every run was ended: the schedule is laid over that run's own number of updates. Updates: how many "
         "it needs for the fixed rate's best score, as a share of those the fixed rate needed; interpolated "
         f"in log budget between runs of {', '.join(f'{budget:,}' for budget in plan.budgets)} updates.",
         "Ahead and behind mean a paired difference by seed that stands at 95 % for all schedules together "
-        "(Holm); the intervals in the table are of each schedule alone. All seeds share one test set.",
+        "(Holm); the intervals in the table are of each schedule alone, and of the seeds, not of other test "
+        "data.",
     ]
     edge = [row.label for row in ranking.rows if row.final.at_edge]
     if edge:
@@ -157,5 +178,8 @@ def caveats(ranking: Ranking, plan: Plan) -> list[str]:
             f"The peak of {_listed(edge)} is at the edge of the grid (≤ or ≥): a better one may lie beyond."
         )
     if ranking.missing:
-        notes.append(f"{ranking.missing} of the schedules' cells have not finished and are left out.")
+        notes.append(
+            f"{ranking.missing} of the {len(plan.arms) * len(plan.budgets)} pairs of a schedule and a length "
+            f"have not finished; their schedules are left out."
+        )
     return notes

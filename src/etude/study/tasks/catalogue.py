@@ -12,7 +12,7 @@ from etude.study.tasks import fashion_mnist as fashion_data
 
 __all__ = ["digits", "digits_clean", "fashion_mnist"]
 
-BUDGETS = (0.25, 0.4, 0.65, 1.0)
+BUDGETS = (0.25, 0.5, 1.0)
 
 digits = Task(
     "digits",
@@ -21,8 +21,8 @@ digits = Task(
     updates_per_epoch=56,
     peaks=(0.005, 0.015, 0.045, 0.135),
     budgets=BUDGETS,
-    seeds=8,
-    tuning_seeds=2,
+    seeds=16,
+    tuning_seeds=3,
     about="Handwritten digits of 8 × 8 pixels (UCI, from scikit-learn), shifted by up to a pixel and noisy: "
     "898 to train on, 449 to choose peaks, 450 to test; a network of 64-64-10, SGD with momentum 0.9.",
 )
@@ -34,8 +34,8 @@ digits_clean = Task(
     updates_per_epoch=56,
     peaks=(0.005, 0.015, 0.045, 0.135),
     budgets=BUDGETS,
-    seeds=8,
-    tuning_seeds=2,
+    seeds=16,
+    tuning_seeds=3,
     about="The digits as they are, without shifts and noise: the network soon knows its training images by "
     "heart, and its gradients lose their noise.",
 )
@@ -46,7 +46,7 @@ fashion_mnist = Task(
     updates=fashion_data.UPDATES,
     updates_per_epoch=390,
     peaks=(0.005, 0.015, 0.045, 0.135),
-    budgets=(0.25, 0.5, 1.0),
+    budgets=BUDGETS,
     seeds=3,
     tuning_seeds=2,
     about="Fashion-MNIST (Zalando): 50,000 to train on, 10,000 to choose peaks, 10,000 to test; "

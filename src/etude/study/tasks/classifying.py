@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from etude.study.tasks.contract import Run
+from etude.study.run import Run
 
 __all__ = ["Images", "Split", "evaluate", "fit", "perceptron"]
 

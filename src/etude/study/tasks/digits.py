@@ -15,8 +15,8 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from etude.errors import MissingError
+from etude.study.run import Run
 from etude.study.tasks.classifying import Augment, Images, Split, fit, perceptron
-from etude.study.tasks.contract import Run
 
 __all__ = ["UPDATES", "distort", "load", "shift", "train", "train_clean"]
 

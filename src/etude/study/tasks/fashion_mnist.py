@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Generator
 
 from etude.errors import TaskError
+from etude.study.run import Run
 from etude.study.tasks.classifying import Images, Split, fit, perceptron
-from etude.study.tasks.contract import Run
 from etude.study.tasks.idx import read_idx
 
 __all__ = ["UPDATES", "VARIABLE", "folder", "load", "train"]

@@ -1,0 +1,289 @@
+"""Recipes: what each is made of, its values at the steps that matter, and what it refuses."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from etude import (
+    BASE,
+    Constant,
+    Horizon,
+    Schedule,
+    cosine,
+    cyclic,
+    cyclic_cosine_decay,
+    cyclic_momentum,
+    exponential,
+    fixed,
+    linear_to_zero,
+    multistep,
+    one_cycle,
+    one_cycle_momentum,
+    sgdr,
+    step,
+    time_decay,
+    wsd,
+    yolo,
+)
+from etude.errors import EtudeError
+from tests import strategies
+
+RUN = Horizon(steps_per_epoch=10, total=100)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "written"),
+    [
+        (fixed(), "Constant(BASE)"),
+        (fixed(0.1), "Constant(0.1)"),
+        (time_decay(0.1, per="1ep", peak=0.5), "InverseTime(0.1, start=0.5, per='1ep')"),
+        (exponential(0.9), "Exponential(0.9)"),
+        (step("30ep"), "Steps(0.1, every='30ep')"),
+        (multistep(["30ep", 60], 0.2), "Steps(0.2, at=['30ep', 60])"),
+        (cosine("5ep", 1e-5), "Cosine(BASE, 1e-05, over='5ep')"),
+        (linear_to_zero(), "Linear(BASE, 0.0, over='100%')"),
+        (
+            linear_to_zero(warmup=5),
+            "Linear(0.0, BASE, over=6).shift(-1) >> Linear(BASE, 0.0, over='100% - 5st')",
+        ),
+        (sgdr("10ep", 2, floor=0.01), "Cosine(BASE, 0.01, over='10ep').repeat(stretch=2)"),
+        (sgdr(10, cycles=3, gain=0.5), "Cosine(BASE, 0.0, over=10).repeat(3, gain=0.5)"),
+        (
+            sgdr(10, gain=0.5, floor=0.1),
+            "Cosine(0.0, 0.1, over=10).repeat() + Cosine(BASE, 0.0, over=10).repeat(gain=0.5)",
+        ),
+        (cyclic(0.1, 0.5, 4), "(Linear(0.1, 0.5, over=4) >> Linear(0.5, 0.1, over=4)).repeat()"),
+        (
+            cyclic(0, 1, 4, 2, "triangular2"),
+            "(Linear(0.0, 1.0, over=4) >> Linear(1.0, 0.0, over=2)).repeat(gain=0.5)",
+        ),
+        (
+            cyclic(0.1 * BASE, BASE, 4, mode="triangular2"),
+            "(Linear(0.0, 0.9 * BASE, over=4) >> Linear(0.9 * BASE, 0.0, over=4)).repeat(gain=0.5) "
+            "+ Constant(0.1 * BASE)",
+        ),
+        (cyclic_momentum(0.8, 0.9, 4), "(Linear(0.9, 0.8, over=4) >> Linear(0.8, 0.9, over=4)).repeat()"),
+        (
+            one_cycle(over=100),
+            "Cosine(0.04 * BASE, BASE, over=29) >> Cosine(BASE, 4e-06 * BASE, over=70)",
+        ),
+        (
+            one_cycle(1.0, three_phase=True, ease="linear"),
+            "Linear(0.04, 1.0, over='30% - 1st') >> Linear(1.0, 0.04, over='30% - 1st') "
+            ">> Linear(0.04, 4e-06, over='40% + 1st')",
+        ),
+        (
+            one_cycle_momentum(),
+            "Cosine(0.95, 0.85, over='30% - 1st') >> Cosine(0.85, 0.95, over='70%')",
+        ),
+        (yolo(0.01, 0.2), "Cosine(0.01, 0.002, over='100%') * Linear(0.0, 1.0, over='3ep')"),
+        (
+            wsd("5ep", "20%"),
+            "Linear(0.0, BASE, over='5ep + 1st').shift(-1) >> Constant(BASE, over='80% - 5ep') "
+            ">> Linear(BASE, 0.0, over='20%')",
+        ),
+        (
+            cyclic_cosine_decay(15, 0.0, 10, 2),
+            "Cosine(BASE, 0.0, over=15) >> Cosine(BASE, 0.0, over=10).repeat(stretch=2)",
+        ),
+    ],
+)
+def test_what_it_is_made_of(recipe: Schedule, written: str) -> None:
+    assert repr(recipe) == written
+
+
+@pytest.mark.parametrize(
+    ("recipe", "values"),
+    [
+        # Step → value.
+        (cosine(), {0: 1.0, 50: 0.5, 99: 0.000247, 100: 0.0}),
+        (linear_to_zero(warmup=4), {0: 0.2, 3: 0.8, 4: 1.0, 52: 0.5, 99: 1 / 96}),
+        (sgdr(5, 2), {0: 1.0, 5: 1.0, 14: 0.024472, 15: 1.0, 16: 0.993844, 35: 1.0}),
+        (sgdr(8, "1/2", gain=0.5), {0: 1.0, 7: 0.03806, 8: 0.5, 12: 0.25, 14: 0.125, 15: 0.0}),
+        (sgdr(10, gain=0.5, floor=0.1), {0: 1.0, 10: 0.5, 20: 0.25, 5: 0.55, 15: 0.3}),
+        (sgdr(10, cycles=2), {19: 0.024472, 20: 0.0, 99: 0.0}),
+        (cyclic(0.1, 0.5, 4, 2), {0: 0.1, 2: 0.3, 4: 0.5, 5: 0.3, 6: 0.1, 10: 0.5}),
+        (cyclic(0.1, 0.5, 2, mode="triangular2"), {2: 0.5, 4: 0.1, 6: 0.3, 10: 0.2, 8: 0.1}),
+        (cyclic(0.1, 0.5, 2, gain=0.25), {2: 0.5, 4: 0.1, 6: 0.2}),
+        (cyclic(0.1, 0.5, 2, cycles=1), {2: 0.5, 4: 0.1, 6: 0.1}),
+        (cyclic(0.1, 0.5, 2, mode="exp_range", gamma=0.5), {0: 0.1, 2: 0.2, 4: 0.1, 6: 0.10625}),
+        (cyclic(0.1, 0.5, 2, mode="exp_range", gamma=0.5, per="1ep"), {2: 0.1 + 0.4 * 0.5**0.2}),
+        (cyclic(0.1, 0.5, 2, mode="exp_range_both", gamma=0.5), {0: 0.1, 2: 0.125, 4: 0.00625}),
+        (
+            cyclic(0.1, 0.5, 2, mode="exp_range_both", gamma=0.5, gain=0.5),
+            {0: 0.1, 2: 0.125, 6: 0.3 / 64},
+        ),
+        (cyclic_momentum(0.85, 0.95, 2), {0: 0.95, 2: 0.85, 4: 0.95}),
+        (one_cycle(1.0), {0: 0.04, 29: 1.0, 99: 4e-6, 100: 4e-6}),
+        (one_cycle(1.0, three_phase=True), {0: 0.04, 29: 1.0, 58: 0.04, 99: 4e-6}),
+        (one_cycle(1.0, up=0.5, div=10, final_div=1), {0: 0.1, 49: 1.0, 99: 0.1}),
+        (one_cycle_momentum(), {0: 0.95, 29: 0.85, 99: 0.95}),
+        (yolo(0.01, 0.2, warmup=10), {0: 0.0, 5: 0.5 * 0.009951, 10: 0.009804, 100: 0.002}),
+        (wsd(9, 20), {0: 0.1, 8: 0.9, 9: 1.0, 80: 1.0, 90: 0.5, 99: 0.05, 100: 0.0}),
+        (wsd(0, 20, floor=0.1), {0: 1.0, 80: 1.0, 100: 0.1}),
+        # Peaks of warmup and initial decay: init_lr, else restart_lr, else the base rate.
+        (cyclic_cosine_decay(4, 0.1), {0: 1.0, 2: 0.55, 4: 0.1, 99: 0.1}),
+        (cyclic_cosine_decay(4, 0.1, 4, restart_lr=0.5), {0: 0.5, 4: 0.5, 8: 0.5}),
+        (cyclic_cosine_decay(4, 0.1, 4, restart_lr=0.5, init_lr=2.0), {0: 2.0, 4: 0.5, 8: 0.5}),
+        (cyclic_cosine_decay(4, 0.1, 4, init_lr=2.0), {0: 2.0, 4: 2.0}),
+        (cyclic_cosine_decay(4, 0.1, 4, 1), {4: 1.0, 8: 1.0, 12: 1.0}),
+        (cyclic_cosine_decay(4, 0.1, 4, 2), {4: 1.0, 8: 1.0, 16: 1.0, 32: 1.0, 31: 0.10866}),
+        (cyclic_cosine_decay(4, 0.0, 4, "1/2"), {4: 1.0, 8: 1.0, 10: 1.0, 11: 0.0, 99: 0.0}),
+        (
+            cyclic_cosine_decay(4, 0.1, warmup_epochs=4, warmup_start_lr=0.2),
+            {0: 0.2, 1: 0.4, 4: 1.0, 8: 0.1},
+        ),
+        (
+            cyclic_cosine_decay(4, 0.1, warmup_epochs=4, warmup_start_lr=0.2, warmup_shape="cosine"),
+            {0: 0.2, 1: 0.317157, 4: 1.0},
+        ),
+    ],
+    ids=strategies.expression,
+)
+def test_values(recipe: Schedule, values: dict[int, float]) -> None:
+    table = recipe.on(RUN)
+    assert table([*values]) == pytest.approx(np.array([*values.values()]), abs=1e-6)
+
+
+def test_one_cycle_over_a_run_of_three_epochs() -> None:
+    table = one_cycle(1.0).on(Horizon.of(4, epochs=3))
+    expected = [
+        0.04,
+        0.34979,
+        0.87929,
+        0.99442,
+        0.93301,
+        0.81175,
+        0.64738,
+        0.46264,
+        0.28306,
+        0.13348,
+        0.03457,
+        0,
+    ]
+    assert table(range(12)) == pytest.approx(np.array(expected), abs=1e-5)
+
+
+@pytest.mark.parametrize("total", [2, 3, 4, 5, 10])
+@pytest.mark.parametrize("up", [0.5, 0.9])
+def test_the_shortest_one_cycles_are_finite(total: int, up: float) -> None:
+    values = one_cycle(1.0, up=up).on(Horizon(total=total))(range(total + 1))
+    assert np.isfinite(values).all()
+    assert values[total - 1] == values[total] == pytest.approx(4e-6)
+    assert values.max() <= 1.0
+
+
+@given(st.integers(0, 40), st.integers(1, 60), st.integers(0, 60))
+def test_warmups_never_waste_an_update(warmup: int, decay: int, stable: int) -> None:
+    horizon = Horizon(total=warmup + stable + decay)
+    for plan in (wsd(warmup, decay), linear_to_zero(warmup=warmup)):
+        values = plan.on(horizon)(range(warmup + stable + decay))
+        assert (values > 0).all()
+        assert values[warmup] == 1.0 or stable + decay == 0
+        assert values[:warmup] == pytest.approx(np.arange(1, warmup + 1) / (warmup + 1), rel=1e-14)
+
+
+def test_the_stages_of_the_clr_paper_are_one_expression() -> None:
+    # 16k, 6k and 3k steps, each stage at a tenth of the bounds of the last.
+    wave = cyclic(0.1, 1.0, 1000, cycles=8) >> cyclic(0.01, 0.1, 1000, cycles=3)
+    plan = wave >> Constant(0.001, over=3000)
+    table = plan.on(Horizon())
+    assert table.steps == 25_000
+    assert table([1000, 15_000, 16_000, 17_000, 22_000]) == pytest.approx([1.0, 1.0, 0.01, 0.1, 0.001])
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: fixed(-1), r"Constant\(level=\) must be at least 0; got -1"),
+        (lambda: time_decay(-1), r"InverseTime\(rate=\) must be .* at least 0; got -1"),
+        (lambda: exponential(0), r"Exponential\(gamma=\) must be .* more than 0; got 0"),
+        (lambda: step(0), r"Steps\(every=\) must be more than 0; got 0"),
+        (lambda: multistep([]), r"Steps\(at=\) must be a list of durations; got \[\]"),
+        (lambda: cosine(floor=-1), r"Cosine\(stop=\) must be at least 0; got -1"),
+        (lambda: linear_to_zero(warmup=-5), r"linear_to_zero\(warmup=\) must be at least 0; got -5"),
+        (lambda: linear_to_zero("5 apples"), r"linear_to_zero\(over=\) has the unknown unit 'apples'"),
+        (lambda: sgdr(10, 0), r"Repeat\(stretch=\) must be more than 0; got 0"),
+        (lambda: sgdr(10, gain=-1), r"Repeat\(gain=\) must be .* at least 0; got -1"),
+        (lambda: sgdr(10, cycles=0), r"Repeat\(times=\) must be a whole number, at least 1; got 0"),
+        (lambda: cyclic(0.5, 0.1, 4), r"cyclic\(high=\) less cyclic\(low=\) must be at least 0; got -0.4"),
+        (lambda: cyclic(-0.5, 0.1, 4), r"cyclic\(low=\) must be at least 0; got -0.5"),
+        (
+            lambda: cyclic(0.1, 0.5, 4, mode="triangle"),
+            r"cyclic\(mode=\) must be one of .* did you mean 'triangular'",
+        ),
+        (
+            lambda: cyclic(0.1, 0.5, 4, gamma=0.9),
+            r"cyclic\(gamma=\) belongs to the exp_range modes; got gamma=0.9",
+        ),
+        (
+            lambda: cyclic(0.1, 0.5, 4, mode="exp_range", gamma=0),
+            r"Exponential\(gamma=\) must be .* more than 0",
+        ),
+        (lambda: one_cycle(up=0), r"one_cycle\(up=\) must be a finite number, more than 0; got 0"),
+        (
+            lambda: one_cycle(up=1),
+            r"one_cycle\(up=\) must be less than 1, and at most 0.5 with three phases; got 1",
+        ),
+        (lambda: one_cycle(up=0.6, three_phase=True), r"one_cycle\(up=\) must be less than 1, .*; got 0.6"),
+        (lambda: one_cycle(div=0.5), r"one_cycle\(div=\) must be .* at least 1; got 0.5"),
+        (lambda: one_cycle(final_div=math.inf), r"one_cycle\(final_div=\) must be finite; got inf"),
+        (
+            lambda: one_cycle(ease="cos"),
+            r"one_cycle\(ease=\) must be one of .*; got 'cos'; did you mean 'cosine'",
+        ),
+        (lambda: one_cycle(three_phase=1), r"one_cycle\(three_phase=\) must be True or False; got 1"),
+        (lambda: one_cycle(over=-1), r"one_cycle\(over=\) must be at least 0; got -1"),
+        (lambda: one_cycle_momentum(up=2), r"one_cycle_momentum\(up=\) must be less than 1"),
+        (lambda: yolo(lrf=-1), r"yolo\(lrf=\) must be .* at least 0; got -1"),
+        (lambda: yolo(-1), r"yolo\(lr0=\) must be at least 0; got -1"),
+        (lambda: wsd(-1, 5), r"wsd\(warmup=\) must be at least 0; got -1"),
+        (lambda: wsd(1, None), r"wsd\(decay=\) must be a duration"),  # type: ignore[arg-type]
+        (
+            lambda: wsd(1, 5, ease="rex"),
+            r"wsd\(ease=\) must be one of 'linear', 'cosine', 'one_minus_sqrt'; got 'rex'",
+        ),
+        (
+            lambda: cyclic_cosine_decay(15, 0.1, warmup_epochs=5),
+            r"takes warmup_epochs and warmup_start_lr together; got warmup_epochs=5 and warmup_start_lr=None",
+        ),
+        (
+            lambda: cyclic_cosine_decay(15, 0.1, warmup_start_lr=0.1),
+            r"takes warmup_epochs and warmup_start_lr together; got warmup_epochs=None",
+        ),
+        (
+            lambda: cyclic_cosine_decay(15, 0.1, restart_interval_multiplier=2),
+            r"takes restart_interval_multiplier with a restart_interval only; got restart_interval_multiplier=2",
+        ),
+        (lambda: cyclic_cosine_decay(15, 0.1, 5, -2), r"Repeat\(stretch=\) must be more than 0; got -2"),
+        (
+            lambda: cyclic_cosine_decay(15, 0.1, warmup_shape="rex"),
+            r"cyclic_cosine_decay\(warmup_shape=\) must be one of .*; got 'rex'",
+        ),
+        # On a horizon.
+        (
+            lambda: one_cycle().on(Horizon()),
+            r"is 30% - 1st, a share of the run, but the horizon has no total",
+        ),
+        (
+            lambda: one_cycle().on(Horizon(total=2)),
+            r"is 30% - 1st = -0.4 steps on this horizon .* less than none",
+        ),
+        (
+            lambda: wsd("50ep", "60ep").on(Horizon(10, "100ep")),
+            r"is 100% - 110ep = -100 steps on this horizon",
+        ),
+        (lambda: linear_to_zero(warmup=200).on(RUN), r"is 100% - 200st = -100 steps on this horizon"),
+        (lambda: sgdr("1ep - 10st").on(RUN), r"has no length on this horizon .*, so it cannot be repeated"),
+        (lambda: yolo().on(Horizon(total=10)), r"is 3ep, in epochs, but the horizon has no steps_per_epoch"),
+    ],
+)
+def test_what_is_refused(build: Any, message: str) -> None:
+    with pytest.raises(EtudeError, match=message):
+        build()

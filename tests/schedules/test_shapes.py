@@ -1,0 +1,210 @@
+"""Shapes: step → value tables, exact ends, what holds before, in between and after them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from etude import (
+    BASE,
+    Constant,
+    Cosine,
+    Geometric,
+    Horizon,
+    Linear,
+    OneMinusSqrt,
+    Points,
+    Polynomial,
+    Rex,
+)
+from etude.errors import HorizonError, ScheduleError
+from tests import strategies
+
+RUN = Horizon(steps_per_epoch=4, total=40)
+KINDS = [Cosine, Geometric, Linear, OneMinusSqrt, Polynomial, Rex]
+FORMULAS = {
+    "Linear": lambda p: p,
+    "Cosine": lambda p: (1 - np.cos(np.pi * p)) / 2,
+    "OneMinusSqrt": np.sqrt,
+    "Rex": lambda p: 1 - (1 - p) / (1 - p / 2),
+    "Polynomial": lambda p: 1 - (1 - p) ** 1.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("shape", "values"),
+    [
+        # One value for each step from 0, and one far past the end.
+        (Linear(over=4), [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]),
+        (Linear(0.1, 0.5, over=4), [0.1, 0.2, 0.3, 0.4, 0.5, 0.5]),
+        (Linear(over="1ep"), [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]),
+        (Linear(over="10%"), [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]),
+        (Linear(over=2.5), [1.0, 0.6, 0.2, 0.0, 0.0, 0.0]),  # it ends between two steps
+        (Linear(over=5, inclusive=True), [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]),  # ends on its own last step
+        (Linear(over=1, inclusive=True), [0.0, 0.0, 0.0]),  # its only step is its last
+        (Linear(over=0), [0.0, 0.0, 0.0]),
+        (Linear(0.2, 0.7, over=0), [0.7, 0.7, 0.7]),
+        (Linear(over=2, after="repeat"), [1.0, 0.5, 1.0, 0.5, 1.0, 1.0]),
+        (Linear(over=3, after="repeat", inclusive=True), [1.0, 0.5, 0.0, 1.0, 0.5, 0.5]),
+        (Cosine(over=4), [1.0, 0.853553, 0.5, 0.146447, 0.0, 0.0]),
+        (Cosine(0.1, 0.5, over=4), [0.1, 0.158579, 0.3, 0.441421, 0.5, 0.5]),
+        (Geometric(1.0, 0.01, over=4), [1.0, 0.316228, 0.1, 0.031623, 0.01, 0.01]),
+        (Geometric(0.01, 1.0, over=2), [0.01, 0.1, 1.0, 1.0]),
+        (Polynomial(over=4, power=2), [1.0, 0.5625, 0.25, 0.0625, 0.0, 0.0]),
+        (Polynomial(over=4, power=0.5), [1.0, 0.866025, 0.707107, 0.5, 0.0, 0.0]),
+        (Polynomial(over=4), [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]),
+        (OneMinusSqrt(over=4), [1.0, 0.5, 0.292893, 0.133975, 0.0, 0.0]),
+        (Rex(over=4), [1.0, 0.857143, 0.666667, 0.4, 0.0, 0.0]),
+        (Points([(0, 0.1), (2, 0.5), (4, 0.0)]), [0.1, 0.3, 0.5, 0.25, 0.0, 0.0]),
+        (Points([(2, 0.5), (4, 0.0)]), [0.5, 0.5, 0.5, 0.25, 0.0, 0.0]),  # the first is held before it
+        (Points([(0, 1.0), (2, 0.5), (2, 0.1), (4, 0.1)]), [1.0, 0.75, 0.1, 0.1, 0.1]),  # a jump
+        (Points([(3, 0.3)]), [0.3, 0.3, 0.3, 0.3, 0.3]),
+        (Points([(0, 0.3), (0, 0.4)]), [0.4, 0.4]),
+    ],
+    ids=strategies.expression,
+)
+def test_values(shape: Any, values: list[float]) -> None:
+    table = shape.on(RUN)
+    *early, late = values
+    assert table(range(len(early))) == pytest.approx(np.array(early), abs=1e-6)
+    assert table(10**6) == pytest.approx(late, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(start=st.floats(1e-9, 10), stop=st.floats(1e-9, 10), over=st.integers(1, 10**6))
+def test_both_ends_are_exact(kind: Any, start: float, stop: float, over: int) -> None:
+    assert kind(start, stop, over=over).on(RUN)([0, over, over + 1, 10**9]).tolist() == [
+        start,
+        stop,
+        stop,
+        stop,
+    ]
+    inclusive = kind(start, stop, over=over + 1, inclusive=True).on(RUN)
+    assert inclusive([0, over, over + 1]).tolist() == [start, stop, stop]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(start=st.floats(1e-6, 10), stop=st.floats(1e-6, 10))
+def test_it_goes_one_way_between_its_ends(kind: Any, start: float, stop: float) -> None:
+    values = kind(start, stop, over=37).on(RUN)(range(40))
+    low, high = sorted((start, stop))
+    margin = 1e-15 * high  # of one rounding in each of the two terms
+    assert ((values >= low - margin) & (values <= high + margin)).all()
+    steps = np.diff(values) * (1 if stop > start else -1)
+    assert (steps >= -margin).all()
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+@given(start=st.floats(0, 10), stop=st.floats(0, 10), over=st.integers(1, 100))
+def test_formula(name: str, start: float, stop: float, over: int) -> None:
+    shape = {kind.__name__: kind for kind in KINDS}[name](start, stop, over=over)
+    p = np.arange(over) / over
+    expected = start + (stop - start) * FORMULAS[name](p)
+    # The tolerance is for values that cancel near 0.
+    assert shape.on(RUN)(range(over)) == pytest.approx(expected, rel=1e-12, abs=1e-14)
+
+
+@given(start=st.floats(1e-6, 10), stop=st.floats(1e-6, 10), over=st.integers(1, 100))
+def test_geometric_is_a_straight_line_in_the_logarithm(start: float, stop: float, over: int) -> None:
+    values = Geometric(start, stop, over=over).on(RUN)(range(over + 1))
+    assert np.log(values) == pytest.approx(np.linspace(np.log(start), np.log(stop), over + 1), abs=1e-12)
+
+
+@given(st.floats(0.05, 10), st.integers(1, 50))
+def test_polynomial_to_zero_is_a_power_of_what_is_left(power: float, over: int) -> None:
+    values = Polynomial(2.0, 0.0, over=over, power=power).on(RUN)(range(over + 1))
+    assert values == pytest.approx(2.0 * (1 - np.arange(over + 1) / over) ** power, rel=1e-12, abs=1e-15)
+
+
+def test_start_and_stop_have_defaults() -> None:
+    assert Linear(over=4) == Linear(BASE, 0.0, over=4)
+    assert Linear(0.5, over=4) == Linear(0.5, 0.0, over=4)
+
+
+def test_levels_follow_each_groups_base_rate() -> None:
+    table = Linear(0.1 * BASE, BASE + 0.5, over=4).on(RUN)
+    assert table([0, 4], base=[1.0, 0.1]).tolist() == [[0.1, 0.010000000000000002], [1.5, 0.6]]
+    geometric = Geometric(BASE, 0.01 * BASE, over=2).on(RUN)
+    assert geometric(1, base=[1.0, 0.2, 0.0]).tolist() == pytest.approx([0.1, 0.02, 0.0])
+
+
+def test_after_raise_lets_the_loop_step_once_past_its_last_update() -> None:
+    table = Linear(over=4, after="raise").on(RUN)
+    assert table(4) == 0.0
+    message = r"step 5 is past the end of linear at 4, and it was written with after='raise'"
+    with pytest.raises(ScheduleError, match=message):
+        table(5)
+    with pytest.raises(ScheduleError, match="past the end"):
+        table(range(6))
+    between = Linear(over="10/3st", after="raise").on(RUN)  # its end is no float
+    assert between(between.length) == 0.0
+    with pytest.raises(ScheduleError, match="step 4 is past the end"):
+        between(4)
+
+
+@given(strategies.EVERY_KIND["Points"])
+def test_points_are_met(points: Points) -> None:
+    table = points.on(RUN)
+    last_at = dict(points.points)
+    for when, level in last_at.items():
+        expected = Constant(level).on(RUN)(0)  # type: ignore[arg-type]
+        assert table(float(RUN.steps(when))) == pytest.approx(expected, rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Linear(over=-4), r"Linear\(over=\) must be at least 0; got -4"),
+        (lambda: Linear(-0.1, over=4), r"Linear\(start=\) must be at least 0; got -0.1"),
+        (lambda: Cosine(1.0, -0.1, over=4), r"Cosine\(stop=\) must be at least 0; got -0.1"),
+        (lambda: Rex(over=4, inclusive=1), r"Rex\(inclusive=\) must be True or False; got 1"),
+        (
+            lambda: Rex(over=4, after="rase"),
+            r"Rex\(after=\) must be one of 'hold', 'raise', 'repeat'; got 'rase'; did",
+        ),
+        (
+            lambda: Geometric(0.0, 1.0, over=4),
+            r"Geometric\(start=\) must be more than 0, for no factor leads to 0",
+        ),
+        (lambda: Geometric(over=4), r"Geometric\(stop=\) must be more than 0"),
+        (
+            lambda: Polynomial(over=4, power=0),
+            r"Polynomial\(power=\) must be a finite number, more than 0; got 0",
+        ),
+        (lambda: Points([]), r"Points\(points=\) must be a list of \(when, level\) pairs; got \[\]"),
+        (lambda: Points("ab"), r"Points\(points=\) must be a list of .*; got 'ab'"),
+        (lambda: Points([(1,)]), r"Points\(points=\) must hold \(when, level\) pairs; got \(1,\)"),
+        (lambda: Points([(1, -2)]), r"Points\(points=\) must be at least 0; got -2"),
+        (lambda: Points([(-1, 2)]), r"Points\(points=\) must be at least 0; got -1"),
+        (lambda: Points([("x", 2)]), r"Points\(points=\) must be a duration"),
+    ],
+)
+def test_what_is_refused_when_it_is_written(build: Any, message: str) -> None:
+    with pytest.raises(ScheduleError, match=message):
+        build()
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        (
+            Points([(4, 0.1), (2, 0.2)]),
+            r"Points\(points=\) must come at rising times; on this horizon .* 4st, 2st",
+        ),
+        (Points([("1ep", 0.1), (2, 0.2)]), r"rising times; on this horizon they are at 4st, 2st"),
+        (Linear(over="5tok"), r"Linear\(over=\) is 5tok, in tokens, but the horizon has no tokens_per_step"),
+        (
+            Linear(over="1ep - 5st"),
+            r"Linear\(over=\) is 1ep - 5st = -1 steps on this horizon .* less than none",
+        ),
+        (Linear(over="4st - 1ep", after="repeat"), r"has no length on this horizon, so it cannot repeat"),
+    ],
+    ids=strategies.expression,
+)
+def test_what_is_refused_on_a_horizon(shape: Any, message: str) -> None:
+    with pytest.raises(HorizonError, match=message):
+        shape.on(RUN)

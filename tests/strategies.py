@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
@@ -184,7 +183,7 @@ def _repeated(schedule: Schedule, times: int | None, stretch: Any, gain: float) 
     return once.repeat(times, stretch=stretch, gain=gain)
 
 
-def _compositions(parts: st.SearchStrategy[Schedule], lengths: st.SearchStrategy[Any]) -> Any:
+def _compositions(parts: st.SearchStrategy[Schedule]) -> st.SearchStrategy[Schedule]:
     pairs = [_after, _times, lambda a, b: a + b, et.minimum, et.maximum]
     shifts = st.one_of(st.integers(-9, 9), st.sampled_from(["1ep", "-1ep"]))
     return st.one_of(
@@ -196,23 +195,20 @@ def _compositions(parts: st.SearchStrategy[Schedule], lengths: st.SearchStrategy
         st.builds(
             lambda part, at, over, stop: finite(part).cooldown(at, over=over, stop=stop, ease="cosine"),
             parts,
-            lengths,
-            lengths,
+            durations,
+            durations,
             numbers,
         ),
     )
 
 
-def _recursive(names: Callable[[str], bool], lengths: st.SearchStrategy[Any]) -> Any:
-    leaves = st.one_of(*(kind for name, kind in catalogue(levels, lengths).items() if names(name)))
-    return st.recursive(leaves, lambda parts: _compositions(parts, lengths), max_leaves=5)
-
-
-schedules: st.SearchStrategy[Schedule] = _recursive(lambda name: True, durations)
+schedules: st.SearchStrategy[Schedule] = st.recursive(
+    st.one_of(*EVERY_KIND.values()), _compositions, max_leaves=5
+)
 """Any schedule: recipes, combinators, fractional boundaries, nested a few levels deep."""
 
-SELF_CONTAINED = ("one_cycle", "one_cycle_momentum", "linear_to_zero", "wsd", "yolo")
+OVER_THE_RUN = ("one_cycle", "one_cycle_momentum", "linear_to_zero", "wsd", "yolo")
 whole_schedules: st.SearchStrategy[Schedule] = st.one_of(
-    *(kind for name, kind in catalogue(levels, whole_durations).items() if name not in SELF_CONTAINED)
+    *(kind for name, kind in catalogue(levels, whole_durations).items() if name not in OVER_THE_RUN)
 )
 """A schedule all of whose lengths are whole steps; its growing cycles' need not be."""

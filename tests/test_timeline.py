@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import TypeAlias
 
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from etude import Constant, Cosine, Horizon, Linear, Schedule, Steps
+from etude import Constant, Cosine, Horizon, Linear, Schedule, Steps, maximum
 from etude.durations import Duration
 from etude.timeline import ceil_float, just_before, power
 
@@ -24,7 +25,11 @@ HORIZON = Horizon(steps_per_epoch=7, total=1000)
 FAR = [10**6, 10**9, 10**12, 10**12 + 1, 10**15 + 7, 2**53 - 1, 2**53]
 
 
-# The reference: a tree of stairs, parts in a row, and repetitions.
+# The reference: a tree of stairs, and what may be done with them.
+
+
+def duration(length: Fraction) -> Duration:
+    return Duration.of({"st": length})
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,14 @@ class Stair:
         return self.level
 
     def schedule(self) -> Schedule:
-        return Constant(self.level, over=Duration.of({"st": self.length}))
+        return Constant(self.level, over=duration(self.length))
 
 
 @dataclass(frozen=True)
 class Row:
-    parts: tuple[Stair | Row | Again, ...]
+    """One part after another."""
+
+    parts: tuple[Tree, ...]
 
     @property
     def length(self) -> Fraction:
@@ -62,8 +69,27 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Highest:
+    """All parts at the same time, and the highest of their levels."""
+
+    parts: tuple[Tree, ...]
+
+    @property
+    def length(self) -> Fraction:
+        return max(part.length for part in self.parts)
+
+    def at(self, t: Fraction) -> float:
+        return max(part.at(t) for part in self.parts)
+
+    def schedule(self) -> Schedule:
+        return maximum(*(part.schedule() for part in self.parts))
+
+
+@dataclass(frozen=True)
 class Again:
-    part: Stair | Row | Again
+    """A part over and over, each time ``stretch`` times as long; for ever where ``times`` is None."""
+
+    part: Tree
     times: int | None
     stretch: Fraction
 
@@ -88,37 +114,107 @@ class Again:
         return self.part.schedule().repeat(self.times, stretch=self.stretch)
 
 
-def numbered(tree: Stair | Row | Again, used: list[float]) -> Stair | Row | Again:
+@dataclass(frozen=True)
+class Slower:
+    part: Tree
+    factor: Fraction
+
+    @property
+    def length(self) -> Fraction:
+        return self.part.length * self.factor
+
+    def at(self, t: Fraction) -> float:
+        return self.part.at(t / self.factor)
+
+    def schedule(self) -> Schedule:
+        return self.part.schedule().stretch(self.factor)
+
+
+@dataclass(frozen=True)
+class Later:
+    """A part after its first level, or without its beginning where ``by`` is negative."""
+
+    part: Tree
+    by: Fraction
+
+    @property
+    def length(self) -> Fraction:
+        return max(self.part.length + self.by, Fraction(0))
+
+    def at(self, t: Fraction) -> float:
+        return self.part.at(max(t - self.by, Fraction(0)))
+
+    def schedule(self) -> Schedule:
+        return self.part.schedule().shift(duration(self.by))
+
+
+@dataclass(frozen=True)
+class Left:
+    """A part, endless or not, that is left for another level."""
+
+    part: Tree
+    when: Fraction
+    level: float
+
+    @property
+    def length(self) -> Fraction:
+        return self.when
+
+    def at(self, t: Fraction) -> float:
+        return self.part.at(t) if t < self.when else self.level
+
+    def schedule(self) -> Schedule:
+        return self.part.schedule().cooldown(duration(self.when), over=0, stop=self.level)
+
+
+Tree: TypeAlias = Stair | Row | Highest | Again | Slower | Later | Left
+
+
+def numbered(tree: Tree, used: list[float]) -> Tree:
     """The same tree with the levels 1, 2, 3, ..."""
     match tree:
-        case Stair(length=length):
+        case Stair():
             used.append(len(used) + 1.0)
-            return Stair(used[-1], length)
-        case Row(parts=parts):
-            return Row(tuple(numbered(part, used) for part in parts))
-        case Again(part=part, times=times, stretch=stretch):
-            return Again(numbered(part, used), times, stretch)
+            return replace(tree, level=used[-1])
+        case Row() | Highest():
+            return replace(tree, parts=tuple(numbered(part, used) for part in tree.parts))
+        case Left():
+            used.append(len(used) + 1.0)
+            return replace(tree, level=used[-1], part=numbered(tree.part, used))
+    return replace(tree, part=numbered(tree.part, used))
 
 
 lengths = st.one_of(
     st.integers(1, 9).map(Fraction),
     st.fractions(Fraction(1, 3), 9, max_denominator=12),
 )
-stretches = st.sampled_from([Fraction(text) for text in ("1", "2", "3", "3/2", "11/10", "1/2")])
-trees = st.recursive(
-    st.builds(Stair, st.just(0.0), lengths),
-    lambda parts: st.one_of(
-        st.lists(parts, min_size=2, max_size=3).map(lambda row: Row(tuple(row))),
-        st.builds(Again, parts, st.integers(1, 4), stretches),
-    ),
-    max_leaves=6,
-).map(lambda tree: numbered(tree, []))
+factors = st.sampled_from([Fraction(text) for text in ("1", "2", "3", "3/2", "11/10", "1/2")])
 
 
-@given(trees, st.one_of(st.none(), st.integers(1, 5)), stretches, st.integers(0, 2**53))
+def grown(parts: st.SearchStrategy[Tree]) -> st.SearchStrategy[Tree]:
+    rows = st.lists(parts, min_size=2, max_size=3).map(tuple)
+    endless = st.one_of(parts, st.builds(Again, parts, st.none(), factors))
+    return st.one_of(
+        st.builds(Row, rows),
+        st.builds(Highest, rows),
+        st.builds(Again, parts, st.integers(1, 4), factors),
+        st.builds(Slower, parts, factors),
+        st.builds(Later, parts, lengths),
+        st.builds(lambda part, share: Later(part, -part.length * share), parts, st.sampled_from(SHARES)),
+        st.builds(Left, endless, lengths, st.just(0.0)),
+    )
+
+
+SHARES = [Fraction(1, 2), Fraction(1, 3)]
+trees = st.recursive(st.builds(Stair, st.just(0.0), lengths), grown, max_leaves=6).map(
+    lambda tree: numbered(tree, [])
+)
+
+
+@given(trees, st.one_of(st.none(), st.integers(1, 5)), factors, st.integers(0, 2**53))
 @example(Row((Stair(1.0, Fraction(1, 3)), Stair(2.0, Fraction(3)))), None, Fraction(1), 10**15)
 def test_every_whole_step_of_nested_cycles_is_in_the_right_phase(
-    tree: Stair | Row | Again, times: int | None, stretch: Fraction, far: int
+    tree: Tree, times: int | None, stretch: Fraction, far: int
 ) -> None:
     again = Again(tree, times, stretch)
     table = again.schedule().on(HORIZON)

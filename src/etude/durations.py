@@ -94,8 +94,10 @@ def _in_range(exact: Fraction, name: str, given: object) -> Fraction:
 
 
 def _out_of_range(name: str, given: object) -> ScheduleError:
-    long = isinstance(given, int) and given.bit_length() > 1000
-    shown = "a whole number of very many digits" if long else repr(given)
+    if isinstance(given, int) and given.bit_length() > 1000:  # too long to be written at all
+        shown = "a whole number of very many digits"
+    else:
+        shown = repr(given) if len(repr(given)) <= 60 else f"{repr(given)[:57]}..."
     return ScheduleError(f"{name} must be 0, or in size between {LEAST:g} and {MOST:g}; got {shown}")
 
 

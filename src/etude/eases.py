@@ -23,15 +23,8 @@ def linear(p: Array) -> Array:
 
 
 def cosine(p: Array) -> Array:
-    """The half cosine, (1 - cos πp) / 2.
-
-    Written as sin²(πp/2) up to the middle and as one minus its mirror image after it: near the end
-    1 + cos πp loses half of its digits, and with them the last rates of a long decay to 0.
-    """
-    late = p > 0.5
-    near = np.where(late, 1 - p, p)
-    square = np.square(np.sin((np.pi / 2) * near))
-    return np.where(late, 1 - square, square)
+    """The half cosine, (1 - cos πp) / 2."""
+    return (1 - np.cos(np.pi * p)) / 2
 
 
 def one_minus_sqrt(p: Array) -> Array:

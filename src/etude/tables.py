@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from etude import check, plots
+from etude import check
 from etude.durations import LARGEST_STEP, Horizon
 from etude.eases import Array
 from etude.errors import HorizonError, ScheduleError
 from etude.timeline import HOLD, Context, Node, ceil_float, just_before
 
-if TYPE_CHECKING:  # the only name of matplotlib's that this module mentions
+if TYPE_CHECKING:  # pictures are imported when one is asked for: most programs only want the numbers
     from matplotlib.figure import Figure
+
+    from etude import plots
 
 __all__ = ["LARGEST_STEP", "Facts", "Jump", "PhaseRow", "Table"]
 
@@ -228,8 +230,9 @@ class Table:
         values = self(places, base)
         # Each sampled step stands for as many as there are in all.
         weight = steps / len(places)
-        jumps, shares = self._jumps_and_shares(base)
-        power = self._node.decay_power
+        jumps, shares = self._jumps_and_shares(base, float(values.max()))
+        # Rounded, for a gain of 1/7 with a stretch of 7 is meant to be on the border, power 1.
+        power = round(self._node.decay_power, 12)
         unknown = math.isnan(power)
         return Facts(
             steps=steps,
@@ -249,7 +252,7 @@ class Table:
             sum_of_squares_converges=None if unknown else power > 0.5,
         )
 
-    def _jumps_and_shares(self, base: float) -> tuple[tuple[Jump, ...], dict[str, float]]:
+    def _jumps_and_shares(self, base: float, peak: float) -> tuple[tuple[Jump, ...], dict[str, float]]:
         steps = self.steps
         phases: Sequence[PhaseRow]
         try:
@@ -261,7 +264,8 @@ class Table:
         edges = np.array([phase.start for phase in phases[1:]], dtype=np.float64)
         before = self(just_before(edges), base)
         after = self(edges, base)
-        size = 1e-9 * np.maximum(before, after)
+        # More than rounding, also where both are about 0.
+        size = 1e-9 * np.maximum(before, after) + 1e-12 * peak
         jumps = [
             Jump(phase.start, float(low), float(high))
             for phase, low, high, least in zip(phases[1:], before, after, size, strict=True)
@@ -277,6 +281,8 @@ class Table:
         self, base: float = 1.0, *, title: str | None = None, label: str = "learning rate"
     ) -> plots.Chart:
         """Return the numbers of the schedule's picture: the curve and its phases."""
+        from etude import plots
+
         steps = self.steps
         places = np.arange(steps + 1.0) if steps < CURVE_POINTS else np.linspace(0, steps, CURVE_POINTS)
         phases = [self.phase(0)] if self.phase(0).stop >= steps else []
@@ -304,12 +310,16 @@ class Table:
 
     def plot(self, path: str | Path | None = None, *, base: float = 1.0) -> Figure:
         """Draw the schedule with matplotlib, and save it where a path (.png, .svg, .pdf) is given."""
+        from etude import plots
+
         chart = self.chart(base)
         if path is not None:
             plots.save(chart, path)
         return plots.draw(chart)
 
     def _repr_svg_(self) -> str:
+        from etude import plots
+
         return plots.to_svg(self.chart())
 
 
@@ -345,7 +355,8 @@ def _steps_array(k: Any) -> NDArray[Any]:
 
 def _array(values: Any) -> NDArray[Any]:
     try:
-        return np.asarray(values)
+        # A fraction is what a Horizon counts steps in.
+        return np.asarray(float(values) if isinstance(values, Fraction) else values)
     except ValueError:  # rows of unequal length
         return np.array(None)
 

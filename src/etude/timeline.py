@@ -43,7 +43,6 @@ __all__ = [
     "Phase",
     "Ramp",
     "Scaled",
-    "Until",
     "ceil_float",
     "just_before",
     "power",
@@ -256,31 +255,6 @@ class Law(Node):
         if self.level == Level(0.0, 0.0):
             return math.inf
         return self.endless_power if self.stop is None or math.isnan(self.endless_power) else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Until(Node):
-    """A node until ``stop``, and from there its last value before it."""
-
-    node: Node
-    stop: Fraction
-
-    def __call__(self, x: Array, context: Context) -> Array:
-        return self.node(np.minimum(x, just_before(np.array(ceil_float(self.stop)))), context)
-
-    def phase_at(self, x: Fraction) -> Phase:
-        if x >= self.stop:
-            return Phase(HOLD, self.stop, None)
-        phase = self.node.phase_at(x)
-        return replace(phase, stop=self.stop if phase.stop is None else min(phase.stop, self.stop))
-
-    def denominator(self, stop: Fraction) -> int:
-        own = self.stop.denominator if self.stop < stop else 1
-        return math.lcm(own, self.node.denominator(min(self.stop, stop)))
-
-    @property
-    def decay_power(self) -> float:
-        return 0.0
 
 
 class Chain(Node):
@@ -538,7 +512,7 @@ class Combined(Node):
         moving = [phase for phase in phases if phase.name not in (HOLD, CONSTANT)]
         names = dict.fromkeys(phase.name for phase in moving)
         stops = [phase.stop for phase in phases if phase.stop is not None]
-        name = " & ".join(names) or (HOLD if all(phase.name == HOLD for phase in phases) else CONSTANT)
+        name = " & ".join(names) or (HOLD if any(phase.name == HOLD for phase in phases) else CONSTANT)
         cycles = [phase.cycle for phase in moving if phase.cycle is not None]
         return Phase(
             name,

@@ -76,7 +76,7 @@ RUN = Horizon(steps_per_epoch=10, total=100)
         (
             one_cycle(1.0, three_phase=True, ease="linear"),
             "Linear(0.04, 1.0, over='30% - 1st') >> Linear(1.0, 0.04, over='30% - 1st') "
-            ">> Linear(0.04, 4e-06, over='40% + 1st')",
+            ">> Linear(0.04, 4e-06, over='1st + 40%')",
         ),
         (
             one_cycle_momentum(),
@@ -133,7 +133,7 @@ def test_what_it_is_made_of(recipe: Schedule, written: str) -> None:
         (cyclic_cosine_decay(4, 0.1, 4, restart_lr=0.5, init_lr=2.0), {0: 2.0, 4: 0.5, 8: 0.5}),
         (cyclic_cosine_decay(4, 0.1, 4, init_lr=2.0), {0: 2.0, 4: 2.0}),
         (cyclic_cosine_decay(4, 0.1, 4, 1), {4: 1.0, 8: 1.0, 12: 1.0}),
-        (cyclic_cosine_decay(4, 0.1, 4, 2), {4: 1.0, 8: 1.0, 16: 1.0, 32: 1.0, 31: 0.10866}),
+        (cyclic_cosine_decay(4, 0.1, 4, 2), {4: 1.0, 8: 1.0, 16: 1.0, 32: 1.0, 31: 0.108647}),
         (cyclic_cosine_decay(4, 0.0, 4, "1/2"), {4: 1.0, 8: 1.0, 10: 1.0, 11: 0.0, 99: 0.0}),
         (
             cyclic_cosine_decay(4, 0.1, warmup_epochs=4, warmup_start_lr=0.2),
@@ -224,7 +224,7 @@ def test_the_stages_of_the_clr_paper_are_one_expression() -> None:
         ),
         (
             lambda: cyclic(0.1, 0.5, 4, mode="exp_range", gamma=0),
-            r"Exponential\(gamma=\) must be .* more than 0",
+            r"cyclic\(gamma=\) must be .* more than 0",
         ),
         (lambda: one_cycle(up=0), r"one_cycle\(up=\) must be a finite number, more than 0; got 0"),
         (
@@ -259,7 +259,7 @@ def test_the_stages_of_the_clr_paper_are_one_expression() -> None:
         ),
         (
             lambda: cyclic_cosine_decay(15, 0.1, restart_interval_multiplier=2),
-            r"takes restart_interval_multiplier with a restart_interval only; got restart_interval_multiplier=2",
+            r"takes restart_interval_multiplier with a restart_interval only; got .*_multiplier=2",
         ),
         (lambda: cyclic_cosine_decay(15, 0.1, 5, -2), r"Repeat\(stretch=\) must be more than 0; got -2"),
         (

@@ -99,8 +99,9 @@ def test_a_warmup_longer_than_the_run_is_refused() -> None:
         (et.Cosine(over="1e6tok"), HorizonError, "own at 400 updates: .* the horizon has no tokens_per_step"),
         (et.wsd(250, 100), HorizonError, "own at 100 updates: .* less than none"),
         (et.Custom("no_such_module:curve"), ScheduleError, "own at 400 updates: .*no_such_module"),
+        (et.Custom("math:cos"), ScheduleError, "own at 400 updates: the value of math:cos at .* at least 0"),
     ],
-    ids=["tokens", "negative", "custom"],
+    ids=["tokens", "negative length", "no function", "negative rate"],
 )
 def test_a_schedule_that_cannot_be_laid_over_a_run_is_refused(
     schedule: et.Schedule, error: type[Exception], message: str

@@ -81,6 +81,8 @@ def test_a_task_is_a_function_and_its_grid() -> None:
         ({"name": ""}, "a task's name must be a text without @, / and .*; got ''"),
         ({"name": "../mine"}, "a task's name must be a text without @, / and .*; got '../mine'"),
         ({"name": "mine@home"}, "a task's name must be a text without @, / and .*; got 'mine@home'"),
+        ({"name": ".."}, "a task's name must be a text without @, / and .*; got '..'"),
+        ({"name": "my\ntask"}, "a task's name must be a text without @, / and .*; got 'my.ntask'"),
         ({"name": 3}, "a task's name must be a text without @, / and .*; got 3"),
         ({"peeks": (0.1,)}, "@task: .*unexpected keyword argument 'peeks'"),
     ],

@@ -79,10 +79,10 @@ def _shown(console: Console) -> Iterator[Any]:
         TextColumn("{task.fields[leader]}", markup=False),
     )
     with Progress(*columns, console=console) as bar:
-        entry = bar.add_task("runs", total=None, leader="starting workers")
+        entry = bar.add_task("runs", total=None, leader="")
 
         def on_progress(progress: driver.Progress) -> None:
-            leader = "" if progress.leader is None else f"leads: {progress.leader}"
+            leader = "starting workers" if progress.leader is None else f"leads: {progress.leader}"
             bar.update(entry, completed=progress.done, total=progress.total, leader=leader)
 
         yield on_progress

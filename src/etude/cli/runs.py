@@ -44,11 +44,10 @@ def command(task: str | None, failed: bool, every: bool, store_path: Path) -> No
         for record in records:
             console.print(f"Run {record.id}: {_describe(record)}", style="bold")
             console.print(record.error)
-    elif every:
-        console.print(_each(records))
     else:
         for name in dict.fromkeys(record.key.task for record in records):
-            console.print(_counts(name, [record for record in records if record.key.task == name]))
+            own = [record for record in records if record.key.task == name]
+            console.print(_each(name, own) if every else _counts(name, own))
     console.print(f"{len(records):,} {'failed ' if failed else ''}runs in {store_path}")
 
 
@@ -74,11 +73,23 @@ def _counts(task: str, records: list[RunRecord]) -> Grid:
     return grid
 
 
-def _each(records: list[RunRecord]) -> Grid:
-    grid = Grid()
-    for name in ("id", "run", "status", "results", "started"):
-        grid.add_column(name, overflow="fold")
+def _each(task: str, records: list[RunRecord]) -> Grid:
+    grid = Grid(title=task, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    scores = list(dict.fromkeys(name for record in records for name in record.results))
+    for name in ("id", "schedule", "peak", "updates", "seed", "status", *scores):
+        words = name in ("schedule", "status")
+        grid.add_column(
+            name, justify="left" if words else "right", no_wrap=name != "schedule", overflow="fold"
+        )
     for record in records:
-        results = ", ".join(f"{name} {value:.4f}" for name, value in record.results.items())
-        grid.add_row(str(record.id), _describe(record), record.status, results, record.started[:19])
+        key = record.key
+        grid.add_row(
+            str(record.id),
+            record.label,
+            "" if key.peak is None else f"{key.peak:g}",
+            f"{key.budget:,}",
+            str(key.seed),
+            record.status,
+            *(f"{record.results[name]:.5g}" if name in record.results else "" for name in scores),
+        )
     return grid

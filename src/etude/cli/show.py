@@ -55,11 +55,11 @@ def command(
     \b
     etude show "sgdr('10ep', 2)" --horizon 70ep --steps-per-epoch 391 --base 0.1
     """
-    horizon = Horizon(
-        steps_per_epoch, total, samples_per_step=samples_per_step, tokens_per_step=tokens_per_step
-    )
     schedule = parse(expression)
     try:
+        horizon = Horizon(
+            steps_per_epoch, total, samples_per_step=samples_per_step, tokens_per_step=tokens_per_step
+        )
         table = schedule.on(horizon)
     except HorizonError as error:
         raise HorizonError(f"{error}{_OPTIONS_HINT}") from None

@@ -305,8 +305,8 @@ def _says_after(schedule: Schedule) -> bool:
 class Sequence(Schedule):
     """One schedule after another: ``a >> b``.
 
-    Each part has its own zero and covers [start, next start): the later part owns the boundary. Parts
-    without length vanish, and past the last part's end its last value holds.
+    Each part has its own zero and covers [start, next start): the later part owns the boundary, so that
+    parts without length vanish. Past the end, the last part's last value holds.
 
     >>> plan = Constant(0.5, over=3) >> Constant(0.3, over=3)
     >>> plan.on(Horizon(total=6))(range(6))
@@ -344,11 +344,11 @@ class Sequence(Schedule):
         starts, nodes, t = [], [], Fraction(0)
         lengths = [part.length(clock.horizon) for part in self.sequence]
         for part, length in zip(self.sequence, lengths, strict=True):
-            if length != 0:
+            if length != 0 or part is self.sequence[-1]:
                 starts.append(clock.at(t))
                 nodes.append(part.resolve(clock.started(t)))
                 t += length or 0
-        return Chain(starts, nodes) if nodes else self.sequence[-1].resolve(clock)
+        return Chain(starts, nodes)
 
     def __repr__(self) -> str:
         return " >> ".join(map(repr, self.sequence))
@@ -457,6 +457,8 @@ class Maximum(Joined):
 def minimum(*parts: Schedule | LevelLike) -> Schedule:
     """Return the least of the values at each step; a number or level is a constant.
 
+    lr(t) = min(a(t), b(t), ...)
+
     >>> minimum(0.5, Constant(0.7)).on(Horizon(total=1))(0)
     0.5
     """
@@ -465,6 +467,8 @@ def minimum(*parts: Schedule | LevelLike) -> Schedule:
 
 def maximum(*parts: Schedule | LevelLike) -> Schedule:
     """Return the greatest of the values at each step; a number or level is a constant.
+
+    lr(t) = max(a(t), b(t), ...)
 
     >>> maximum(0.5, Constant(0.7)).on(Horizon(total=1))(0)
     0.7

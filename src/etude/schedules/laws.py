@@ -28,7 +28,7 @@ from etude.errors import HorizonError, ScheduleError
 from etude.levels import BASE, LevelLike, to_level
 from etude.schedules import bounds
 from etude.schedules.algebra import Extent, Schedule
-from etude.timeline import Chain, Clock, Cycles, Law, Node, Ramp, Scaled, Until, power
+from etude.timeline import Chain, Clock, Cycles, Law, Node, Ramp, Scaled, power
 
 __all__ = ["Custom", "Exponential", "InverseSqrt", "InverseTime", "PowerLaw", "Steps"]
 
@@ -269,7 +269,21 @@ class Steps(Endless):
     def resolve(self, clock: Clock) -> Node:
         length = self.length(clock.horizon)
         stairs = self._every(clock) if self.at is None else self._at(clock)
-        return stairs if length is None else Until(stairs, clock.at(length))
+        if length is None:
+            return stairs
+        stop = clock.at(length)
+        factor = power(self.gamma, self._before(length, clock))
+        held = Scaled(self._stair(clock.started(length), stop), factor)
+        return Chain([clock.origin, stop], [stairs, held])
+
+    def _before(self, length: Fraction, clock: Clock) -> int:
+        """How many stairs are taken before the own step ``length``."""
+        if self.every is None:
+            return sum(when < length for when in self._times(clock))
+        return max(math.ceil(length / clock.steps(self.every, self._named("every"))) - 1, 0)
+
+    def _times(self, clock: Clock) -> list[Fraction]:
+        return sorted(clock.steps(when, self._named("at")) for when in self.at or ())
 
     def _stair(self, clock: Clock, stop: Fraction) -> Ramp:
         level = to_level(self.start, self._named("start"))
@@ -282,7 +296,7 @@ class Steps(Endless):
         return Cycles(lambda start: self._stair(start, start.at(length)), clock, length, None, self.gamma)
 
     def _at(self, clock: Clock) -> Node:
-        times = sorted(clock.steps(when, self._named("at")) for when in self.at or ())
+        times = self._times(clock)
         edges = [Fraction(0), *times]
         starts, nodes = [], []
         for drops, (start, stop) in enumerate(zip(edges, [*times, times[-1]], strict=True)):

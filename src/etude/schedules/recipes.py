@@ -46,6 +46,8 @@ def _shape(name: str, field: str) -> type[Shape]:
 def fixed(rate: LevelLike = BASE) -> Schedule:
     """One rate throughout.
 
+    lr(t) = rate
+
     >>> fixed()
     Constant(BASE)
     """
@@ -275,6 +277,7 @@ def cyclic(
     array([0.1, 0.3, 0.5, 0.3, 0.1, 0.2, 0.3, 0.2])
     """
     bounds.choice(mode, "cyclic(mode=)", MODES)
+    gamma = bounds.number(gamma, "cyclic(gamma=)", above=0)
     decaying = mode.startswith("exp_range")
     if gamma != 1 and not decaying:
         raise ScheduleError(
@@ -282,6 +285,7 @@ def cyclic(
         )
     if gain is None:
         gain = 0.5 if mode == "triangular2" else 1.0
+    gain = bounds.number(gain, "cyclic(gain=)", least=0)
     low, high = to_level(low, "cyclic(low=)"), to_level(high, "cyclic(high=)")
     height = to_level(high - low, "cyclic(high=) less cyclic(low=)")
     fade = Exponential(gamma, start=1.0, per=per)
@@ -308,6 +312,15 @@ def cyclic_momentum(
     cycles: int | None = None,
 ) -> Schedule:
     """The momentum that goes with ``cyclic``: high where the rate is low, and low where it is high.
+
+    With w the wave of ``cyclic``, momentum(t) = high - (high - low) · w
+
+    Args:
+        low: the lower bound, where the rate is highest.
+        high: the upper bound, at the start of each cycle.
+        up: the length of the rate's way up.
+        down: of its way down; as long as the way up where it is not given.
+        cycles: how many; not given, for ever.
 
     >>> cyclic_momentum(0.8, 0.9, up=2).on(Horizon(total=4))(range(4))
     array([0.9 , 0.85, 0.8 , 0.85])
@@ -363,6 +376,17 @@ def one_cycle_momentum(
     ease: str = "cosine",
 ) -> Schedule:
     """The momentum that goes with ``one_cycle``: down to ``low`` while the rate goes up, and back.
+
+    It turns on the same steps: high at 0, low at up · over - 1, high again at over - 1 (with three phases
+    as soon as the rate is back at its start).
+
+    Args:
+        low: the lowest momentum, at the rate's peak.
+        high: the first and the last.
+        over: the whole length.
+        up: the share of it in which the rate goes up.
+        three_phase: whether the rate comes back to its start before the end.
+        ease: ``"cosine"`` or ``"linear"``.
 
     >>> one_cycle_momentum().on(Horizon(total=12))([0, 11])
     array([0.95, 0.95])

@@ -213,6 +213,8 @@ class Rex(Shape):
 class Points(Schedule):
     """Levels at given times, with straight lines in between; the first and last are held outside.
 
+    lr(t) = a · (1 - p) + b · p between the points (t₀, a) and (t₁, b), with p = (t - t₀) / (t₁ - t₀)
+
     Args:
         points: (when, level) pairs, at least one, at rising times; two at the same time are a jump.
 

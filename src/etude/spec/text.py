@@ -262,6 +262,7 @@ _FOREIGN: dict[type[ast.expr], str] = {
     ast.Dict: "a dict",
     ast.Set: "a set",
     ast.Starred: "'*'",
+    ast.UnaryOp: "this operator",
 }
 
 

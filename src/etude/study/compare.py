@@ -102,8 +102,8 @@ class Comparison:
                 if standing.done == 0 and len(self.failures) >= min(HOPELESS, len(jobs)):
                     where = ". The store has the tracebacks: etude runs --failed"
                     raise TaskError(
-                        f"the first {len(self.failures)} runs of {self.plan.task.name!r} all failed; the "
-                        f"last one, of {outcome.job.label}, with {outcome.error}"
+                        f"no run of {self.plan.task.name!r} succeeds: {len(self.failures)} failed, the last "
+                        f"one, of {outcome.job.label}, with {outcome.error}"
                         f"{'' if outcome.run_id is None else where}"
                     )
             on_progress(standing.progress(outcome))

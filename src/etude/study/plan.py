@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
+import numpy as np
+
 from etude.durations import Horizon
 from etude.errors import HorizonError, ScheduleError, TaskError
 from etude.record import RunKey
@@ -14,6 +16,8 @@ from etude.study.arms import FIXED, Arm
 from etude.study.task import Task
 
 __all__ = ["Cell", "Plan"]
+
+MOST_STEPS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,8 @@ class Plan:
         """Refuse a schedule that cannot be run at a budget, before anything runs."""
         try:
             table = cell.arm.schedule.on(self.horizon(cell.budget))
+            # A user's own function may fail anywhere.
+            table(np.unique(np.linspace(0, cell.budget - 1, MOST_STEPS).round()))
         except (HorizonError, ScheduleError) as error:
             raise type(error)(f"{cell.arm.label} at {cell.budget} updates: {error}") from None
         for finding in table.check():

@@ -90,6 +90,15 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """A mean difference to the fixed rate by seed; its interval and p value are None where there is none."""
+
+    mean: float
+    interval: tuple[float, float] | None
+    p_value: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Ranking:
     """The answer.
 
@@ -98,12 +107,14 @@ class Ranking:
         target: the fixed rate's best mean test score, at any budget.
         target_budget: the updates after which it had it.
         missing: how many pairs of a schedule and a budget have not finished.
+        together: the mean of all schedules that did not diverge, against the fixed rate; None without any.
     """
 
     rows: tuple[Row, ...]
     target: float
     target_budget: int
     missing: int
+    together: Difference | None = None
 
     @property
     def fixed(self) -> Row:
@@ -117,6 +128,16 @@ class Ranking:
     def behind(self) -> list[Row]:
         """The schedules that end worse, with 95 % confidence over all of them."""
         return [row for row in self.rows if _is_sure(row) and (row.difference or 0) < 0]
+
+    def ahead_together(self) -> bool:
+        """Whether the schedules as a whole end better than the fixed rate, with 95 % confidence.
+
+        One question instead of many: few seeds can answer it where they cannot tell the schedules apart.
+        """
+        all_of_them = self.together
+        if all_of_them is None or all_of_them.p_value is None:
+            return False
+        return all_of_them.mean > 0 and all_of_them.p_value < 1 - CONFIDENCE
 
     def diverged(self) -> list[Row]:
         """The schedules with a run that diverged at their chosen peak, at the whole length."""
@@ -186,21 +207,22 @@ def rank(plan: Plan, records: Mapping[RunKey, RunRecord], areas: Mapping[Cell, f
     fixed = whole[FIXED]
     target = max(summary.mean for summary in fixed)
     target_budget = next(summary.budget for summary in fixed if summary.mean == target)
-    tests = {label: _paired(found[-1], fixed[-1]) for label, found in whole.items() if label != FIXED}
-    adjusted = _holm({label: p for label, (_, _, p) in tests.items() if p is not None})
+    others = {label: found[-1] for label, found in whole.items() if label != FIXED}
+    tests = {label: _paired(final.scores, fixed[-1].scores) for label, final in others.items()}
+    adjusted = _holm({label: test.p_value for label, test in tests.items() if test.p_value is not None})
     final_areas = {cell.arm.label: area for cell, area in areas.items() if cell.budget == plan.budgets[-1]}
     rows = []
     for label, found in whole.items():
         needed, bound = share_needed(
             [summary.budget for summary in found], [summary.mean for summary in found], target, target_budget
         )
-        difference, interval, _ = tests.get(label, (None, None, None))
+        test = tests.get(label)
         rows.append(
             Row(
                 label,
                 tuple(found),
-                difference,
-                interval,
+                None if test is None else test.mean,
+                None if test is None else test.interval,
                 adjusted.get(label),
                 needed,
                 bound,
@@ -208,7 +230,8 @@ def rank(plan: Plan, records: Mapping[RunKey, RunRecord], areas: Mapping[Cell, f
             )
         )
     rows.sort(key=lambda row: -row.final.mean)
-    return Ranking(tuple(rows), target, target_budget, missing)
+    together = _together(list(others.values()), fixed[-1])
+    return Ranking(tuple(rows), target, target_budget, missing, together)
 
 
 def share_needed(
@@ -246,21 +269,31 @@ def _mean(scores: Iterable[float]) -> float:
     return fmean(scores)
 
 
-def _paired(ours: Summary, fixed: Summary) -> tuple[float, tuple[float, float] | None, float | None]:
+def _together(others: Sequence[Summary], fixed: Summary) -> Difference | None:
+    """The mean of the schedules that did not diverge, against the fixed rate."""
+    sound = [summary.scores for summary in others if math.isfinite(summary.mean)]
+    if not sound:
+        return None
+    means = {seed: fmean(scores[seed] for scores in sound) for seed in fixed.scores}
+    return _paired(means, fixed.scores)
+
+
+def _paired(ours: Mapping[int, float], fixed: Mapping[int, float]) -> Difference:
     """The mean difference by seed, its t interval, and the p value of no difference."""
-    if not math.isfinite(ours.mean) or not math.isfinite(fixed.mean):
-        return ours.mean - fixed.mean, None, None
-    differences = [ours.scores[seed] - fixed.scores[seed] for seed in ours.scores]
+    if not all(map(math.isfinite, (*ours.values(), *fixed.values()))):
+        return Difference(fmean(ours.values()) - fmean(fixed.values()), None, None)
+    differences = [ours[seed] - fixed[seed] for seed in ours]
     mean, count = fmean(differences), len(differences)
     if count == 1:
-        return mean, None, None
+        return Difference(mean, None, None)
     error = float(np.std(differences, ddof=1)) / math.sqrt(count)
-    rounding = ROUNDING * max(map(abs, (*ours.scores.values(), *fixed.scores.values())))
+    rounding = ROUNDING * max(map(abs, (*ours.values(), *fixed.values())))
     if error <= rounding:
         # Equal differences say nothing of their spread: only their sign counts, as so many tosses of a coin.
-        return mean, None, 1.0 if abs(mean) <= rounding else 2.0 ** (1 - count)
+        return Difference(mean, None, 1.0 if abs(mean) <= rounding else 2.0 ** (1 - count))
     reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
-    return mean, (mean - reach, mean + reach), 2 * float(stats.t.sf(abs(mean) / error, count - 1))
+    p_value = 2 * float(stats.t.sf(abs(mean) / error, count - 1))
+    return Difference(mean, (mean - reach, mean + reach), p_value)
 
 
 def _holm(p_values: Mapping[str, float]) -> dict[str, float]:

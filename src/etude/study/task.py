@@ -62,8 +62,15 @@ class Task:
     def __post_init__(self) -> None:
         if not callable(self.train):
             raise TaskError(f"the task {self.name!r} needs a training function; got {self.train!r}")
-        if not isinstance(self.name, str) or not self.name.strip() or set(self.name) & set("@/\\"):
-            raise TaskError(f"a task's name must be a text without @, / and \\; got {self.name!r}")
+        name = self.name
+        if (
+            not isinstance(name, str)
+            or not name.isprintable()
+            or not name.strip(" .")
+            or set(name) & set("@/\\")
+        ):
+            # It names a folder, and stands before the @ in the store.
+            raise TaskError(f"a task's name must be a text without @, / and \\; got {name!r}")
         for field in ("updates", "seeds", "tuning_seeds"):
             _whole(self.name, field, getattr(self, field))
         if self.updates_per_epoch is not None:

@@ -26,7 +26,7 @@ def score_text(score: float, task: Task) -> str:
     """A score as it is shown: in percent where the task's scores are shares."""
     if not math.isfinite(score):
         return "diverged"
-    return f"{100 * score:.2f} %" if task.percent else f"{score:.4g}"
+    return f"{100 * score:.2f} %" if task.percent else f"{score:.5g}"
 
 
 def columns(task: Task) -> tuple[str, ...]:
@@ -50,18 +50,17 @@ def _cells(row: Row, plan: Plan) -> tuple[str, ...]:
     # At the edge of the grid a better peak may lie beyond: then the one shown is a bound.
     edge = "" if not final.at_edge else "≤" if final.peak == plan.peaks[0] else "≥"
     peak = "its own" if final.peak is None else f"{edge}{final.peak:g}"
-    score = _plain(final.mean, task) if math.isfinite(final.mean) else "diverged"
+    score = "diverged"
+    if math.isfinite(final.mean):
+        score = f"{100 * final.mean:.2f}" if task.percent else f"{final.mean:.5g}"
     if math.isfinite(final.standard_error):
-        score += f" ± {_plain(final.standard_error, task)}"
+        error = final.standard_error
+        score += f" ± {100 * error:.2f}" if task.percent else f" ± {error:.2g}"
     return (row.label, peak, score, _against(row, task), _needed(row), f"{row.area:.4g}")
 
 
-def _plain(number: float, task: Task) -> str:
-    return f"{100 * number:.2f}" if task.percent else f"{number:.2g}"
-
-
 def _signed(number: float, task: Task) -> str:
-    return f"{100 * number:+.2f}" if task.percent else f"{number:+.3g}"
+    return f"{100 * number:+.2f}" if task.percent else f"{number:+.4g}"
 
 
 def _against(row: Row, task: Task) -> str:
@@ -101,6 +100,8 @@ def verdict(ranking: Ranking, plan: Plan) -> str:
         named = _listed([f"{row.label} ({_gap(row, task)})" for row in ahead])
         sentences.append(f"{named} {_end(ahead)} ahead of the tuned fixed rate {scope}.")
         sentences.append(_shares(ahead, ranking, task))
+    elif ranking.ahead_together():
+        sentences.append(_ahead_together(ranking, others, scope, task))
     else:
         best = max(others, key=lambda row: row.final.mean)
         sentences.append(_none_ahead(best, scope, plan, surely_worse=best in behind))
@@ -116,6 +117,19 @@ def verdict(ranking: Ranking, plan: Plan) -> str:
             else "The data cannot tell of the other."
         )
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _ahead_together(ranking: Ranking, others: Sequence[Row], scope: str, task: Task) -> str:
+    """What to say where only all of them together stand out."""
+    mean = 0.0 if ranking.together is None else ranking.together.mean
+    unit = " points" if task.percent else ""
+    finite = [row for row in others if math.isfinite(row.final.mean)]
+    largest = sorted(finite, key=lambda row: -row.final.mean)[:3]
+    return (
+        f"Taken together the schedules end ahead of the tuned fixed rate {scope}, by "
+        f"{_signed(mean, task)}{unit} on average; which of them do, so few seeds cannot tell. The largest "
+        f"leads are of {_listed([f'{row.label} ({_gap(row, task)})' for row in largest])}."
+    )
 
 
 def _none_ahead(best: Row, scope: str, plan: Plan, *, surely_worse: bool) -> str:

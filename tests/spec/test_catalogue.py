@@ -1,0 +1,197 @@
+"""The catalogue: every name, what is nearest to a wrong one, and the bad input that each refuses."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import etude
+from etude import CATALOGUE, EtudeError, Schedule
+from etude.schedules import recipes
+from etude.spec.catalogue import COMBINATORS, METHODS, nearest
+from tests.strategies import EVERY_KIND, HORIZON
+
+# The least that builds each.
+LEAST: dict[str, dict[str, Any]] = {
+    "Constant": {"level": 0.1},
+    "Cosine": {"over": 10},
+    "Custom": {"function": "math:exp"},
+    "Exponential": {"gamma": 0.9},
+    "Geometric": {"start": 1.0, "stop": 0.1, "over": 10},
+    "InverseSqrt": {"timescale": 10},
+    "InverseTime": {"rate": 0.1},
+    "Linear": {"over": 10},
+    "OneMinusSqrt": {"over": 10},
+    "Plateau": {"metric": "loss"},
+    "Points": {"points": [(0, 0.1), (10, 0.2)]},
+    "Polynomial": {"over": 10},
+    "PowerLaw": {"exponent": 0.6, "timescale": 10},
+    "Rex": {"over": 10},
+    "Steps": {"gamma": 0.1, "every": 10},
+    "cosine": {},
+    "cyclic": {"low": 0.1, "high": 0.5, "up": 10},
+    "cyclic_cosine_decay": {"init_decay_epochs": 10, "min_decay_lr": 0.1},
+    "cyclic_momentum": {"low": 0.8, "high": 0.9, "up": 10},
+    "exponential": {"gamma": 0.9},
+    "fixed": {},
+    "linear_to_zero": {},
+    "multistep": {"at": [10]},
+    "one_cycle": {},
+    "one_cycle_momentum": {},
+    "sgdr": {"period": 10},
+    "step": {"every": 10},
+    "time_decay": {"rate": 0.1},
+    "wsd": {"warmup": 5, "decay": 10},
+    "yolo": {},
+}
+VARIADIC = ("minimum", "maximum")
+
+# What must be refused, by the argument's name; what is not named here or below takes a length.
+RATES = {"level", "start", "stop", "floor", "peak", "low", "high"}
+RATES |= {"lr0", "init_lr", "restart_lr", "min_decay_lr", "warmup_start_lr"}
+NO_RATES = [-1.0, float("nan"), float("inf"), 10**400, "0.1", True, [0.1], {"a": 1}, 1j, -1 * etude.BASE]
+NO_LENGTHS = [-1, "-5ep", "5 apples", "", float("nan"), True, [5], {}, 10**400, "1e99999"]
+NO_NUMBERS = [float("nan"), float("inf"), "0.5", True, None, [1], 1j, 10**400]
+NO_WORDS = ["nonsense", 5, None, [], True]
+OTHER: dict[str, list[Any]] = {
+    "inclusive": [1, "yes", None],
+    "after": NO_WORDS,
+    "power": [0, -1, *NO_NUMBERS],
+    "points": [None, [], "ab", 5, [1], [(1,)], [(1, 2, 3)], [("x", 1)], [(1, "x")], [(-1, 1)], [(1, -1)]],
+    "gamma": [-0.5, *NO_NUMBERS],
+    "rate": [-1, *NO_NUMBERS],
+    "exponent": [0, -1, *NO_NUMBERS],
+    "at": [[], "30ep", 30, [-1], ["x"], [True], {3}],
+    "function": ["math.exp", "exp", "", ":", 5, None, print],
+    "metric": ["val loss", "", 5, None],
+    "factor": [1, -0.1, *NO_NUMBERS],
+    "patience": [-1, 1.5, "1", True, None],
+    "cooldown": [-1, 1.5, "1", True, None],
+    "mode": NO_WORDS,
+    "threshold": [-1, *NO_NUMBERS],
+    "threshold_mode": NO_WORDS,
+    "minimum": [-0.1, 1.1, *NO_NUMBERS],
+    "ease": NO_WORDS,
+    "warmup_shape": NO_WORDS,
+    "three_phase": [1, "yes", None],
+    "div": [0, 0.5, -1, *NO_NUMBERS],
+    "final_div": [0, 0.5, -1, *NO_NUMBERS],
+    "lrf": [-0.1, *NO_NUMBERS],
+    "gain": [-1, float("nan"), "0.5", True, [1]],
+    "cycles": [0, -1, 1.5, "2", True],
+    "stretch": [0, -1, "x", "3/0", float("nan"), True, None, []],
+    "restart_interval_multiplier": [0, -1, "x", True, []],
+    "down": NO_LENGTHS,
+}
+# What an argument needs beside it.
+TOGETHER: dict[str, dict[str, Any]] = {
+    "restart_interval_multiplier": {"restart_interval": 5},
+    "warmup_epochs": {"warmup_start_lr": 0.1},
+    "warmup_start_lr": {"warmup_epochs": 5},
+}
+
+
+def bad_values(name: str, argument: str) -> list[Any]:
+    match name, argument:
+        case "fixed", "rate":
+            return NO_RATES
+        case "one_cycle" | "one_cycle_momentum", "up":  # a share there, a length elsewhere
+            return [0, 1, -1, *NO_NUMBERS]
+    return OTHER.get(argument, NO_RATES if argument in RATES else NO_LENGTHS)
+
+
+def bad_input() -> list[Any]:
+    cases = []
+    for name, build in CATALOGUE.items():
+        for argument in inspect.signature(build).parameters if name not in VARIADIC else ():
+            for value in bad_values(name, argument):
+                kind = type(value).__name__ if value == 10**400 else repr(value)
+                cases.append(pytest.param(name, argument, value, id=f"{name}({argument}={kind})"))
+    return cases
+
+
+@pytest.mark.parametrize(("name", "argument", "value"), bad_input())
+def test_bad_input_is_refused_with_the_field_and_the_value(name: str, argument: str, value: Any) -> None:
+    arguments = LEAST[name] | TOGETHER.get(argument, {}) | {argument: value}
+    if name == "Steps" and argument == "at":
+        del arguments["every"]
+    if name == "cyclic" and argument in ("gamma", "per"):
+        arguments["mode"] = "exp_range"
+    with pytest.raises(EtudeError) as caught:
+        CATALOGUE[name](**arguments).on(HORIZON)
+    message = str(caught.value)
+    assert "(" in message.split(" must ")[0] or "takes" in message, message  # it names the field
+    assert "got " in message or f"in {value!r}" in message, message
+    assert len(message) < 500
+
+
+@pytest.mark.parametrize("name", sorted(set(CATALOGUE) - set(VARIADIC)))
+def test_the_least_builds_and_nothing_else_is_taken(name: str) -> None:
+    build = CATALOGUE[name]
+    assert isinstance(build(**LEAST[name]), Schedule)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'ovr'"):
+        build(**LEAST[name], ovr=5)
+    for needed in LEAST[name]:
+        if inspect.signature(build).parameters[needed].default is inspect.Parameter.empty:
+            with pytest.raises(TypeError, match=needed):
+                build(**{key: value for key, value in LEAST[name].items() if key != needed})
+
+
+@pytest.mark.parametrize("name", VARIADIC)
+@pytest.mark.parametrize("value", [-1.0, float("nan"), "0.1", None, True, [0.1], 10**400])
+def test_bad_parts_of_minimum_and_maximum(name: str, value: Any) -> None:
+    with pytest.raises(EtudeError, match=r"Constant\(level=\) must be .*got"):
+        CATALOGUE[name](0.5, value)
+
+
+def test_the_tests_know_every_name() -> None:
+    assert set(LEAST) | set(VARIADIC) == set(EVERY_KIND) == set(CATALOGUE)
+
+
+def test_the_catalogue_is_what_the_facade_offers() -> None:
+    for name, build in CATALOGUE.items():
+        assert getattr(etude, name) is build
+    assert set(recipes.__all__) <= set(CATALOGUE)
+    assert "Schedule" not in CATALOGUE
+    assert "PlateauState" not in CATALOGUE
+
+
+@pytest.mark.parametrize("name", EVERY_KIND)
+@given(data=st.data())
+def test_every_entry_builds_a_schedule(name: str, data: st.DataObject) -> None:
+    plan = data.draw(EVERY_KIND[name])
+    assert isinstance(plan, Schedule)
+    known: dict[str, Callable[..., Schedule]] = CATALOGUE | COMBINATORS
+    assert all(type(part).__name__ in known for part in plan.walk())
+
+
+def test_methods_are_the_schedules_own() -> None:
+    assert sorted(METHODS) == ["clip", "cooldown", "repeat", "shift", "stretch"]
+    for name, method in METHODS.items():
+        assert getattr(Schedule, name) is method
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("Cosin", "Cosine"),
+        ("cosin", "cosine"),
+        ("COSINE", "cosine"),
+        ("linear", "Linear"),
+        ("lineartozero", "linear_to_zero"),
+        ("OneCycle", "one_cycle"),
+        ("one_cycl", "one_cycle"),
+        ("sgrd", "sgdr"),
+        ("Triangular", None),
+        ("xyz", None),
+        ("", None),
+    ],
+)
+def test_the_nearest_name(wrong: str, right: str | None) -> None:
+    expected = "" if right is None else f"; did you mean {right!r}?"
+    assert nearest(wrong, [*CATALOGUE]) == expected

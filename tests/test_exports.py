@@ -1,0 +1,123 @@
+"""What each module offers: the façade's names, every ``__all__``, and documentation with an example."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import inspect
+from types import ModuleType
+
+import pytest
+
+import etude
+from etude import CATALOGUE
+from etude.spec.catalogue import METHODS
+from tests.test_layers import LEVELS, MODULES, package
+
+FACADE = [
+    "BASE",
+    "CATALOGUE",
+    "Constant",
+    "Cosine",
+    "Custom",
+    "Duration",
+    "EtudeError",
+    "Exponential",
+    "Geometric",
+    "Horizon",
+    "InverseSqrt",
+    "InverseTime",
+    "Level",
+    "Linear",
+    "OneMinusSqrt",
+    "Plateau",
+    "PlateauState",
+    "Points",
+    "Polynomial",
+    "PowerLaw",
+    "Rex",
+    "Schedule",
+    "Steps",
+    "cosine",
+    "cyclic",
+    "cyclic_cosine_decay",
+    "cyclic_momentum",
+    "exponential",
+    "fixed",
+    "from_json",
+    "linear_to_zero",
+    "maximum",
+    "minimum",
+    "multistep",
+    "one_cycle",
+    "one_cycle_momentum",
+    "parse",
+    "sgdr",
+    "step",
+    "time_decay",
+    "wsd",
+    "yolo",
+]
+CORE = [module for module in MODULES if LEVELS[package(module)] <= LEVELS["etude"]]
+
+
+def test_the_facade_offers_exactly_this() -> None:
+    assert etude.__all__ == FACADE
+
+
+def test_nothing_else_is_visible_there() -> None:
+    visible = [
+        name
+        for name, value in vars(etude).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType)
+    ]
+    assert sorted(visible) == sorted(FACADE)
+
+
+@pytest.mark.parametrize("module", CORE)
+def test_all_lists_what_a_module_defines_for_others(module: str) -> None:
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    loaded = importlib.import_module(module)
+    offered = list(loaded.__all__)
+    assert len(set(offered)) == len(offered)
+    assert all(hasattr(loaded, name) for name in offered)
+    defined = {
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_")
+    }
+    # What is defined and not offered is used by nobody else.
+    for other in CORE:
+        for node in ast.walk(ast.parse(MODULES[other].read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module == module and other != module:
+                used = {alias.name for alias in node.names}
+                assert used & defined <= set(offered), f"{other} uses {used & defined - set(offered)}"
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_entry_is_documented(name: str) -> None:
+    text = inspect.getdoc(CATALOGUE[name])
+    assert text is not None
+    first, *rest = text.split("\n\n")
+    assert "\n" not in first, "the first line says what it is"
+    assert first.endswith((".", "``.")), first
+    assert doctest.DocTestParser().get_examples(text), "it has an executed example"
+    body = [part for part in rest if not part.lstrip().startswith((">>>", "Args", "Source"))]
+    assert body, "it has a formula or a body"
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_is_documented(name: str) -> None:
+    assert inspect.getdoc(METHODS[name])
+
+
+@pytest.mark.parametrize("module", CORE)
+def test_every_module_says_what_it_is(module: str) -> None:
+    text = importlib.import_module(module).__doc__
+    assert text
+    assert text.split("\n")[0].endswith((".", ":"))
+
+
+def test_the_version_is_the_packages() -> None:
+    assert etude.__version__.count(".") == 2

@@ -227,6 +227,27 @@ def test_progress_starts_at_what_the_plan_has_already(comparison: NewComparison)
     assert (seen[0].leader or "").startswith("fixed ")
 
 
+def test_a_long_expression_leads_by_its_beginning(comparison: NewComparison) -> None:
+    own = et.Constant(0.03) * et.Rex(1.0, 0.5, over="100%")
+    asked = comparison("quick", FIXED, Arm(repr(own), own))
+    seen: list[Progress] = []
+    for cell, key in asked.plan.tuning():
+        score = float(cell.arm.label != "fixed")
+        asked.store.finish(
+            asked.store.start(key, label=cell.arm.label, fingerprint="", versions={}),
+            {"validation": score, "test": score},
+        )
+
+    def see(progress: Progress) -> None:
+        seen.append(progress)
+        raise StopError
+
+    with pytest.raises(StopError):
+        asked.run(Here(), see)
+
+    assert seen[0].leader == "Constant(0.03) * Rex(1.… 100.00 %"
+
+
 # Failures
 
 

@@ -20,6 +20,7 @@ __all__ = ["Comparison", "Progress"]
 
 # So many failures before the first success are taken for a broken task.
 HOPELESS = 3
+MOST_LABEL = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,5 +163,9 @@ class _Standing:
         """The present standing."""
         means = {which: sum(scores) / len(scores) for which, scores in self._scores.items()}
         best = max(means, key=lambda which: means[which], default=None)
-        leader = None if best is None else f"{best[0]} {score_text(means[best], self._plan.task)}"
+        leader = None
+        if best is not None:
+            # An expression of the user's own may be longer than a line.
+            label = best[0] if len(best[0]) <= MOST_LABEL else f"{best[0][: MOST_LABEL - 1]}…"
+            leader = f"{label} {score_text(means[best], self._plan.task)}"
         return Progress(self.done, self._plan.size, leader, outcome)

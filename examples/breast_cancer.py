@@ -22,8 +22,9 @@ def breast_cancer(run):
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.003)
     scheduler = run.bind(optimizer)  # sets the rate to run.peak, under the schedule of this run
 
-    def accuracy(rows):
-        return (model(features[rows]).argmax(1) == labels[rows]).double().mean().item()
+    def measure(rows):
+        right = model(features[rows]).argmax(1) == labels[rows]
+        return right.double().mean().item()
 
     for step in range(run.updates):
         rows = training[torch.randint(len(training), (16,))]
@@ -33,5 +34,6 @@ def breast_cancer(run):
         optimizer.step()
         scheduler.step()
         if step % 20 == 19:
-            run.report(step, loss=loss.item(), validation=accuracy(validation))
-    return {"validation": accuracy(validation), "test": accuracy(test)}
+            held_out = functional.cross_entropy(model(features[validation]), labels[validation])
+            run.report(step, validation_loss=held_out.item(), validation=measure(validation))
+    return {"validation": measure(validation), "test": measure(test)}

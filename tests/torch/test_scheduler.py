@@ -272,7 +272,9 @@ def test_a_users_function_is_only_needed_as_far_as_it_is_asked() -> None:
     scheduler = Scheduler(sgd(2.0), et.Custom(f"{__name__}:look_up"), Horizon(total=4))
     assert [rate for (rate,) in advance(scheduler, 3)] == [0.0, 1.0, 2.0]
     assert rates(scheduler.optimizer) == [1.5]
-    with pytest.raises(IndexError):
+    with pytest.raises(
+        ScheduleError, match="look_up failed at the step 4: IndexError: list index out of range"
+    ):
         scheduler.step()
     assert (scheduler.last_epoch, rates(scheduler.optimizer)) == (3, [1.5])
 

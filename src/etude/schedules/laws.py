@@ -323,7 +323,7 @@ class Custom(Function):
 
     Raises:
         ScheduleError: when put on a horizon, where the function cannot be imported; when asked for a
-            value, where the function returns no finite number.
+            value, where the function fails or returns no finite number ≥ 0.
 
     Source: torch's ``LambdaLR``.
     """
@@ -351,10 +351,17 @@ class Custom(Function):
         return lambda t: self._values(target, t)
 
     def _values(self, function: Callable[[float], Any], t: Array) -> Array:
-        values = [function(int(step) if step.is_integer() else step) for step in t.ravel().tolist()]
-        for step, value in zip(t.ravel().tolist(), values, strict=True):
-            bounds.number(value, f"the value of {self.function} at {step:g}", least=0)
+        values = [self._value(function, step) for step in t.ravel().tolist()]
         return np.array(values, dtype=np.float64).reshape(t.shape)
+
+    def _value(self, function: Callable[[float], Any], step: float) -> float:
+        try:
+            value = function(int(step) if step.is_integer() else step)
+        except Exception as error:  # it is the user's, and may fail in any way
+            raise ScheduleError(
+                f"{self.function} failed at the step {step:g}: {type(error).__name__}: {error}"
+            ) from error
+        return bounds.number(value, f"the value of {self.function} at {step:g}", least=0)
 
     @property
     def power(self) -> float:

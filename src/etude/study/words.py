@@ -186,6 +186,11 @@ def caveats(ranking: Ranking, plan: Plan) -> list[str]:
         "(Holm); the intervals in the table are of each schedule alone, and of the seeds, not of other test "
         "data.",
     ]
+    if ranking.ahead_together() and not ranking.ahead():
+        notes.append(
+            "What is said of the schedules taken together is a test of its own, at 95 %, of their mean "
+            "difference to the fixed rate by seed."
+        )
     edge = [row.label for row in ranking.rows if row.final.at_edge]
     if edge:
         notes.append(

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from etude.durations import LARGEST_STEP, Horizon
 from etude.eases import Array
-from etude.errors import ScheduleError
+from etude.errors import EtudeError, ScheduleError
 from etude.readings import Reading
 from etude.schedules import Plateau, PlateauState, Schedule
 from etude.tables import Table
@@ -232,7 +232,7 @@ class Scheduler(LRScheduler):
             steps = list(range(int(self.last_epoch), int(self.last_epoch) + AHEAD))
         try:
             columns = self._evaluate(steps)
-        except Exception:
+        except ScheduleError:
             # Only what is asked for may fail: the end of a schedule, or of what a user's function knows, may
             # lie within the next steps.
             steps = steps[:1]
@@ -303,7 +303,7 @@ class Scheduler(LRScheduler):
         for binding in self._bindings:
             try:
                 findings = binding.table.check()
-            except Exception:  # a check that cannot be made must not stop a run that can
+            except EtudeError:  # a check that cannot be made must not stop a run that can
                 continue
             for finding in findings:
                 if finding.severity == "error":

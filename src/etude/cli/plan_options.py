@@ -14,9 +14,19 @@ from etude.study.arms import choose_arms
 from etude.study.plan import Plan
 from etude.study.task import find_task
 
-__all__ = ["STORE", "default_folder", "plan_of", "plan_options"]
+__all__ = ["STORE", "default_folder", "plan_of", "plan_options", "store_option"]
 
 STORE = Path("etude-study/runs.sqlite")
+
+store_option = click.option(
+    "--store",
+    "store_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=STORE,
+    show_default=True,
+    help="Where runs are recorded.",
+)
+"""Which store is meant, for every command that has one."""
 
 _OPTIONS = (
     click.argument("task"),
@@ -40,14 +50,7 @@ _OPTIONS = (
     click.option("--budgets", metavar="SHARES", help="Lengths, as shares of the whole: 0.25,0.5,1."),
     click.option("--peaks", metavar="RATES", help="Peak rates to choose from: 0.01,0.1."),
     click.option("--device", default="cpu", show_default=True, help="Where to train."),
-    click.option(
-        "--store",
-        "store_path",
-        type=click.Path(path_type=Path, dir_okay=False),
-        default=STORE,
-        show_default=True,
-        help="Where runs are recorded.",
-    ),
+    store_option,
     click.option(
         "--out",
         type=click.Path(path_type=Path, file_okay=False),

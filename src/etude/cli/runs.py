@@ -9,7 +9,7 @@ import click
 from rich.table import Table as Grid
 
 from etude.cli.console import new_console
-from etude.cli.plan_options import STORE
+from etude.cli.plan_options import store_option
 from etude.errors import StoreError
 from etude.record import RunRecord, Status, open_store
 
@@ -20,14 +20,7 @@ __all__ = ["command"]
 @click.option("--task", help="Only the runs of this task.")
 @click.option("--failed", is_flag=True, help="The failed runs, each with its traceback.")
 @click.option("--all", "every", is_flag=True, help="Every run, a line each.")
-@click.option(
-    "--store",
-    "store_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=STORE,
-    show_default=True,
-    help="Where runs are recorded.",
-)
+@store_option
 def command(task: str | None, failed: bool, every: bool, store_path: Path) -> None:
     """List the runs in the store: how many of each task and schedule, and what is unfinished."""
     if not store_path.exists():

@@ -1,10 +1,12 @@
 """The built-in tasks: what is trained, and the grid that makes the comparison of schedules fair.
 
-The peaks are a factor of three apart and bracket the best one of every schedule at every budget, of the fixed
-rate (the lowest) as of the cycles (the highest).
+The peaks are a factor of three apart and bracket, at the whole length, the best one of every schedule: of the
+fixed rate, which wants the lowest, as of the slow decays, which want the highest.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from etude.study.task import Task
 from etude.study.tasks import digits as digits_data
@@ -27,15 +29,10 @@ digits = Task(
     "898 to train on, 449 to choose peaks, 450 to test; a network of 64-64-10, SGD with momentum 0.9.",
 )
 
-digits_clean = Task(
-    "digits-clean",
-    digits_data.train_clean,
-    updates=digits_data.UPDATES,
-    updates_per_epoch=56,
-    peaks=(0.005, 0.015, 0.045, 0.135),
-    budgets=BUDGETS,
-    seeds=16,
-    tuning_seeds=3,
+digits_clean = replace(
+    digits,
+    name="digits-clean",
+    train=digits_data.train_clean,
     about="The digits as they are, without shifts and noise: the network soon knows its training images by "
     "heart, and its gradients lose their noise.",
 )

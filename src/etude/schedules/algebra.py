@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import KW_ONLY, dataclass
@@ -178,7 +179,7 @@ class Schedule(ABC):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def _repr_svg_(self) -> str | None:
-        """The curve, for notebooks: on its own length, or else over 1,000 steps of 10 epochs."""
+        """The curve, for notebooks: on its own length; an endless one over a few of its phases."""
         try:
             return self.on(self._own_horizon())._repr_svg_()
         except EtudeError:  # it does not fit on those, or its function is not here: the text has to do
@@ -188,6 +189,11 @@ class Schedule(ABC):
         nominal = Horizon(100, 1_000, samples_per_step=1, tokens_per_step=1)
         own = self.length(nominal)
         horizon = nominal
+        if own is None:
+            first = self.on(nominal).first_phase_end
+            # Seven first phases hold three cycles of doubling length, and three and a half of up and down.
+            steps = max(1_000.0, 7 * first) if math.isfinite(first) else 1_000.0
+            return Horizon(100, steps, samples_per_step=1, tokens_per_step=1)
         if own is not None and own > 0:
             horizon = Horizon(100, own, samples_per_step=1, tokens_per_step=1)
         # A share of the run is not known before the run: then the nominal length stands.

@@ -463,7 +463,7 @@ def _batches(loader: Any) -> int:
     else:
         try:
             batches = len(loader)
-        except (TypeError, NotImplementedError):
+        except (TypeError, NotImplementedError):  # the latter is what some iterable datasets raise
             raise HorizonError(
                 f"{type(loader).__name__} has no length, so its batches cannot be counted; give the number "
                 f"of batches of an epoch, or write Horizon(total=...) in steps"

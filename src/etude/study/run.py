@@ -136,6 +136,7 @@ def _number(what: str, value: object) -> float:
     try:
         if isinstance(value, str | bytes):
             raise TypeError
+        # Whatever has a __float__ may come; what has none is refused below.
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError, RuntimeError):
         raise TaskError(f"{what} must be a number; got {value!r}") from None

@@ -154,6 +154,7 @@ class Scheduler(LRScheduler):
     def _go(self, step: float, feedback: dict[Plateau, PlateauState]) -> None:
         """Take up a step and what was observed, and write the values; on an error, nothing has changed."""
         before = self.last_epoch, self._feedback
+        # torch declares whole epochs; fractions of a step are allowed here.
         self.last_epoch = step  # type: ignore[assignment]
         if feedback is not self._feedback:
             self._feedback = feedback
@@ -190,6 +191,7 @@ class Scheduler(LRScheduler):
 
     # What it reads.
 
+    # Floats, where torch's base class promises tensors for tensor rates.
     def get_lr(self) -> list[float]:  # type: ignore[override]
         """Return the learning rate of each group at the step ``last_epoch``; nothing else matters."""
         return self._rates(self._values())

@@ -553,3 +553,65 @@ def test_it_draws_itself(tmp_path: Path) -> None:
 def test_all_of_it_is_refused_with_etudes_own_errors() -> None:
     with pytest.raises(EtudeError):
         line(-1)
+
+
+# Feedback from a trace.
+
+
+WARM = Linear(1 / 3 * BASE, BASE, over=2)
+CUT = [1 / 3, 2 / 3, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01, 0.001, 0.001]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "metrics", "every", "values"),
+    [
+        (WARM * Plateau("loss", patience=2), [1.0] * 12, 1, CUT),
+        # Without the two of the warmup, the cuts come two later.
+        (
+            WARM * Plateau("loss", patience=2, start_after=2),
+            [1.0] * 12,
+            1,
+            CUT[:3] + [1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01],
+        ),
+        # Every epoch of 4 steps; every one and a half steps, counted from the step on that is whole.
+        (Plateau("loss", patience=0) * 1.0, [5, 5, 5], None, [1.0] * 8 + [0.1] * 4),
+        (Plateau("loss", patience=0) * 1.0, [5, 5, 5], 1.5, [1.0, 1.0, 1.0, 0.1, 0.1]),
+        # Two metrics, each its own.
+        (
+            Plateau("loss", patience=0) * Plateau("error", patience=0, factor=0.5),
+            {"loss": [1, 1, 0, 0], "error": [3, 2, 1, 1]},
+            1,
+            [1.0, 1.0, 0.1, 0.1],
+        ),
+        (Plateau("loss") * 1.0, [], 1, []),
+    ],
+    ids=expression,
+)
+def test_replay(schedule: Schedule, metrics: Any, every: Any, values: list[float]) -> None:
+    assert schedule.on(RUN).replay(metrics, every=every).tolist() == pytest.approx(values, rel=1e-12)
+
+
+def test_replay_gives_a_column_for_each_base() -> None:
+    table = (Constant(BASE) * Plateau("loss", patience=0)).on(Horizon(total=2))
+    assert table.replay([1, 1], base=[1.0, 0.5]).tolist() == [[1.0, 0.5], [1.0, 0.5]]
+    assert table.replay([], base=[1.0, 0.5]).shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "metrics", "every", "message"),
+    [
+        (Linear(over=4), [1.0], 1, r"^Linear\(BASE, 0.0, over=4\) follows no metric, so there is nothing to"),
+        (Plateau("loss"), {"los": [1.0]}, 1, r"the metrics to replay must be loss; got los$"),
+        (Plateau("loss"), {}, 1, r"the metrics to replay must be loss; got none"),
+        (Plateau("loss"), ["low"], 1, r"the metric 'loss' must be a list of numbers; got \['low'\]"),
+        (Plateau("loss"), [[1.0]], 1, r"the metric 'loss' must be a list of numbers"),
+        (Plateau("loss"), [1.0], 0, r"replay\(every=\) must be more than 0 steps; got 0"),
+        (Plateau("a") * Plateau("b"), [1.0], 1, r"replay needs a dict of metrics, for there are a, b"),
+        (Plateau("a") * Plateau("b"), {"a": [1], "b": []}, 1, r"must be equally long; got 1 of a, 0 of b"),
+        (Plateau("loss", nan="raise"), [math.nan], 1, r"the metric 'loss' is nan"),
+    ],
+    ids=expression,
+)
+def test_what_cannot_be_replayed(schedule: Schedule, metrics: Any, every: Any, message: str) -> None:
+    with pytest.raises(ScheduleError, match=message):
+        schedule.on(RUN).replay(metrics, every=every)

@@ -7,13 +7,13 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from etude import check
-from etude.durations import LARGEST_STEP, Horizon
+from etude.durations import LARGEST_STEP, DurationLike, Horizon
 from etude.eases import Array
 from etude.errors import HorizonError, ScheduleError
 from etude.timeline import HOLD, Context, Node, ceil_float, just_before
@@ -96,6 +96,25 @@ class Resolvable(Protocol):
     """What a table was made from: a schedule."""
 
     def on(self, horizon: Horizon, /) -> Table: ...
+    def walk(self) -> Iterator[object]: ...
+
+
+class Remembered(Protocol):
+    """What feedback has come to."""
+
+    @property
+    def factor(self) -> float: ...
+
+
+@runtime_checkable
+class Feedback(Protocol):
+    """A part of a schedule that follows a metric."""
+
+    @property
+    def metric(self) -> str: ...
+    def fresh(self) -> Remembered: ...
+    def observe(self, state: Any, value: float, /) -> Remembered: ...
+    def __hash__(self) -> int: ...
 
 
 class Table:
@@ -218,6 +237,49 @@ class Table:
             f"this run has more than {MAX_PHASES:,} phases, too many to list; ask for one with table.phase(k)"
         )
 
+    def replay(
+        self,
+        metrics: Mapping[str, Sequence[float]] | Sequence[float],
+        *,
+        every: DurationLike | None = None,
+        base: ArrayLike = 1.0,
+    ) -> Array:
+        """Return the values that updates use while feedback sees these metrics.
+
+        Observation i is made when (i + 1) · every steps are done, and counts from that step on.
+
+        Args:
+            metrics: the observations in order, of each metric by name; or of the only one.
+            every: the time from one to the next; an epoch, or a step on a horizon without epochs.
+            base: the base rate, or one for each parameter group.
+
+        Returns:
+            one value (or row of groups) for each step up to the last observation.
+
+        Raises:
+            ScheduleError: for a metric that nothing follows, one that is missing, or lists that are not
+                equally long.
+        """
+        if every is None:
+            every = 1 if self.horizon.steps_per_epoch is None else "1ep"
+        period = self.horizon.steps(every, "replay(every=)")
+        if not period:
+            raise ScheduleError(f"replay(every=) must be more than 0 steps; got {every!r}")
+        followers = dict.fromkeys(part for part in self.schedule.walk() if isinstance(part, Feedback))
+        traces = _traces(metrics, sorted({follower.metric for follower in followers}), self.text)
+        states: dict[Feedback, Remembered] = {follower: follower.fresh() for follower in followers}
+        values, start = [], 0
+        for i in range(min(map(len, traces.values()))):
+            stop = math.ceil((i + 1) * period)
+            factors: dict[Hashable, float] = {follower: state.factor for follower, state in states.items()}
+            values.append(self(range(start, stop), base, factors=factors))
+            states = {
+                follower: follower.observe(state, traces[follower.metric][i])
+                for follower, state in states.items()
+            }
+            start = stop
+        return np.concatenate(values) if values else self(np.arange(0), base)
+
     def facts(self, base: float = 1.0) -> Facts:
         """Describe the values over the whole run for one base rate.
 
@@ -331,6 +393,32 @@ def _boundary(exact: Fraction | None) -> float:
     if exact is None:
         return math.inf
     return exact.numerator if exact.denominator == 1 else ceil_float(exact)
+
+
+def _traces(
+    metrics: Mapping[str, Sequence[float]] | Sequence[float], followed: list[str], text: str
+) -> dict[str, list[float]]:
+    """The observations of each metric that is followed, checked."""
+    if not followed:
+        raise ScheduleError(f"{text} follows no metric, so there is nothing to replay; use table(range(...))")
+    if not isinstance(metrics, Mapping):
+        if len(followed) > 1:
+            raise ScheduleError(f"replay needs a dict of metrics, for there are {', '.join(followed)}")
+        metrics = {followed[0]: metrics}
+    if sorted(metrics) != followed:
+        raise ScheduleError(
+            f"the metrics to replay must be {', '.join(followed)}; got {', '.join(map(str, metrics)) or 'none'}"
+        )
+    traces: dict[str, list[float]] = {}
+    for name, trace in metrics.items():
+        values = _array(trace)
+        if values.dtype.kind not in "iuf" or values.ndim != 1:
+            raise ScheduleError(f"the metric {name!r} must be a list of numbers; got {trace!r}")
+        traces[name] = values.astype(np.float64).tolist()
+    if len(set(map(len, traces.values()))) > 1:
+        lengths = ", ".join(f"{len(trace)} of {name}" for name, trace in traces.items())
+        raise ScheduleError(f"the metrics to replay must be equally long; got {lengths}")
+    return traces
 
 
 def _shares(phases: Sequence[PhaseRow]) -> dict[str, float]:

@@ -35,6 +35,7 @@ __all__ = [
     "Combined",
     "Context",
     "Cooled",
+    "Cut",
     "Cycles",
     "Fed",
     "Growing",
@@ -571,6 +572,42 @@ class Cooled(Node):
     @property
     def decay_power(self) -> float:
         return math.inf if self.last == Level(0.0, 0.0) else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cut(Node):
+    """A node until ``stop``; from there, its last value before it."""
+
+    node: Node
+    stop: Fraction
+    last: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        last = ceil_float(self.stop)
+        # One that has come to its own end holds its last value there, exactly.
+        if not self._ended:
+            last = float(just_before(np.array(last)))
+        object.__setattr__(self, "last", last)
+
+    @property
+    def _ended(self) -> bool:
+        return self.node.phase_at(self.stop).name == HOLD
+
+    def __call__(self, x: Array, context: Context) -> Array:
+        return self.node(np.minimum(x, self.last), context)
+
+    def phase_at(self, x: Fraction) -> Phase:
+        if x >= self.stop:
+            return Phase(HOLD, self.stop, None)
+        phase = self.node.phase_at(x)
+        return replace(phase, stop=self.stop if phase.stop is None else min(phase.stop, self.stop))
+
+    def denominator(self, stop: Fraction) -> int:
+        return math.lcm(self.stop.denominator, self.node.denominator(min(self.stop, stop)))
+
+    @property
+    def decay_power(self) -> float:
+        return self.node.decay_power if self._ended else 0.0
 
 
 @dataclass(frozen=True, slots=True)

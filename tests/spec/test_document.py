@@ -133,7 +133,7 @@ def changed(plan: Schedule, **fields: Any) -> Any:
             document(CONSTANT | {"levle": 1}),
             r"^schedule: Constant has no field 'levle'; its fields are level, over",
         ),
-        (document({"type": "Constant", "level": 0.1}), r"^schedule: Constant lacks the field 'over'"),
+        (document({"type": "Linear", "stop": 0.1}), r"^schedule: Linear lacks the field 'over'"),
         (document(CONSTANT | {"level": -1}), r"^schedule: Constant\(level=\) must be at least 0; got -1"),
         (
             document(CONSTANT | {"level": None}),
@@ -224,3 +224,8 @@ def test_any_json_is_read_or_refused(value: Any) -> None:
             from_json(written)
         except SpecError:
             continue
+
+
+def test_a_field_added_since_a_document_was_written_has_its_default() -> None:
+    document = {"etude": 1, "schedule": {"type": "Linear", "over": 4}}
+    assert from_json(json.dumps(document)) == Linear(over=4)

@@ -25,7 +25,7 @@ from etude.errors import EtudeError, HorizonError, ScheduleError
 from etude.levels import Level, LevelLike, to_level
 from etude.schedules import bounds
 from etude.tables import Table
-from etude.timeline import Chain, Clock, Combined, Cooled, Cycles, Growing, Law, Node
+from etude.timeline import Chain, Clock, Combined, Cooled, Cut, Cycles, Growing, Law, Node
 
 __all__ = [
     "JSON_VERSION",
@@ -40,6 +40,7 @@ __all__ = [
     "Shift",
     "Stretch",
     "Sum",
+    "Until",
     "maximum",
     "minimum",
     "to_schedule",
@@ -125,6 +126,10 @@ class Schedule(ABC):
         """Play it ``factor`` times as slowly."""
         return Stretch(self, factor)
 
+    def until(self, at: DurationLike) -> Until:
+        """Play it until a step only, so that another can follow: see ``Until``."""
+        return Until(self, at)
+
     def clip(self, low: LevelLike = 0.0, high: LevelLike | None = None) -> Schedule:
         """Keep the values between two levels."""
         low = to_level(low, "clip(low=)")
@@ -175,7 +180,8 @@ class Schedule(ABC):
     @property
     def fingerprint(self) -> str:
         """Sixteen hexadecimal digits that are the same for equal schedules, on any machine."""
-        text = json.dumps(encode(self), sort_keys=True, separators=(",", ":"))
+        # Without the fields that have their default: one that a later version adds changes no fingerprint.
+        text = json.dumps(encode(self, terse=True), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def _repr_svg_(self) -> str | None:
@@ -231,11 +237,18 @@ def _write_item(value: object) -> str:
     return f"({', '.join(map(write, value))})" if isinstance(value, tuple) else write(value)
 
 
-def encode(value: object) -> Any:
-    """Return what JSON holds of a field's value."""
+def encode(value: object, *, terse: bool = False) -> Any:
+    """Return what JSON holds of a field's value; ``terse`` leaves out the fields that have their default."""
     if isinstance(value, Schedule):
-        fields = {field.name: encode(getattr(value, field.name)) for field in dataclasses.fields(value)}
-        return {"type": type(value).__name__, **fields}
+        fields = {
+            field.name: (getattr(value, field.name), field.default) for field in dataclasses.fields(value)
+        }
+        kept = {
+            name: encode(item, terse=terse)
+            for name, (item, default) in fields.items()
+            if not (terse and item == default)
+        }
+        return {"type": type(value).__name__, **kept}
     if isinstance(value, Level):
         return {"factor": value.factor, "offset": value.offset} if value.is_relative else value.offset
     if isinstance(value, Duration):
@@ -243,7 +256,7 @@ def encode(value: object) -> Any:
     if isinstance(value, Fraction):
         return fraction_text(value)
     if isinstance(value, tuple):
-        return [encode(item) for item in value]
+        return [encode(item, terse=terse) for item in value]
     return value
 
 
@@ -302,7 +315,7 @@ def _followed(schedule: Schedule, by: str) -> None:
 
 
 def _says_after(schedule: Schedule) -> bool:
-    if isinstance(schedule, Cooldown):  # it leaves its trunk before the trunk's end matters
+    if isinstance(schedule, Cooldown | Until):  # it leaves its trunk: what follows that is no matter
         return False
     return getattr(schedule, "after", "hold") != "hold" or any(map(_says_after, schedule.parts))
 
@@ -660,6 +673,40 @@ class Stretch(Applied):
 
     def resolve(self, clock: Clock) -> Node:
         return self.schedule.resolve(clock.slowed(Fraction(self.factor)))
+
+
+@dataclass(frozen=True, repr=False)
+class Until(Applied):
+    """A schedule as far as a step: ``Exponential(0.9).until("10ep") >> Cosine(over="20ep")``.
+
+    lr(t) = schedule(t) before ``at``; then its last value before ``at``.
+
+    Args:
+        schedule: what is played; it may be endless.
+        at: where it stops; past the schedule's own end, its last value is held up to there.
+
+    >>> plan = (Constant(1.0, over=2) >> Constant(0.5)).until(3) >> Constant(0.1)
+    >>> plan.on(Horizon(total=5))(range(5))
+    array([1. , 1. , 0.5, 0.1, 0.1])
+
+    Source: the milestones of torch's ``SequentialLR``.
+    """
+
+    at: DurationLike
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set(at=bounds.length(self.at, self._named("at")))
+
+    @property
+    def extent(self) -> Extent:
+        return "finite"
+
+    def length(self, horizon: Horizon) -> Fraction:
+        return horizon.steps(self.at, self._named("at"))
+
+    def resolve(self, clock: Clock) -> Node:
+        return Cut(self.schedule.resolve(clock), clock.at(self.length(clock.horizon)))
 
 
 @dataclass(frozen=True, repr=False)

@@ -75,11 +75,14 @@ def _decode(value: Any, path: str) -> Any:
     if not isinstance(name, str) or name not in TYPES:
         raise SpecError(f"{path}: there is no schedule of the type {name!r}{nearest(str(name), [*TYPES])}")
     kind = TYPES[name]
-    known = {field.name for field in dataclasses.fields(kind)}
+    fields_of = dataclasses.fields(kind)
+    known = {field.name for field in fields_of}
+    # An earlier version did not write the fields that have been added since, with the default they stand for.
+    needed = {field.name for field in fields_of if field.default is dataclasses.MISSING}
     given = set(value) - {"type"}
-    if given != known:
+    if not needed <= given <= known:
         wrong = sorted(given - known)
-        what = f"has no field {wrong[0]!r}" if wrong else f"lacks the field {min(known - given)!r}"
+        what = f"has no field {wrong[0]!r}" if wrong else f"lacks the field {min(needed - given)!r}"
         raise SpecError(f"{path}: {name} {what}; its fields are {', '.join(sorted(known))}")
     fields = {field: _decode(item, f"{path}.{field}") for field, item in value.items() if field != "type"}
     try:

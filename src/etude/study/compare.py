@@ -123,7 +123,7 @@ class Comparison:
         """Σ lr of a run at the whole length; what feedback decided is replayed from the first seed's run."""
         table = cell.arm.schedule.on(self.plan.horizon(cell.budget))
         base = 1.0 if peak is None else peak
-        states = {part: PlateauState() for part in cell.arm.schedule.walk() if isinstance(part, Plateau)}
+        states = {part: part.fresh() for part in cell.arm.schedule.walk() if isinstance(part, Plateau)}
         if not states:
             return table.facts(base).area
         area, done = 0.0, 0

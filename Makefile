@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test bench clean
+.PHONY: demo test docs bench clean
 
 demo: .venv/installed  ## compare the tutorials' schedules on digits
 	$(BIN)/etude compare digits
@@ -13,6 +13,9 @@ test: .venv/installed  ## style, types, tests and the examples in the docstrings
 	$(BIN)/mypy
 	$(BIN)/pytest
 
+docs: .venv/installed  ## the documentation, into build/site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 bench: .venv/installed  ## speeds, as ratios
 	$(BIN)/python benchmarks/tables.py
 
@@ -22,6 +25,7 @@ bench: .venv/installed  ## speeds, as ratios
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps timm
 	@touch $@
 
 clean:  ## what the commands above made

@@ -55,16 +55,31 @@ def catalogue(rates: st.SearchStrategy[Any], lengths: st.SearchStrategy[Any]) ->
     eases = st.sampled_from(["linear", "cosine"])
     factors = st.floats(0.5, 1)
     above_zero = st.one_of(positive, st.just(BASE)) if rates is levels else positive
+    powers = st.sampled_from([1.0, 0.5, 2.0, 3.0])
+    upper = st.sampled_from(["60ep", 500])
+    shares = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(1e-9, 1))
+    warmups = st.sampled_from([0, 5, "2ep", "2.5%"])
     return {
         "Constant": st.builds(et.Constant, rates, over=st.one_of(st.none(), lengths)),
         "Linear": st.builds(et.Linear, **shape),
-        "Cosine": st.builds(et.Cosine, **shape),
+        "Cosine": st.builds(et.Cosine, power=powers, k=powers, **shape),
+        "QuarterCosine": st.builds(et.QuarterCosine, **shape),
+        "QuarterSine": st.builds(et.QuarterSine, **shape),
+        "MirrorCosine": st.builds(et.MirrorCosine, **shape),
+        "OneMinusSquare": st.builds(et.OneMinusSquare, **shape),
+        "Tanh": st.builds(et.Tanh, lower=st.floats(-8, -1), upper=st.floats(0, 4), **shape),
+        "Hyperbolic": st.builds(et.Hyperbolic, upper=upper, **shape),
+        "ExpHyperbolic": st.builds(
+            et.ExpHyperbolic, upper=upper, **shape | {"start": above_zero, "stop": above_zero}
+        ),
         "OneMinusSqrt": st.builds(et.OneMinusSqrt, **shape),
-        "Rex": st.builds(et.Rex, **shape),
-        "Polynomial": st.builds(et.Polynomial, power=st.floats(0.1, 5), **shape),
+        "Rex": st.builds(et.Rex, beta=st.floats(0, 0.95), **shape),
+        "Polynomial": st.builds(et.Polynomial, power=st.floats(0.1, 5), k=powers, **shape),
         "Geometric": st.builds(et.Geometric, **shape | {"start": above_zero, "stop": above_zero}),
-        "Points": st.lists(st.tuples(st.integers(0, 60), rates), min_size=1, max_size=5).map(
-            lambda points: et.Points(sorted(points, key=lambda point: point[0]))
+        "Points": st.builds(
+            lambda points, ease: et.Points(sorted(points, key=lambda point: point[0]), ease=ease),
+            st.lists(st.tuples(st.integers(0, 60), rates), min_size=1, max_size=5),
+            eases,
         ),
         "Exponential": st.builds(et.Exponential, factors, per=lengths, **law),
         "InverseTime": st.builds(et.InverseTime, numbers, per=lengths, **law),
@@ -74,17 +89,35 @@ def catalogue(rates: st.SearchStrategy[Any], lengths: st.SearchStrategy[Any]) ->
             st.builds(et.Steps, factors, every=lengths, **law),
             st.builds(et.Steps, factors, at=st.lists(lengths, min_size=1, max_size=4), **law),
         ),
+        "Sigmoid": st.builds(et.Sigmoid, st.floats(0.01, 2), middle=lengths, per=lengths, **law),
+        "PolynomialCycles": st.builds(et.PolynomialCycles, lengths, power=st.floats(0.1, 3), **law),
+        "ExponentialWarmup": st.builds(et.ExponentialWarmup, lengths, **law | {"start": numbers}),
+        "RAdamWarmup": st.builds(et.RAdamWarmup, st.floats(0.7, 0.9999), **law | {"start": numbers}),
+        "Noise": st.one_of(
+            st.builds(et.Noise, st.integers(0, 2**40), st.floats(0.001, 1), every=lengths),
+            st.builds(
+                et.Noise,
+                st.integers(0, 9),
+                st.floats(0.001, 1),
+                distribution=st.just("normal"),
+                std=st.one_of(st.none(), st.floats(0.001, 2)),
+            ),
+        ),
         "Custom": st.builds(et.Custom, st.just("tests.strategies:wobble"), **law),
         "Plateau": st.builds(
             et.Plateau,
             st.sampled_from(["loss", "accuracy"]),
             factor=st.floats(0, 0.9),
-            patience=st.integers(0, 5),
+            patience=st.integers(1, 5),
             mode=st.sampled_from(["min", "max"]),
             threshold=st.floats(0, 1),
             threshold_mode=st.sampled_from(["rel", "abs"]),
             cooldown=st.integers(0, 5),
             minimum=st.floats(0, 1),
+            counting=st.sampled_from(["torch", "keras", "optax"]),
+            nan=st.sampled_from(["bad", "ignore"]),
+            start_after=st.integers(0, 3),
+            average=st.integers(1, 3),
         ),
         "minimum": st.builds(et.minimum, rates, rates),
         "maximum": st.builds(et.maximum, rates, rates, rates),
@@ -94,8 +127,48 @@ def catalogue(rates: st.SearchStrategy[Any], lengths: st.SearchStrategy[Any]) ->
         "step": st.builds(et.step, lengths, factors, **peak),
         "multistep": st.builds(et.multistep, st.lists(lengths, min_size=1, max_size=4), factors, **peak),
         "cosine": st.builds(et.cosine, lengths, rates, **peak),
-        "linear_to_zero": st.builds(
-            et.linear_to_zero, st.just("100%"), warmup=st.sampled_from([0, 5, "2ep", "2.5%"]), **peak
+        "linear_to_zero": st.builds(et.linear_to_zero, st.just("100%"), warmup=warmups, **peak),
+        "polynomial": st.builds(
+            et.polynomial, st.just("100%"), st.floats(0.1, 5), rates, warmup=warmups, k=powers, **peak
+        ),
+        "inverse_sqrt": st.builds(et.inverse_sqrt, lengths, st.one_of(st.none(), lengths), **peak),
+        "noam": st.builds(et.noam, st.integers(1, 2048), st.integers(1, 40), scale=positive),
+        "power_scheduler": st.builds(
+            et.power_scheduler,
+            st.floats(0.01, 1),
+            st.floats(1, 20),
+            st.floats(0.3, 1),
+            unit=st.sampled_from(["tok", "smp", "st", "ep"]),
+        ),
+        "adafactor": st.builds(et.adafactor, warmup_init=st.booleans()),
+        "chebyshev": st.builds(
+            et.chebyshev, st.sampled_from([2, 4, 16]), st.floats(0.01, 0.9), per=lengths, **peak
+        ),
+        "piecewise_constant": st.lists(st.tuples(st.integers(0, 60), rates), min_size=1, max_size=5).map(
+            lambda points: et.piecewise_constant(
+                sorted(when for when, _ in points), [*(rate for _, rate in points), points[0][1]]
+            )
+        ),
+        "flat_cosine": st.builds(et.flat_cosine, shares, floor=rates, **peak),
+        "knee": st.builds(et.knee, st.sampled_from(["30%", "5ep", 11]), warmup=warmups, floor=rates, **peak),
+        "infinite": st.builds(et.infinite, lengths, lengths, rates, **peak),
+        "slanted_triangular": st.builds(et.slanted_triangular, lengths, shares, st.floats(1, 50), **peak),
+        "swa": st.builds(et.swa, rates, lengths, at=lengths, ease=eases, **peak),
+        "warmup": st.builds(et.warmup, lengths, st.one_of(st.none(), numbers), ease=eases),
+        "untuned_linear_warmup": st.builds(et.untuned_linear_warmup, st.floats(0.5, 0.999)),
+        "untuned_exponential_warmup": st.builds(et.untuned_exponential_warmup, st.floats(0.5, 0.999)),
+        "cosine_with_restarts": st.builds(
+            et.cosine_with_restarts, st.integers(1, 5), warmup=warmups, floor=rates, **peak
+        ),
+        "warmup_restarts": st.builds(
+            lambda rise, fall, *rest, **options: et.warmup_restarts(rise + fall, rise, *rest, **options),
+            st.integers(1, 9),
+            st.integers(1, 20),
+            growths,
+            floor=rates,
+            gain=factors,
+            cycles=st.one_of(st.none(), st.integers(1, 5)),
+            **peak,
         ),
         "sgdr": st.builds(
             et.sgdr,
@@ -124,6 +197,7 @@ def catalogue(rates: st.SearchStrategy[Any], lengths: st.SearchStrategy[Any]) ->
             numbers,
             up=lengths,
             down=st.one_of(st.none(), lengths),
+            shape=st.sampled_from(["linear", "cosine", "sine"]),
             mode=st.sampled_from(["exp_range", "exp_range_both"]),
             gamma=st.floats(0.9, 1),
             per=lengths,
@@ -149,7 +223,7 @@ def catalogue(rates: st.SearchStrategy[Any], lengths: st.SearchStrategy[Any]) ->
             st.sampled_from([0, 5, "2ep", "2.5%"]),
             st.sampled_from([10, "5ep", "12.5%"]),
             floor=rates,
-            ease=st.sampled_from(["linear", "cosine", "one_minus_sqrt"]),
+            ease=st.sampled_from(["linear", "cosine", "one_minus_sqrt", "mirror_cosine", "rex"]),
             **peak,
         ),
     }
@@ -190,6 +264,7 @@ def _compositions(parts: st.SearchStrategy[Schedule]) -> st.SearchStrategy[Sched
         *(st.builds(join, parts, parts) for join in pairs),
         st.builds(_repeated, parts, st.one_of(st.none(), st.integers(1, 6)), growths, st.floats(0.5, 1)),
         st.builds(lambda part, by: part.shift(by), parts, shifts),
+        st.builds(lambda part, at: part.until(at), parts, durations),
         st.builds(lambda part, factor: part.stretch(factor), parts, st.sampled_from([2, "1/2", "3/2", 1.1])),
         st.builds(lambda part, low, rise: part.clip(low, low + rise), parts, numbers, numbers),
         st.builds(
@@ -207,7 +282,21 @@ schedules: st.SearchStrategy[Schedule] = st.recursive(
 )
 """Any schedule: recipes, combinators, fractional boundaries, nested a few levels deep."""
 
-OVER_THE_RUN = ("one_cycle", "one_cycle_momentum", "linear_to_zero", "wsd", "yolo")
+OVER_THE_RUN = (
+    "cosine_with_restarts",
+    "flat_cosine",
+    "knee",
+    "linear_to_zero",
+    "one_cycle",
+    "one_cycle_momentum",
+    "polynomial",
+    "power_scheduler",
+    "slanted_triangular",
+    "untuned_exponential_warmup",
+    "untuned_linear_warmup",
+    "wsd",
+    "yolo",
+)
 whole_schedules: st.SearchStrategy[Schedule] = st.one_of(
     *(kind for name, kind in catalogue(levels, whole_durations).items() if name not in OVER_THE_RUN)
 )

@@ -21,6 +21,7 @@ LAYERS = [
     {"etude.schedules"},
     {"etude.spec"},
     {"etude"},
+    {"etude.convert", "etude.differences"},
     {"etude.torch", "etude.record"},
     {"etude.study"},
     {"etude.cli"},
@@ -36,6 +37,7 @@ AT_HOME = {
     "jinja2": 1,
     "sqlite3": ["etude/record/"],
     "torch": ["etude/torch/", "etude/study/"],
+    "yaml": ["etude/spec/yaml_document.py"],
     "pandas": [],
 }
 """Heavy package → the only files or folders that import it, or how many files may."""

@@ -615,3 +615,38 @@ def test_replay_gives_a_column_for_each_base() -> None:
 def test_what_cannot_be_replayed(schedule: Schedule, metrics: Any, every: Any, message: str) -> None:
     with pytest.raises(ScheduleError, match=message):
         schedule.on(RUN).replay(metrics, every=every)
+
+
+# What makes a value.
+
+
+@pytest.mark.parametrize(
+    ("plan", "k", "base", "text"),
+    [
+        (
+            Cosine(over="100%"),
+            3,
+            0.1,
+            "0.0146447 at step 3 = base 0.1 × 0.146447: phase 'cosine' [0, 4), 75 % through",
+        ),
+        (Cosine(over="100%"), 2, None, "0.5 at step 2 = base × 0.5: phase 'cosine' [0, 4), 50 % through"),
+        (Constant(0.5), 2.5, 0.1, "0.5 at step 2.5: phase 'constant' [0, ∞)"),
+        (fixed(), 2, 0.0, "0 at step 2: phase 'constant' [0, ∞)"),
+        (sgdr(2), 5, 0.1, "0.05 at step 5 = base 0.1 × 0.5: phase 'cosine' [4, 6), 50 % through, in cycle 2"),
+        (
+            fixed() * Plateau("loss"),
+            1,
+            0.1,
+            "0.1 at step 1 = base 0.1 × 1: phase 'constant' [0, ∞); loss plateau factor 1",
+        ),
+    ],
+    ids=expression,
+)
+def test_a_value_is_explained(plan: Schedule, k: float, base: float | None, text: str) -> None:
+    assert plan.on(Horizon(total=4)).explain(k, base) == text
+
+
+def test_the_values_just_before_a_step_are_those_of_the_phase_that_ends_there() -> None:
+    table = (Linear(0.0, 1.0, over=3) >> Linear(0.5, 0.0, over=3)).repeat().on(Horizon(total=12))
+    assert table.before([3, 6, 9, 2.5]) == pytest.approx([1, 0, 1, 2.5 / 3])
+    assert table([3, 6, 9, 2.5]) == pytest.approx([0.5, 0, 0.5, 2.5 / 3])

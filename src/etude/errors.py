@@ -9,7 +9,8 @@ EtudeError
 ├── TaskError        a training task that cannot be found, or that failed
 └── MissingError     an optional dependency that is not installed
 
-Each message says what was wrong, what was given, and what to write instead.
+Each message says what was wrong, what was given, and what to write instead. What may be meant is told by
+warnings of the category ScheduleWarning, with the code of the checker's finding.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ __all__ = [
     "MissingError",
     "ResumeError",
     "ScheduleError",
+    "ScheduleWarning",
     "SpecError",
     "StoreError",
     "TaskError",
@@ -56,3 +58,7 @@ class TaskError(EtudeError, RuntimeError):
 
 class MissingError(EtudeError, ImportError):
     """An optional dependency that is not installed."""
+
+
+class ScheduleWarning(UserWarning):
+    """A schedule, or how it is run, that is probably not meant; the message ends with the finding's code."""

@@ -97,6 +97,8 @@ class Resolvable(Protocol):
 
     def on(self, horizon: Horizon, /) -> Table: ...
     def walk(self) -> Iterator[object]: ...
+    @property
+    def depends_on_base(self) -> bool: ...
 
 
 class Remembered(Protocol):
@@ -324,7 +326,7 @@ class Table:
             phases = [PhaseRow(self.phase(k).name, i, i + 1) for i, k in enumerate(places)]
             return (), _shares(phases)
         edges = np.array([phase.start for phase in phases[1:]], dtype=np.float64)
-        before = self(just_before(edges), base)
+        before = self.before(edges, base)
         after = self(edges, base)
         # More than rounding, also where both are about 0.
         size = 1e-9 * np.maximum(before, after) + 1e-12 * peak
@@ -335,9 +337,53 @@ class Table:
         ]
         return tuple(jumps), _shares(phases)
 
-    def check(self) -> tuple[check.Finding, ...]:
-        """Return what is wrong, or probably not meant, about this schedule on this horizon."""
-        return check.findings(self)
+    @property
+    def depends_on_base(self) -> bool:
+        """Whether the values follow the base rate."""
+        return self.schedule.depends_on_base
+
+    def before(self, k: ArrayLike, base: float = 1.0) -> Array:
+        """Return the values just before the steps ``k``, each > 0: what a phase that ends there comes to."""
+        return self(just_before(np.asarray(k, dtype=np.float64)), base)
+
+    def explain(
+        self, k: float, base: float | None = None, *, factors: Mapping[Hashable, float] | None = None
+    ) -> str:
+        """Return in a sentence what makes the value at step ``k``: the base, the phase and the feedback.
+
+        Args:
+            k: the step.
+            base: the base rate; not given, the value is told as a multiple of it.
+            factors: what feedback has decided, from each Plateau to its factor; 1 where not given.
+
+        >>> print(Cosine(over="100%").on(Horizon(total=4)).explain(3, base=0.1))
+        0.0146447 at step 3 = base 0.1 × 0.146447: phase 'cosine' [0, 4), 75 % through
+        """
+        value = self(k, 1.0 if base is None else base, factors=factors)
+        phase = self.phase(k)
+        text = f"{value:.6g} at step {k:g}"
+        if self.depends_on_base:
+            text += f" = base × {value:.6g}" if base is None else ""
+            text += f" = base {base:.6g} × {value / base:.6g}" if base else ""
+        text += f": phase {phase.name!r} [{phase.start:g}, "
+        if math.isinf(phase.stop):
+            text += "∞)"
+        else:
+            through = (k - phase.start) / (phase.stop - phase.start)
+            text += f"{phase.stop:g}), {100 * through:.0f} % through"
+        text += "" if phase.cycle is None else f", in cycle {phase.cycle}"
+        for follower in dict.fromkeys(part for part in self.schedule.walk() if isinstance(part, Feedback)):
+            text += f"; {follower.metric} plateau factor {(factors or {}).get(follower, 1.0):.6g}"
+        return text
+
+    def check(self, base: float | None = None) -> tuple[check.Finding, ...]:
+        """Return what is wrong, or probably not meant, about this schedule on this horizon.
+
+        Args:
+            base: the optimizer's own rate, where it is known; then the rates in the messages are real
+                ones, not shares of it, and a base rate that is never used is told.
+        """
+        return check.findings(self, base)
 
     def chart(
         self, base: float = 1.0, *, title: str | None = None, label: str = "learning rate"

@@ -41,6 +41,7 @@ __all__ = [
     "Growing",
     "Law",
     "Node",
+    "Numbered",
     "Phase",
     "Ramp",
     "Scaled",
@@ -195,8 +196,7 @@ class Ramp(Node):
         progress /= length
         done = self.ease(np.clip(progress, 0.0, 1.0, out=progress))
         if self.geometric:
-            ratio = np.divide(last, first, out=np.zeros_like(last), where=first > 0)
-            return np.where(done == 1, last, first * ratio**done)
+            return _between(first, last, done)
         # Weighing both ends, not start + share · difference, gives each end exactly.
         if first.size > 1:
             return first * (1 - done) + last * done
@@ -222,6 +222,12 @@ class Ramp(Node):
     @property
     def decay_power(self) -> float:
         return math.inf if self.last == Level(0.0, 0.0) else 0.0
+
+
+def _between(first: Array, last: Array, done: Array) -> Array:
+    """What lies that share of the way from one value to the other in log rate."""
+    ratio = np.divide(last, first, out=np.zeros_like(first * last), where=first > 0)
+    return np.where(done == 1, last, first * ratio**done)
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,6 +338,40 @@ class Scaled(Node):
         return math.inf if self.factor == 0 else self.node.decay_power
 
 
+class _Turns:
+    """Turns of one length: which of them a place is in and where in it, in whole parts of the axis' unit."""
+
+    def __init__(self, start: Fraction, period: Fraction, parts: int) -> None:
+        """``parts`` is the least number of parts of the unit in which the turns' boundaries are whole."""
+        self._start = start
+        self._period = period
+        denominator = math.lcm(start.denominator, parts)
+        self.denominator = denominator if denominator <= MAX_DENOMINATOR else 1
+        self.length = float(period * self.denominator)
+
+    def split(self, x: Array) -> tuple[Array, Array]:
+        """The number of the turn, from 0, and the place in it; before the start, the first one's start."""
+        x, skipped = self._near(x)
+        places = np.maximum(x * self.denominator - float(self._start * self.denominator), 0.0)
+        turn = np.floor(places / self.length)
+        places -= turn * self.length
+        if places.min() < 0:  # a place within one rounding before a boundary
+            early = places < 0
+            turn[early] -= 1
+            places[early] += self.length
+        turn += skipped
+        return turn, places
+
+    def _near(self, x: Array) -> tuple[Array, Array | float]:
+        """Places early enough to be counted exactly in parts of a step, and the turns left out for it."""
+        if self.denominator == 1 or x.max() * self.denominator <= LARGEST_STEP:
+            return x, 0.0
+        # As many turns as the period has parts end on a whole step together.
+        span, turns = self._period.numerator, self._period.denominator
+        spans = np.floor(np.maximum(x - math.ceil(self._start), 0.0) / span)
+        return x - spans * span, spans * turns
+
+
 class Cycles(Node):
     """One node over and over, every cycle as long as the first, its values times ``gain`` each time."""
 
@@ -346,37 +386,18 @@ class Cycles(Node):
         local = replace(clock, origin=Fraction(0))
         self._node = resolve(local)
         self._parts = math.lcm(self._period.denominator, self._node.denominator(self._period))
-        denominator = math.lcm(self._start.denominator, self._parts)
-        self._denominator = denominator if denominator <= MAX_DENOMINATOR else 1
-        if self._denominator > 1:
-            self._node = resolve(local.slowed(Fraction(self._denominator)))
-        self._length = float(self._period * self._denominator)
+        self._turns = _Turns(self._start, self._period, self._parts)
+        if self._turns.denominator > 1:
+            self._node = resolve(local.slowed(Fraction(self._turns.denominator)))
 
     def __call__(self, x: Array, context: Context) -> Array:
-        x, skipped = self._near(x)
-        places = np.maximum(x * self._denominator - float(self._start * self._denominator), 0.0)
-        cycle = np.floor(places / self._length)
-        places -= cycle * self._length
-        if places.min() < 0:  # a place within one rounding before a boundary
-            early = places < 0
-            cycle[early] -= 1
-            places[early] += self._length
-        cycle += skipped
+        cycle, places = self._turns.split(x)
         if self._times is not None and cycle.max() >= self._times:
             beyond = np.maximum(cycle - (self._times - 1), 0.0)
             cycle -= beyond
-            places += beyond * self._length
+            places += beyond * self._turns.length
         values = self._node(places, context)
         return values if self._gain == 1 else values * self._gain**cycle
-
-    def _near(self, x: Array) -> tuple[Array, Array | float]:
-        """Places early enough to be counted exactly in parts of a step, and the cycles left out for it."""
-        if self._denominator == 1 or x.max() * self._denominator <= LARGEST_STEP:
-            return x, 0.0
-        # As many cycles as the period has parts end on a whole step together.
-        turn, cycles = self._period.numerator, self._period.denominator
-        turns = np.floor(np.maximum(x - math.ceil(self._start), 0.0) / turn)
-        return x - turns * turn, turns * cycles
 
     def phase_at(self, x: Fraction) -> Phase:
         if x < self._start:
@@ -385,11 +406,12 @@ class Cycles(Node):
         if self._times is not None and cycle >= self._times:
             return Phase(HOLD, self._start + self._times * self._period, None)
         start = self._start + cycle * self._period
-        phase = self._node.phase_at((x - start) * self._denominator)
+        parts = self._turns.denominator
+        phase = self._node.phase_at((x - start) * parts)
         stop = end = start + self._period
         if phase.stop is not None:
-            stop = min(start + phase.stop / self._denominator, end)
-        return Phase(phase.name, max(start, start + phase.start / self._denominator), stop, cycle)
+            stop = min(start + phase.stop / parts, end)
+        return Phase(phase.name, max(start, start + phase.start / parts), stop, cycle)
 
     def denominator(self, stop: Fraction) -> int:
         return math.lcm(self._start.denominator, self._parts)
@@ -400,6 +422,51 @@ class Cycles(Node):
         if math.isnan(own) or self._times is not None:
             return math.inf if self._gain == 0 and self._times != 1 else own
         return 0.0 if self._gain == 1 else math.copysign(math.inf, 1 - self._gain)
+
+
+class Numbered(Node):
+    """A level times a function of the turn's number and of the share of it that is gone.
+
+    Every turn has the same length, and its number is exact.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        clock: Clock,
+        period: Fraction,
+        level: Level,
+        function: Callable[[Array, Array], Array],
+        endless_power: float,
+        stop: Fraction | None = None,
+    ) -> None:
+        """``period`` is in the schedule's own steps; from ``stop`` on, the value there is held."""
+        self._name = name
+        self._start = clock.origin
+        self._stop = stop
+        self._period = clock.scale * period
+        self._level = level
+        self._function = function
+        self._turns = _Turns(self._start, self._period, self._period.denominator)
+        self._endless_power = endless_power
+
+    def __call__(self, x: Array, context: Context) -> Array:
+        turn, places = self._turns.split(x if self._stop is None else np.minimum(x, ceil_float(self._stop)))
+        return self._level.at(context.base) * self._function(turn, places / self._turns.length)
+
+    def phase_at(self, x: Fraction) -> Phase:
+        if self._stop is not None and x >= self._stop:
+            return Phase(HOLD, self._stop, None)
+        return Phase(self._name, self._start, self._stop) if x >= self._start else _before(self._start)
+
+    def denominator(self, stop: Fraction) -> int:
+        return math.lcm(self._start.denominator, self._period.denominator)
+
+    @property
+    def decay_power(self) -> float:
+        if self._level == Level(0.0, 0.0):
+            return math.inf
+        return self._endless_power if self._stop is None else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -540,6 +607,7 @@ class Cooled(Node):
     stop: Fraction
     last: Level
     ease: Ease
+    geometric: bool = False
     threshold: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -555,7 +623,8 @@ class Cooled(Node):
             done = self.ease(np.clip((x - float(self.start)) / length, 0.0, 1.0))
         # The node is only asked about the time in which it still decides.
         trunk = self.node(np.minimum(x, self.threshold), context)
-        return np.where(before, trunk, held * (1 - done) + last * done)
+        cooled = _between(held, last, done) if self.geometric else held * (1 - done) + last * done
+        return np.where(before, trunk, cooled)
 
     def phase_at(self, x: Fraction) -> Phase:
         if x >= self.stop:

@@ -15,12 +15,13 @@ from .terminal import etude, fits, started
 
 
 def test_the_verbs_and_their_options_are_these() -> None:
-    assert list(VERBS) == ["show", "compare", "report", "runs"]
+    assert list(VERBS) == ["show", "check", "diff", "convert", "compare", "report", "runs"]
     options = {
         name: sorted(option for parameter in command.params for option in parameter.opts)
         for name in VERBS
         if (command := cli.get_command(None, name)) is not None  # type: ignore[arg-type]
     }
+    running = ["--horizon", "--samples-per-step", "--steps-per-epoch", "--tokens-per-step"]
     comparing = [
         "--budgets",
         "--device",
@@ -44,6 +45,9 @@ def test_the_verbs_and_their_options_are_these() -> None:
             "-o",
             "expression",
         ],
+        "check": sorted(["expression", "--base", "--json", *running]),
+        "diff": sorted(["first", "second", "--base", "--close", "--plot", *running]),
+        "convert": sorted(["expression", "--to", *running]),
         "compare": sorted([*comparing, "--workers"]),
         "report": comparing,
         "runs": ["--all", "--failed", "--store", "--task"],

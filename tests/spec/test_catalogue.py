@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import etude
-from etude import CATALOGUE, EtudeError, Schedule
+from etude import BASE, CATALOGUE, EtudeError, Schedule
 from etude.schedules import recipes
 from etude.spec.catalogue import COMBINATORS, METHODS, nearest
 from tests.strategies import EVERY_KIND, HORIZON
@@ -21,31 +21,60 @@ LEAST: dict[str, dict[str, Any]] = {
     "Constant": {"level": 0.1},
     "Cosine": {"over": 10},
     "Custom": {"function": "math:exp"},
+    "ExpHyperbolic": {"start": 1.0, "stop": 0.1, "over": 10, "upper": 500},
     "Exponential": {"gamma": 0.9},
+    "ExponentialWarmup": {"timescale": 10},
     "Geometric": {"start": 1.0, "stop": 0.1, "over": 10},
+    "Hyperbolic": {"over": 10, "upper": 500},
     "InverseSqrt": {"timescale": 10},
     "InverseTime": {"rate": 0.1},
     "Linear": {"over": 10},
+    "MirrorCosine": {"over": 10},
+    "Noise": {"seed": 1, "amount": 0.1},
     "OneMinusSqrt": {"over": 10},
+    "OneMinusSquare": {"over": 10},
     "Plateau": {"metric": "loss"},
     "Points": {"points": [(0, 0.1), (10, 0.2)]},
     "Polynomial": {"over": 10},
+    "PolynomialCycles": {"period": 10},
     "PowerLaw": {"exponent": 0.6, "timescale": 10},
+    "QuarterCosine": {"over": 10},
+    "QuarterSine": {"over": 10},
+    "RAdamWarmup": {"beta2": 0.9},
     "Rex": {"over": 10},
+    "Sigmoid": {"rate": 0.1, "middle": 10},
     "Steps": {"gamma": 0.1, "every": 10},
+    "Tanh": {"over": 10},
+    "adafactor": {},
+    "chebyshev": {"steps": 4},
     "cosine": {},
+    "cosine_with_restarts": {},
     "cyclic": {"low": 0.1, "high": 0.5, "up": 10},
     "cyclic_cosine_decay": {"init_decay_epochs": 10, "min_decay_lr": 0.1},
     "cyclic_momentum": {"low": 0.8, "high": 0.9, "up": 10},
     "exponential": {"gamma": 0.9},
     "fixed": {},
+    "flat_cosine": {},
+    "infinite": {"warmup": 5, "decay": 10},
+    "inverse_sqrt": {"warmup": 5},
+    "knee": {},
     "linear_to_zero": {},
     "multistep": {"at": [10]},
+    "noam": {"d_model": 64, "warmup": 5},
     "one_cycle": {},
     "one_cycle_momentum": {},
+    "piecewise_constant": {"boundaries": [10], "values": [0.1, 0.2]},
+    "polynomial": {},
+    "power_scheduler": {"peak": 0.1},
     "sgdr": {"period": 10},
+    "slanted_triangular": {},
     "step": {"every": 10},
+    "swa": {"rate": 0.1},
     "time_decay": {"rate": 0.1},
+    "untuned_exponential_warmup": {"beta2": 0.9},
+    "untuned_linear_warmup": {"beta2": 0.9},
+    "warmup": {"over": 5},
+    "warmup_restarts": {"period": 10, "warmup": 5},
     "wsd": {"warmup": 5, "decay": 10},
     "yolo": {},
 }
@@ -54,7 +83,7 @@ VARIADIC = ("minimum", "maximum")
 # What must be refused, by the argument's name; what is not named here or below takes a length.
 RATES = {"level", "start", "stop", "floor", "peak", "low", "high"}
 RATES |= {"lr0", "init_lr", "restart_lr", "min_decay_lr", "warmup_start_lr"}
-NO_RATES = [-1.0, float("nan"), float("inf"), 10**400, "0.1", True, [0.1], {"a": 1}, 1j, -1 * etude.BASE]
+NO_RATES = [-1.0, float("nan"), float("inf"), 10**400, "0.1", True, [0.1], {"a": 1}, 1j, -1 * BASE]
 NO_LENGTHS = [-1, "-5ep", "5 apples", "", float("nan"), True, [5], {}, 10**400, "1e99999"]
 NO_NUMBERS = [float("nan"), float("inf"), "0.5", True, None, [1], 1j, 10**400]
 NO_WORDS = ["nonsense", 5, None, [], True]
@@ -62,6 +91,32 @@ OTHER: dict[str, list[Any]] = {
     "inclusive": [1, "yes", None],
     "after": NO_WORDS,
     "power": [0, -1, *NO_NUMBERS],
+    "k": [0, -1, *NO_NUMBERS],
+    "beta": [-0.1, 1, 2, *NO_NUMBERS],
+    "beta2": [0, 1, 2, -0.5, *NO_NUMBERS],
+    "lower": [3, 10, *NO_NUMBERS],
+    "seed": [-1, 1.5, "1", True, None],
+    "amount": [0, 1.1, -0.5, *NO_NUMBERS],
+    "distribution": NO_WORDS,
+    "std": [0, -1, "0.5", float("nan"), True, [1]],
+    "a": [0, -1, *NO_NUMBERS],
+    "b": [0, -1, *NO_NUMBERS],
+    "unit": NO_WORDS,
+    "scale": [0, -1, *NO_NUMBERS],
+    "d_model": [0, 1.5, "64", True, None],
+    "warmup_init": [1, "yes", None],
+    "steps": [0, 1, 3, 2048, 4.0, "4", True, None],
+    "small": [0, 1, -0.5, *NO_NUMBERS],
+    "boundaries": [[], "10", 10, [-1], ["x"], None],
+    "values": [[], [0.1], [0.1, -1], [0.1, "x"], "ab", None],
+    "flat": [-0.1, 1.1, *NO_NUMBERS],
+    "cut": [-0.1, 1.1, *NO_NUMBERS],
+    "ratio": [0, 0.5, -1, *NO_NUMBERS],
+    "counting": NO_WORDS,
+    "nan": NO_WORDS,
+    "start_after": [-1, 1.5, "1", True, None],
+    "average": [0, 1.5, "1", True, None],
+    "shape": NO_WORDS,
     "points": [None, [], "ab", 5, [1], [(1,)], [(1, 2, 3)], [("x", 1)], [(1, "x")], [(-1, 1)], [(1, -1)]],
     "gamma": [-0.5, *NO_NUMBERS],
     "rate": [-1, *NO_NUMBERS],
@@ -98,8 +153,20 @@ TOGETHER: dict[str, dict[str, Any]] = {
 
 def bad_values(name: str, argument: str) -> list[Any]:
     match name, argument:
-        case "fixed", "rate":
+        case ("fixed" | "swa", "rate"):
             return NO_RATES
+        case "swa", "at":
+            return NO_LENGTHS
+        case "Tanh", "upper":
+            return [-6, -10, *NO_NUMBERS]
+        case "Sigmoid", "rate":
+            return [0, -1, *NO_NUMBERS]
+        case "noam", "warmup":
+            return [0, 1.5, "5ep", True, None]
+        case "warmup", "start":  # a factor
+            return [-1, float("nan"), "0.5", True, [1], BASE]
+        case "cosine_with_restarts", "cycles":
+            return [0, -1, 1.5, "2", True, None]
         case "one_cycle" | "one_cycle_momentum", "up":  # a share there, a length elsewhere
             return [0, 1, -1, *NO_NUMBERS]
     return OTHER.get(argument, NO_RATES if argument in RATES else NO_LENGTHS)
@@ -122,10 +189,13 @@ def test_bad_input_is_refused_with_the_field_and_the_value(name: str, argument: 
         del arguments["every"]
     if name == "cyclic" and argument in ("gamma", "per"):
         arguments["mode"] = "exp_range"
+    if argument == "std":
+        arguments["distribution"] = "normal"
     with pytest.raises(EtudeError) as caught:
         CATALOGUE[name](**arguments).on(HORIZON)
     message = str(caught.value)
-    assert "(" in message.split(" must ")[0] or "takes" in message, message  # it names the field
+    assert message.startswith((f"{name}(", f"{name} ")), message
+    assert f"{argument}=" in message, message
     assert "got " in message or f"in {value!r}" in message, message
     assert len(message) < 500
 
@@ -171,7 +241,7 @@ def test_every_entry_builds_a_schedule(name: str, data: st.DataObject) -> None:
 
 
 def test_methods_are_the_schedules_own() -> None:
-    assert sorted(METHODS) == ["clip", "cooldown", "repeat", "shift", "stretch"]
+    assert sorted(METHODS) == ["clip", "cooldown", "repeat", "shift", "stretch", "until"]
     for name, method in METHODS.items():
         assert getattr(Schedule, name) is method
 
@@ -187,7 +257,7 @@ def test_methods_are_the_schedules_own() -> None:
         ("OneCycle", "one_cycle"),
         ("one_cycl", "one_cycle"),
         ("sgrd", "sgdr"),
-        ("Triangular", None),
+        ("Triangular", "slanted_triangular"),
         ("xyz", None),
         ("", None),
     ],

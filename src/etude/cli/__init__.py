@@ -15,6 +15,9 @@ __all__ = ["main"]
 
 VERBS = {
     "show": "Draw a schedule, and say what it does.",
+    "check": "Say what is wrong, or probably not meant, about a schedule on a run.",
+    "diff": "Tell where two schedules differ.",
+    "convert": "Write a schedule for another program.",
     "compare": "Run a task under several schedules, and rank them.",
     "report": "Rank the runs of a comparison that are in the store.",
     "runs": "List the runs in the store.",

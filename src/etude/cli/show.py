@@ -10,7 +10,7 @@ from rich.table import Table as Grid
 
 from etude import plots
 from etude.cli.console import new_console
-from etude.durations import Horizon
+from etude.cli.horizon_options import base_option, horizon_of, horizon_options, table_of
 from etude.errors import HorizonError
 from etude.spec import parse
 from etude.tables import Facts, PhaseRow, Table
@@ -18,20 +18,12 @@ from etude.tables import Facts, PhaseRow, Table
 __all__ = ["command"]
 
 MOST_PHASES = 12
-_OPTIONS_HINT = (
-    ". Here these are options: --horizon 90ep, --steps-per-epoch, --samples-per-step and --tokens-per-step"
-)
 
 
 @click.command("show")
 @click.argument("expression")
-@click.option(
-    "--horizon", "total", metavar="LENGTH", help="Length of the run: 10000 (steps), 90ep, 2e9tok, ..."
-)
-@click.option("--steps-per-epoch", type=float, help="Optimizer updates in one epoch.")
-@click.option("--samples-per-step", type=float, help="Samples in one update, over all processes.")
-@click.option("--tokens-per-step", type=float, help="Tokens in one update, over all processes.")
-@click.option("--base", type=float, default=1.0, show_default=True, help="The optimizer's own rate, BASE.")
+@horizon_options
+@base_option
 @click.option(
     "-o",
     "--output",
@@ -55,14 +47,8 @@ def command(
     \b
     etude show "sgdr('10ep', 2)" --horizon 70ep --steps-per-epoch 391 --base 0.1
     """
-    schedule = parse(expression)
-    try:
-        horizon = Horizon(
-            steps_per_epoch, total, samples_per_step=samples_per_step, tokens_per_step=tokens_per_step
-        )
-        table = schedule.on(horizon)
-    except HorizonError as error:
-        raise HorizonError(f"{error}{_OPTIONS_HINT}") from None
+    horizon = horizon_of(total, steps_per_epoch, samples_per_step, tokens_per_step)
+    table = table_of(parse(expression), horizon)
     if total is None and table.length is None:
         raise HorizonError(f"{table.text} never ends; say how long the run is, such as --horizon 1000")
     facts = table.facts(base)

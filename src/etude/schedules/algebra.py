@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import numpy as np
 
 from etude.durations import Duration, DurationLike, Horizon, fraction_text, to_duration
-from etude.eases import EASES
+from etude.eases import EASES, linear
 from etude.errors import EtudeError, HorizonError, ScheduleError
 from etude.levels import Level, LevelLike, to_level
 from etude.schedules import bounds
@@ -41,12 +41,15 @@ __all__ = [
     "Stretch",
     "Sum",
     "Until",
+    "encode",
     "maximum",
     "minimum",
     "to_schedule",
 ]
 
 JSON_VERSION = 1
+# The one way down that is no ease: it is along the ratio of two values.
+GEOMETRIC = "geometric"
 # More cycles than that, each longer or shorter than the last, would have boundaries of very many digits.
 MAX_GROWING = 1_000
 
@@ -721,7 +724,9 @@ class Cooldown(Applied):
         at: when to leave it.
         over: how long the decay takes; 0 drops at once.
         stop: the last level.
-        ease: ``linear``, ``cosine``, ``one_minus_sqrt`` or ``rex``.
+        ease: ``linear``, ``cosine``, ``one_minus_sqrt``, ``one_minus_square``, ``mirror_cosine``,
+            ``quarter_cosine``, ``quarter_sine`` or ``rex``; or ``geometric``, the same factor at every step,
+            to a ``stop`` above 0.
 
     Source: warmup-stable-decay (Hu et al., MiniCPM, 2024); 1-sqrt from Hägele et al., 2024.
 
@@ -741,8 +746,13 @@ class Cooldown(Applied):
             at=bounds.length(self.at, self._named("at")),
             over=bounds.length(self.over, self._named("over")),
             stop=to_level(self.stop, self._named("stop")),
-            ease=bounds.choice(self.ease, self._named("ease"), EASES),
+            ease=bounds.choice(self.ease, self._named("ease"), [*EASES, GEOMETRIC]),
         )
+        if self.ease == GEOMETRIC and self.stop == Level(0.0, 0.0):
+            raise ScheduleError(
+                f"{self._named('stop')} must be more than 0 with ease='geometric', for no factor leads to 0; "
+                f"write stop=0.001 * BASE, or another ease"
+            )
 
     @property
     def extent(self) -> Extent:
@@ -755,4 +765,11 @@ class Cooldown(Applied):
         at = clock.steps(self.at, self._named("at"))
         stop = to_level(self.stop, self._named("stop"))
         node = self.schedule.resolve(clock)
-        return Cooled(node, clock.at(at), clock.at(self.length(clock.horizon)), stop, EASES[self.ease])
+        return Cooled(
+            node,
+            clock.at(at),
+            clock.at(self.length(clock.horizon)),
+            stop,
+            EASES.get(self.ease, linear),
+            geometric=self.ease == GEOMETRIC,
+        )

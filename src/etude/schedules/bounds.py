@@ -13,7 +13,7 @@ from etude.durations import LARGEST_STEP, Duration, DurationLike, read_fraction,
 from etude.errors import ScheduleError
 from etude.levels import finite, is_number
 
-__all__ = ["choice", "flag", "length", "number", "ratio", "whole"]
+__all__ = ["choice", "flag", "length", "number", "ratio", "share", "whole"]
 
 
 def number(value: Any, field: str, *, above: float | None = None, least: float = -math.inf) -> float:
@@ -25,6 +25,15 @@ def number(value: Any, field: str, *, above: float | None = None, least: float =
     result = finite(value, field)
     if result < least or (above is not None and result <= above):
         raise ScheduleError(f"{field} must be {what}; got {value!r}")
+    return result
+
+
+def share(value: Any, field: str) -> float:
+    """Return a float in [0, 1]."""
+    result = number(value, field, least=0)
+    if result > 1:
+        raise ScheduleError(f"{field} must be at most 1, the whole; got {value!r}")
+    to_fraction(result, field)  # which refuses what no duration can be multiplied by
     return result
 
 

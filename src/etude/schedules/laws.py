@@ -28,9 +28,20 @@ from etude.errors import HorizonError, ScheduleError
 from etude.levels import BASE, LevelLike, to_level
 from etude.schedules import bounds
 from etude.schedules.algebra import Extent, Schedule
-from etude.timeline import Chain, Clock, Cycles, Law, Node, Ramp, Scaled, power
+from etude.timeline import Chain, Clock, Cycles, Law, Node, Numbered, Ramp, Scaled, power
 
-__all__ = ["Custom", "Exponential", "InverseSqrt", "InverseTime", "PowerLaw", "Steps"]
+__all__ = [
+    "Custom",
+    "Endless",
+    "Exponential",
+    "Function",
+    "InverseSqrt",
+    "InverseTime",
+    "PolynomialCycles",
+    "PowerLaw",
+    "Sigmoid",
+    "Steps",
+]
 
 
 @dataclass(frozen=True, repr=False)
@@ -70,7 +81,7 @@ class Function(Endless):
 
     @property
     @abstractmethod
-    def power(self) -> float:
+    def decay_power(self) -> float:
         """The p of f(t) ~ t^-p far out: inf for exponential decay, NaN where it is unknown."""
 
     def resolve(self, clock: Clock) -> Node:
@@ -82,7 +93,7 @@ class Function(Endless):
             clock.scale,
             to_level(self.start, self._named("start")),
             self.factor(clock.horizon),
-            self.power,
+            self.decay_power,
         )
 
 
@@ -99,7 +110,11 @@ class Exponential(Function):
     >>> Exponential(0.5).on(Horizon(total=4))(range(4))
     array([1.   , 0.5  , 0.25 , 0.125])
 
-    Source: torch's ``ExponentialLR``.
+    Elsewhere: torch ``ExponentialLR`` (which accepts a gamma below 0), Keras ``ExponentialDecay``, optax
+    ``exponential_decay``, fvcore ``ExponentialParamScheduler``, Composer ``ExponentialScheduler``, mmengine,
+    lrsched ``exponential``, LRBench ``EXP``.
+
+    Source: exponential decay; see ``Steps`` for its stairs.
     """
 
     gamma: float
@@ -118,7 +133,7 @@ class Exponential(Function):
         return lambda t: self.gamma ** (t / per)
 
     @property
-    def power(self) -> float:
+    def decay_power(self) -> float:
         return 0.0 if self.gamma == 1 else math.copysign(math.inf, 1 - self.gamma)
 
 
@@ -135,8 +150,9 @@ class InverseTime(Function):
     >>> InverseTime(0.5).on(Horizon(total=4))(range(4)).round(4)
     array([1.    , 0.6667, 0.5   , 0.4   ])
 
-    Source: Robbins and Monro, 1951; Keras' ``InverseTimeDecay``. It alone of the common decays has
-    Σ lr = ∞ and Σ lr² < ∞.
+    Elsewhere: Keras ``InverseTimeDecay``, LRBench ``INV``; a ``LambdaLR`` in torch.
+
+    Source: Robbins and Monro, 1951. It alone of the common decays has Σ lr = ∞ and Σ lr² < ∞.
     """
 
     rate: float
@@ -155,7 +171,7 @@ class InverseTime(Function):
         return lambda t: 1 / (1 + self.rate * (t / per))
 
     @property
-    def power(self) -> float:
+    def decay_power(self) -> float:
         return 1.0 if self.rate else 0.0
 
 
@@ -172,7 +188,9 @@ class PowerLaw(Function):
     >>> PowerLaw(2.0, timescale=1).on(Horizon(total=3))(range(3)).round(4)
     array([1.    , 0.25  , 0.1111])
 
-    Source: LRBench's ``INV``; pytorch-scheduler's ``PowerDecayScheduler``.
+    Elsewhere: LRBench ``INV``, pytorch-scheduler ``PowerDecayScheduler`` (after its warmup).
+
+    Source: Caffe's ``inv`` policy (Jia et al., 2014).
     """
 
     exponent: float
@@ -191,7 +209,7 @@ class PowerLaw(Function):
         return lambda t: (1 + t / timescale) ** -self.exponent
 
     @property
-    def power(self) -> float:
+    def decay_power(self) -> float:
         return self.exponent
 
 
@@ -209,7 +227,10 @@ class InverseSqrt(Function):
     >>> InverseSqrt(4).on(Horizon(total=13))([0, 12])
     array([1. , 0.5])
 
-    Source: Vaswani et al., 2017; transformers' ``get_inverse_sqrt_schedule``.
+    Elsewhere: transformers ``inverse_sqrt``, lrsched ``inverse_sqrt``, pytorch-scheduler
+    ``InverseSqrtScheduler``: each with a warmup, as the recipe ``inverse_sqrt``.
+
+    Source: Vaswani et al., 2017.
     """
 
     timescale: DurationLike
@@ -223,8 +244,100 @@ class InverseSqrt(Function):
         return lambda t: 1 / np.sqrt(1 + t / timescale)
 
     @property
-    def power(self) -> float:
+    def decay_power(self) -> float:
         return 0.5
+
+
+@dataclass(frozen=True, repr=False)
+class Sigmoid(Function):
+    """Down along an S: flat, steepest in the middle, flat again.
+
+    f(t) = (1 + e^(-rate · m)) / (1 + e^(rate · (t / per - m))), with m = middle / per, so that f(0) = 1
+
+    Args:
+        rate: how steep, > 0.
+        middle: where it is steepest, a Duration.
+        per: the unit of time.
+
+    >>> Sigmoid(1.0, middle=4).on(Horizon(total=9))([0, 4, 8]).round(4)
+    array([1.    , 0.5092, 0.0183])
+
+    Elsewhere: LRBench ``SIG`` and Caffe ``sigmoid``, k / (1 + e^(rate · (t - m))), which is this one with
+    ``start=k / (1 + e^(-rate · m))``.
+
+    Source: Caffe's ``sigmoid`` policy (Jia et al., 2014).
+    """
+
+    rate: float
+    _: KW_ONLY
+    middle: DurationLike
+    per: DurationLike = STEP
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set(
+            rate=bounds.number(self.rate, self._named("rate"), above=0),
+            middle=bounds.length(self.middle, self._named("middle")),
+            per=bounds.length(self.per, self._named("per"), positive=True),
+        )
+
+    def factor(self, horizon: Horizon) -> Callable[[Array], Array]:
+        per = self._unit(horizon, self.per, "per")
+        middle = float(horizon.steps(self.middle, self._named("middle")))
+        whole = 1 + math.exp(-self.rate * middle / per)
+        return lambda t: whole / (1 + np.exp(self.rate * ((t - middle) / per)))
+
+    @property
+    def decay_power(self) -> float:
+        return math.inf
+
+
+@dataclass(frozen=True, repr=False)
+class PolynomialCycles(Endless):
+    """A polynomial decay that begins anew each time it is done, ever lower and ever longer.
+
+    f(t) = (1 - t / (n · period))^power, with n = ⌈t / period⌉, and 1 at t = 0
+
+    Args:
+        period: a Duration, > 0; f is 0 at each of its multiples, and jumps up after it.
+        power: > 0.
+
+    >>> PolynomialCycles(4).on(Horizon(total=9))([0, 2, 4, 6, 8])
+    array([1.  , 0.5 , 0.  , 0.25, 0.  ])
+
+    Elsewhere: Keras ``PolynomialDecay`` with ``cycle=True``.
+
+    Source: TensorFlow's ``polynomial_decay``.
+    """
+
+    period: DurationLike
+    _: KW_ONLY
+    power: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set(
+            period=bounds.length(self.period, self._named("period"), positive=True),
+            power=bounds.number(self.power, self._named("power"), above=0),
+        )
+
+    def resolve(self, clock: Clock) -> Node:
+        self._unit(clock.horizon, self.period, "period")
+        length = self.length(clock.horizon)
+        return Numbered(
+            "polynomialcycles",
+            clock,
+            clock.steps(self.period, self._named("period")),
+            to_level(self.start, self._named("start")),
+            self._value,
+            self.power,
+            None if length is None else clock.at(length),
+        )
+
+    def _value(self, cycle: Array, share: Array) -> Array:
+        # A multiple of the period is the end of a cycle, and not the start of the next.
+        horizon = np.maximum(cycle + (share > 0), 1)
+        return ((horizon - cycle - share) / horizon) ** self.power
 
 
 @dataclass(frozen=True, repr=False)
@@ -243,7 +356,12 @@ class Steps(Endless):
     >>> Steps(0.1, at=[1, 3]).on(Horizon(total=4))(range(4))
     array([1.  , 0.1 , 0.1 , 0.01])
 
-    Source: torch's ``StepLR`` and ``MultiStepLR``.
+    Elsewhere: torch ``StepLR`` and ``MultiStepLR``, timm ``StepLRScheduler`` and ``MultiStepLRScheduler``
+    (one step early), fvcore ``StepWithFixedGammaParamScheduler``, Composer ``StepScheduler`` and
+    ``MultiStepScheduler``, optax ``piecewise_constant_schedule``, Keras ``ExponentialDecay`` with
+    ``staircase``, lrsched ``step_decay`` and ``multi_step``, LRBench ``STEP`` and ``NSTEP``.
+
+    Source: step decay, as for AlexNet (Krizhevsky et al., 2012).
     """
 
     gamma: float
@@ -325,6 +443,8 @@ class Custom(Function):
         ScheduleError: when put on a horizon, where the function cannot be imported; when asked for a
             value, where the function fails or returns no finite number ≥ 0.
 
+    Elsewhere: torch ``LambdaLR``, Keras ``LearningRateScheduler``, optax (any function).
+
     Source: torch's ``LambdaLR``.
     """
 
@@ -364,5 +484,5 @@ class Custom(Function):
         return bounds.number(value, f"the value of {self.function} at {step:g}", least=0)
 
     @property
-    def power(self) -> float:
+    def decay_power(self) -> float:
         return math.nan

@@ -17,6 +17,7 @@ from etude.schedules.algebra import (
     Shift,
     Stretch,
     Sum,
+    Until,
 )
 
 __all__ = ["CATALOGUE", "COMBINATORS", "METHODS", "nearest"]
@@ -27,13 +28,13 @@ CATALOGUE: dict[str, Callable[..., Schedule]] = {
 """Name → shape, law, feedback, function or recipe. Text, documentation, tests and commands walk this."""
 
 METHODS: dict[str, Callable[..., Schedule]] = {
-    name: getattr(Schedule, name) for name in ("clip", "cooldown", "repeat", "shift", "stretch")
+    name: getattr(Schedule, name) for name in ("clip", "cooldown", "repeat", "shift", "stretch", "until")
 }
 """The methods of a schedule that may stand in an expression."""
 
 COMBINATORS: dict[str, type[Schedule]] = {
     kind.__name__: kind
-    for kind in (Cooldown, Maximum, Minimum, Product, Repeat, Sequence, Shift, Stretch, Sum)
+    for kind in (Cooldown, Maximum, Minimum, Product, Repeat, Sequence, Shift, Stretch, Sum, Until)
 }
 """What operators and methods build: JSON names these, text writes them with their operators."""
 

@@ -11,7 +11,7 @@ from etude.levels import Level
 from etude.schedules.algebra import JSON_VERSION, Schedule
 from etude.spec.catalogue import CATALOGUE, COMBINATORS, nearest
 
-__all__ = ["from_json"]
+__all__ = ["TYPES", "from_json", "read_document"]
 
 TYPES: dict[str, type[Schedule]] = COMBINATORS | {
     name: kind for name, kind in CATALOGUE.items() if isinstance(kind, type)
@@ -35,17 +35,24 @@ def from_json(text: str) -> Schedule:
         raise SpecError(f"this is not JSON: {error}") from None
     except RecursionError:
         raise SpecError("the JSON is nested too deeply to read") from None
+    return read_document(document, "JSON")
+
+
+def read_document(document: Any, language: str) -> Schedule:
+    """Return the schedule that a document describes; ``language`` is what it was written in."""
     if not isinstance(document, dict) or set(document) != {"etude", "schedule"}:
-        raise SpecError('a schedule\'s JSON is {"etude": version, "schedule": {...}}; this is something else')
+        raise SpecError(
+            f'a schedule\'s {language} is {{"etude": version, "schedule": {{...}}}}; this is something else'
+        )
     if document["etude"] != JSON_VERSION or isinstance(document["etude"], bool):
         raise SpecError(
-            f"this JSON is of version {document['etude']!r} and this Etude reads version {JSON_VERSION}; "
-            f"a newer Etude may read it"
+            f"this {language} is of version {document['etude']!r} and this Etude reads version "
+            f"{JSON_VERSION}; a newer Etude may read it"
         )
     try:
         value = _decode(document["schedule"], "schedule")
     except RecursionError:
-        raise SpecError("the JSON is nested too deeply to read") from None
+        raise SpecError(f"the {language} is nested too deeply to read") from None
     if not isinstance(value, Schedule):
         raise SpecError("schedule must be an object with a type, such as {'type': 'Constant', ...}")
     return value

@@ -1,7 +1,8 @@
 """Etude in PyTorch: the Scheduler, and drop-ins for torch's own classes in ``etude.torch.lr_scheduler``."""
 
 from etude.torch import lr_scheduler
+from etude.torch.adopt import Adopted, adopt
 from etude.torch.ranks import mean_over_ranks
 from etude.torch.scheduler import Scheduler
 
-__all__ = ["Scheduler", "lr_scheduler", "mean_over_ranks"]
+__all__ = ["Adopted", "Scheduler", "adopt", "lr_scheduler", "mean_over_ranks"]

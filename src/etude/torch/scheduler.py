@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import operator
-import warnings
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from etude.durations import LARGEST_STEP, Horizon
 from etude.eases import Array
-from etude.errors import EtudeError, ScheduleError
+from etude.errors import ScheduleError
 from etude.readings import Reading
 from etude.schedules import Plateau, PlateauState, Schedule
 from etude.tables import Table
@@ -32,6 +32,7 @@ from etude.torch.groups import (
     read,
     write,
 )
+from etude.torch.watch import Watch
 
 __all__ = ["Plan", "Scheduler"]
 
@@ -122,10 +123,12 @@ class Scheduler(LRScheduler):
         self._step_count = 1
         self._feedback = _plateaus(self.plans)
         self._ahead: dict[float, list[list[float]]] = {}
+        self._watch = Watch()
         check_names(self.plans, optimizer.param_groups)
         self._bind()
         self._write()
-        self._tell_errors()
+        rates = (binding for binding in self._bindings if binding.name == "lr")
+        self._watch.begin(self, [(binding.table, float(binding.bases[0])) for binding in rates])
 
     # The clock.
 
@@ -135,9 +138,14 @@ class Scheduler(LRScheduler):
         Args:
             epoch: the step to go to, as ``seek``; torch's name for it.
         """
+        watch = self._watch
+        if watch.group[watch.key] is not watch.last:
+            watch.look(self)
         target = self.last_epoch + 1 if epoch is None else epoch
         self.seek(target)
         self._step_count += 1
+        if watch.renewed:
+            watch.renew(self)
 
     def seek(self, step: float) -> None:
         """Go to a step, counted from 0, and write its values.
@@ -220,18 +228,60 @@ class Scheduler(LRScheduler):
             step, dict(zip(names, rates, strict=True)), " | ".join(dict.fromkeys(phases)), metrics or {}
         )
 
+    def explain(self, group: str | int = 0, name: str = "lr") -> str:
+        """Return in a sentence what makes a group's present value: its base, the phase and the feedback.
+
+        Args:
+            group: the parameter group, by name or index.
+            name: the hyperparameter.
+
+        Raises:
+            ScheduleError: for a group that there is not, or a hyperparameter that is not scheduled there.
+        """
+        names = group_names(self.optimizer.param_groups)
+        index = group if isinstance(group, int) else names.index(group) if group in names else -1
+        if not 0 <= index < len(names):
+            raise ScheduleError(f"no parameter group is called {group!r}; there are {', '.join(names)}")
+        self._follow_groups()
+        for binding in self._bindings:
+            if binding.name == name and index in binding.indices:
+                base = float(binding.bases[binding.indices.index(index)])
+                told = binding.table.explain(self.last_epoch, base, factors=self._factors())
+                value, _, why = told.partition(" ")
+                return f"{name} {value} of group {names[index]!r} {why}"
+        raise ScheduleError(f"{name!r} of the parameter group {names[index]!r} is not scheduled")
+
+    def written(self) -> Iterator[tuple[str, int, Place, float]]:
+        """Every value of the present step, after its hyperparameter, group index and place in the group.
+
+        Nothing where the groups are others than those that were written into.
+        """
+        if self._groups_are_others():
+            return
+        for binding, row in zip(self._bindings, self._values(), strict=True):
+            for index, place, value in zip(binding.indices, binding.places, row, strict=True):
+                yield binding.name, index, place, value
+
+    def _factors(self) -> dict[Hashable, float]:
+        return {plateau: past.factor for plateau, past in self._feedback.items()}
+
     def _values(self) -> list[list[float]]:
         """The values at the present step: for each binding, one for each of its groups."""
         self._follow_groups()
         if self.last_epoch not in self._ahead:
             self._ahead = self._look_ahead()
+            self._watch.renewed = True
         return self._ahead[self.last_epoch]
 
     def _look_ahead(self) -> dict[float, list[list[float]]]:
         """The values of the present step and the next ones."""
         steps = [self.last_epoch]
         if float(self.last_epoch).is_integer():
-            steps = list(range(int(self.last_epoch), int(self.last_epoch) + AHEAD))
+            first = int(self.last_epoch)
+            total = self.horizon.total_steps
+            # Not past the run's end, so that whoever goes on there works out values anew, and is told.
+            end = first + AHEAD if total is None or first > total else math.ceil(total) + 1
+            steps = list(range(first, min(first + AHEAD, end)))
         try:
             columns = self._evaluate(steps)
         except ScheduleError:
@@ -243,7 +293,7 @@ class Scheduler(LRScheduler):
 
     def _evaluate(self, steps: list[Any]) -> list[list[list[float]]]:
         """The values: for each binding, steps × groups."""
-        factors: dict[Hashable, float] = {plateau: past.factor for plateau, past in self._feedback.items()}
+        factors = self._factors()
         return [binding.table(steps, binding.bases, factors=factors).tolist() for binding in self._bindings]
 
     def _write(self) -> None:
@@ -254,14 +304,19 @@ class Scheduler(LRScheduler):
             for index, place, value in zip(binding.indices, binding.places, row, strict=True):
                 write(param_groups[index], place, value)
         self._last_lr = self._rates(values)
+        watch = self._watch
+        watch.last = watch.group[watch.key]
 
     # Which schedule is whose.
 
     def _follow_groups(self) -> None:
         """Lay the schedules anew where the groups are others: after one was added, or a state was loaded."""
-        groups = self.optimizer.param_groups
-        if len(groups) != len(self._bound) or not all(map(operator.is_, groups, self._bound)):
+        if self._groups_are_others():
             self._bind()
+
+    def _groups_are_others(self) -> bool:
+        groups = self.optimizer.param_groups
+        return len(groups) != len(self._bound) or not all(map(operator.is_, groups, self._bound))
 
     def _bind(self) -> None:
         """Lay the schedules over the groups that there are."""
@@ -297,19 +352,8 @@ class Scheduler(LRScheduler):
             for index, base in zip(binding.indices, binding.bases.tolist(), strict=True):
                 keep_base(param_groups[index], binding.name, base)
         self._bound = list(param_groups)
-
-    def _tell_errors(self) -> None:
-        """Warn of what the checker is sure about."""
-        if self.horizon.total is None:
-            return
-        for binding in self._bindings:
-            try:
-                findings = binding.table.check()
-            except EtudeError:  # a check that cannot be made must not stop a run that can
-                continue
-            for finding in findings:
-                if finding.severity == "error":
-                    warnings.warn(f"{finding.message} {finding.fix}", stacklevel=3)
+        first = self._bindings[0]
+        self._watch.group, self._watch.key = param_groups[first.indices[0]], first.places[0][0]
 
     # Checkpoints.
 
@@ -333,6 +377,7 @@ class Scheduler(LRScheduler):
         loaded.check_belongs_to(self._snapshot())
         self._go(loaded.step, {plateau: loaded.plateaus[repr(plateau)] for plateau in self._feedback})
         self._step_count = loaded.count
+        self._watch.resumed(self)
 
     def _snapshot(self) -> state.Snapshot:
         return state.Snapshot(
@@ -380,7 +425,7 @@ def _normal(plans: Mapping[str | int, Plan] | None) -> dict[str | int, dict[str,
 def _plateaus(plans: Mapping[str | int, Mapping[str, Schedule]]) -> dict[Plateau, PlateauState]:
     """A fresh state for each Plateau in the schedules; equal ones share theirs."""
     return {
-        part: PlateauState()
+        part: part.fresh()
         for plan in plans.values()
         for schedule in plan.values()
         for part in schedule.walk()

@@ -1,4 +1,4 @@
-"""Schedulers with the names and signatures that users know, on Etude's algebra."""
+"""``CyclicCosineDecayLR``: warmup, a first cosine decay, then cosine decays with restarts."""
 
 from __future__ import annotations
 

@@ -1,0 +1,449 @@
+"""The course of a run: what the rules of the checker read, worked out once from a table.
+
+It is found from a bounded number of values and phases, so that a run of a billion updates is checked as
+fast as one of a thousand.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice, pairwise
+from typing import Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from etude.durations import LARGEST_STEP, Horizon
+from etude.errors import ScheduleError
+
+__all__ = ["NEARLY", "Course", "Cycle", "LateJump", "Piece", "Subject", "number"]
+
+Array: TypeAlias = NDArray[np.float64]
+Direction: TypeAlias = Literal["up", "down", "flat", "mixed"]
+
+# Runs up to this many updates are looked at one by one, longer ones at SAMPLES of them.
+EXACT_STEPS = 1 << 14
+SAMPLES = 1 << 12
+# Phases listed from the start of the run; a cycle of more parts than CYCLE_PARTS is not looked into.
+MAX_PIECES = 200
+CYCLE_PARTS = 64
+# What follows the run's end is looked at for so many phases.
+MAX_REST = 16
+# Values within one piece, to see which way it goes.
+WITHIN = 9
+# A change below this share of the value is rounding.
+ROUNDING = 1e-9
+# A jump at the run's end below this share of the peak does not matter.
+JUMP = 0.1
+# A peak that falls between two updates is missed by a little, which does not matter.
+NEARLY = 0.95
+HOLD = "hold"
+
+
+class Stretch(Protocol):
+    """A phase, as a table tells it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def start(self) -> float: ...
+    @property
+    def stop(self) -> float: ...
+    @property
+    def cycle(self) -> int | None: ...
+
+
+class Subject(Protocol):
+    """What the checker reads of a table."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def horizon(self) -> Horizon: ...
+    @property
+    def depends_on_base(self) -> bool: ...
+    def __call__(self, k: Array, base: float, /) -> Array: ...
+    def before(self, k: ArrayLike, base: float, /) -> Array: ...
+    def phase(self, k: float, /) -> Stretch: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch ``[start, stop)`` with one formula, also where the run ends before it does.
+
+    ``first`` is the value it begins with and ``last`` the one just before it stops (an endless one: at the
+    run's end).
+    """
+
+    name: str
+    start: float
+    stop: float
+    cycle: int | None
+    first: float
+    last: float
+    direction: Direction
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """One cycle: a ``wave`` rises and falls within it, a ``restart`` jumps up where the next begins."""
+
+    kind: Literal["wave", "restart"]
+    index: int
+    start: float
+    stop: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class LateJump:
+    """A jump that only the last update sees."""
+
+    step: float
+    before: float
+    after: float
+
+
+class Course:
+    """What a run under a schedule looks like.
+
+    Args:
+        table: the schedule on its horizon.
+        base: the optimizer's own rate, None where it is not known; then levels are shares of it.
+    """
+
+    def __init__(self, table: Subject, base: float | None = None) -> None:
+        self.table = table
+        self.base = base
+        self.steps = table.steps
+        per_epoch = table.horizon.steps_per_epoch
+        self.per_epoch = None if per_epoch is None else float(per_epoch)
+        exact = self.steps <= EXACT_STEPS
+        places = np.arange(self.steps) if exact else np.linspace(0, self.steps - 1, SAMPLES).round()
+        self.values = self._at(places.astype(np.float64))
+        self.pieces = tuple(self._pieces(list(islice(self._phases(0.0), MAX_PIECES))))
+
+    def _at(self, places: Array) -> Array:
+        return self.table(places, 1.0 if self.base is None else self.base)
+
+    def _before(self, places: Array) -> Array:
+        return self.table.before(places, 1.0 if self.base is None else self.base)
+
+    # The pieces.
+
+    def _phases(self, k: float, stop: float | None = None) -> Iterator[Stretch]:
+        """The phases from the one that covers ``k`` on, as long as they begin before ``stop``."""
+        stop = self.steps if stop is None else stop
+        while k < stop:
+            phase = self.table.phase(k)
+            yield phase
+            # A phase too short for a float would be found again.
+            k = max(phase.stop, math.nextafter(k, math.inf))
+
+    def _pieces(self, phases: list[Stretch]) -> list[Piece]:
+        if not phases:
+            return []
+        starts = np.array([phase.start for phase in phases])
+        ends = np.array([min(phase.stop, LARGEST_STEP) for phase in phases])
+        ends = np.where(np.isinf([phase.stop for phase in phases]), np.maximum(self.steps, starts + 1), ends)
+        values = self._within(starts, ends)
+        return [
+            Piece(
+                phase.name,
+                phase.start,
+                phase.stop,
+                phase.cycle,
+                float(row[0]),
+                float(row[-1]),
+                _direction(row),
+            )
+            for phase, row in zip(phases, values, strict=True)
+        ]
+
+    def _within(self, starts: Array, ends: Array) -> Array:
+        """Values at even places of each stretch, the last just before its end."""
+        grid = starts[:, np.newaxis] + (ends - starts)[:, np.newaxis] * np.linspace(0, 1, WITHIN)[:-1]
+        try:
+            inner = self._at(grid.ravel()).reshape(grid.shape)
+            return np.column_stack([inner, self._before(ends)])
+        except ScheduleError:
+            # A user's function may know whole steps of the run only, and a law outgrow a float after it.
+            whole = np.column_stack([np.minimum(np.ceil(grid), self.steps - 1), self._last_steps(ends)])
+            return self._at(whole.ravel()).reshape(whole.shape)
+
+    def _last_steps(self, ends: Array) -> Array:
+        """The last update before each end."""
+        last: Array = np.clip(np.ceil(ends) - 1, 0, self.steps - 1)
+        return last
+
+    # Where it starts and ends.
+
+    @cached_property
+    def final(self) -> Piece:
+        """The piece of the last update."""
+        return self._pieces([self.table.phase(self.steps - 1)])[0]
+
+    @cached_property
+    def first(self) -> float:
+        """The value of the first update."""
+        return float(self.values[0])
+
+    @cached_property
+    def last(self) -> float:
+        """The value of the last update."""
+        return float(self.values[-1])
+
+    @cached_property
+    def finish(self) -> float:
+        """What the value comes to as the last update ends, which it would be at the end of a longer ramp."""
+        try:
+            return float(self._before(np.array([float(self.steps)]))[0])
+        except ScheduleError:
+            return self.last
+
+    @cached_property
+    def peak(self) -> float:
+        """The highest value that an update uses."""
+        edges = np.array([[piece.start, piece.stop] for piece in self.pieces])
+        near = np.column_stack([np.ceil(edges[:, 0]), self._last_steps(edges[:, 1])])
+        used = self._at(np.clip(near.ravel(), 0, self.steps - 1))
+        return float(max(self.values.max(), used.max()))
+
+    @cached_property
+    def aim(self) -> tuple[float, float]:
+        """The highest level that the schedule comes to in the run, and where."""
+        ended = [piece for piece in self.pieces if piece.cycle is None or piece.stop <= self.steps]
+        levels = [(piece.first, piece.start) for piece in self.pieces]
+        return max(levels + [(piece.last, piece.stop) for piece in ended])
+
+    @cached_property
+    def lower_start(self) -> float | None:
+        """Where what follows the first rise begins, if that is below the peak that the rise ended at."""
+        aim, where = self.aim
+        if self.peak >= aim * (1 - ROUNDING) or where != self.rise:
+            return None
+        following = [piece for piece in self.pieces if piece.start == where and piece.cycle is None]
+        return next((piece.first for piece in following if piece.first < 0.98 * aim), None)
+
+    @cached_property
+    def zero_share(self) -> float:
+        """The share of the updates whose rate is 0."""
+        return float((self.values == 0).mean())
+
+    @cached_property
+    def idle(self) -> bool:
+        """Whether more than a single update here or there is at 0, and not all of them are."""
+        zeros = int((self.values == 0).sum())
+        return zeros > 1 and zeros < len(self.values) and self.zero_share >= 0.01
+
+    @cached_property
+    def rise(self) -> float | None:
+        """Where the first rise ends, also past the run's end; None where the rate does not rise at first.
+
+        What is held before it counts.
+        """
+        end = None
+        for piece in self.pieces:
+            if end is None and piece.name == HOLD:
+                continue
+            if piece.direction != "up":
+                break
+            end = piece.stop
+        return end
+
+    @cached_property
+    def is_rising_at_the_end(self) -> bool:
+        """Whether the first rise takes the whole run."""
+        if self.rise is None or self.rise < self.steps - 1:
+            return False
+        # An endless law may have come near its end long before the run's.
+        half = float(self.values[len(self.values) // 2])
+        return not math.isinf(self.rise) or half < 0.9 * self.last
+
+    @cached_property
+    def jumps_up(self) -> tuple[tuple[Piece, Piece], ...]:
+        """The pairs of pieces between which the value jumps up."""
+        return tuple(
+            (before, after)
+            for before, after in pairwise(self.pieces)
+            if after.first > before.last * 1.01 and after.first > before.last + ROUNDING * self.peak
+        )
+
+    @cached_property
+    def falls(self) -> bool:
+        """Whether the value falls anywhere, in a slope or a jump."""
+        slopes = any(piece.direction == "down" for piece in (*self.pieces, self.final))
+        return slopes or any(after.first < before.last * 0.99 for before, after in pairwise(self.pieces))
+
+    @cached_property
+    def late_jump(self) -> LateJump | None:
+        """The jump between the last update but one and the last, if there is one."""
+        start = self.final.start
+        if not 1 <= self.steps - 2 < start <= self.steps - 1:
+            return None
+        before, after = self._at(np.array([self.steps - 2.0, self.steps - 1.0])).tolist()
+        continuous = abs(self._before(np.array([start]))[0] - self.final.first) <= JUMP * self.peak
+        if continuous or abs(after - before) <= JUMP * self.peak:
+            return None
+        return LateJump(start, before, after)
+
+    @cached_property
+    def missed_restart(self) -> tuple[float, float, float] | None:
+        """The first restart that falls between two updates: its step, its peak, and the rate used instead."""
+        for _, after in self.jumps_up:
+            step = math.ceil(after.start)
+            if after.start < step < self.steps:
+                used = float(self._at(np.array([float(step)]))[0])
+                if used < NEARLY * after.first:
+                    return after.start, after.first, used
+        return None
+
+    @cached_property
+    def is_over(self) -> bool:
+        """Whether the run ends in what is held after a slope down."""
+        if self.final.name != HOLD or len(self.pieces) < 2:
+            return False
+        return self.pieces[-1] == self.final and self.pieces[-2].direction == "down"
+
+    @cached_property
+    def destination(self) -> float | None:
+        """Where the schedule would come to rest if the run were longer; None where it never does."""
+        phases = list(islice(self._phases(self.steps - 1, LARGEST_STEP), MAX_REST))
+        if any(phase.cycle is not None for phase in phases) or not math.isinf(phases[-1].stop):
+            return None
+        rest = self._pieces(phases[-1:])[0]
+        return rest.first if rest.direction == "flat" else None
+
+    # Cycles.
+
+    @cached_property
+    def cycle(self) -> Cycle | None:
+        """The cycle that the run ends in, or the last one it has seen; None where nothing comes round."""
+        inside = [piece for piece in self.pieces if piece.cycle is not None]
+        piece = self.final if self.final.cycle is not None or not inside else inside[-1]
+        if piece.cycle is None:
+            return None
+        phases = [*self._earlier(piece), *self._later(piece)]
+        if len(phases) >= CYCLE_PARTS or math.isinf(phases[-1].stop) or phases[-1].stop >= LARGEST_STEP:
+            return None
+        pieces = self._pieces(phases)
+        start, stop = pieces[0].start, pieces[-1].stop
+        values = [value for part in pieces for value in (part.first, part.last)]
+        low, high = min(values), max(values)
+        if high - low <= ROUNDING * high:  # a stair
+            return None
+        rises = any(part.direction == "up" for part in pieces)
+        if not rises and not self._jumps_up_at(stop):
+            return None
+        return Cycle("wave" if rises else "restart", piece.cycle, start, stop, low, high)
+
+    def _earlier(self, piece: Piece) -> list[Stretch]:
+        """The phases of the piece's cycle before it."""
+        found: list[Stretch] = []
+        start = piece.start
+        while start > 0 and len(found) < CYCLE_PARTS:
+            phase = self.table.phase(math.nextafter(start, 0))
+            if phase.cycle != piece.cycle:
+                break
+            found.insert(0, phase)
+            start = min(phase.start, math.nextafter(start, 0))
+        return found
+
+    def _later(self, piece: Piece) -> list[Stretch]:
+        """The phases of the piece's cycle from it on."""
+        found = []
+        for phase in islice(self._phases(piece.start, LARGEST_STEP), CYCLE_PARTS):
+            if phase.cycle != piece.cycle:
+                break
+            found.append(phase)
+        return found
+
+    def _jumps_up_at(self, step: float) -> bool:
+        place = np.array([step])
+        try:
+            return bool(self._at(place)[0] > self._before(place)[0] * 1.01)
+        except ScheduleError:
+            return False
+
+    @cached_property
+    def stepsize(self) -> float | None:
+        """How long one way up takes in a cyclical schedule: the longest among the cycles listed."""
+        if self.cycle is None or self.cycle.kind != "wave":
+            return None
+        ways: dict[int, float] = {}
+        for piece in self.pieces:
+            if piece.cycle is not None and piece.direction == "up":
+                ways[piece.cycle] = ways.get(piece.cycle, 0.0) + piece.stop - piece.start
+        return next(iter(ways.values()), None)
+
+    @cached_property
+    def climb(self) -> Piece | None:
+        """The cosine on which the rate climbs back after its first descent along one."""
+        for i, (down, up) in enumerate(pairwise(self.pieces)):
+            if "cosine" not in down.name or down.direction != "down":
+                continue
+            before = self.pieces[i - 1] if i else None
+            if before is not None and before.direction == "up" and before.cycle == down.cycle is not None:
+                return None  # up and down by turns, the way up first
+            joined = abs(up.first - down.last) <= 0.01 * self.peak
+            climbs = "cosine" in up.name and up.direction == "up" and up.start < self.steps - 1
+            return up if joined and climbs else None
+        return None
+
+    # In words.
+
+    def lasts(self, length: float) -> str:
+        """A length as a person says it: in epochs where they are known."""
+        return _counted(length, "step") if self.per_epoch is None else self._epochs(length)
+
+    def _epochs(self, length: float) -> str:
+        return _counted(length / (self.per_epoch or 1.0), "epoch")
+
+    def at(self, step: float) -> str:
+        """A place as a person says it."""
+        epochs = "" if self.per_epoch is None else f" ({self._epochs(step)})"
+        return f"step {number(step)}{epochs}"
+
+    def both_in_epochs(self, length: float, other: float) -> str:
+        """Two lengths in epochs, in parentheses, where epochs are known."""
+        if self.per_epoch is None:
+            return ""
+        return f" ({number(length / self.per_epoch)} and {self._epochs(other)})"
+
+    def share(self, value: float, whole: float) -> str:
+        """A part in percent."""
+        return f"{100 * value / whole:.2g} %" if value < 0.995 * whole else f"{100 * value / whole:.0f} %"
+
+    def written(self, length: float) -> str:
+        """A length as it is written in a schedule."""
+        if self.per_epoch is None:
+            return f"{math.ceil(length):_}"
+        return f"'{length / self.per_epoch:.10g}ep'"
+
+
+def _direction(values: Array) -> Direction:
+    changes = np.diff(values)
+    least = ROUNDING * np.abs(values).max()
+    rises, falls = bool((changes > least).any()), bool((changes < -least).any())
+    if rises and falls:
+        return "mixed"
+    # Slower than a rounding at each place, yet not in all.
+    whole = values[-1] - values[0]
+    if whole > least:
+        return "up"
+    return "down" if whole < -least else "flat"
+
+
+def number(value: float) -> str:
+    """A number of steps or epochs as a person reads it."""
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"
+
+
+def _counted(number: float, noun: str) -> str:
+    rounded = round(number) if abs(number - round(number)) < 1e-9 * abs(number) else number
+    text = f"{rounded:,}" if isinstance(rounded, int) else f"{rounded:,.3g}"
+    return f"{text} {noun}{'' if rounded == 1 else 's'}"

@@ -1,0 +1,53 @@
+"""The rules of the checker, in the order in which equally grave findings are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+from etude.check import cycles, ends, starts
+from etude.check.course import Course, Subject
+from etude.check.finding import Finding, Severity
+
+__all__ = ["CODES", "RULES", "Rule", "findings"]
+
+Rule: TypeAlias = Callable[[Course], Iterator[Finding]]
+
+RULES: tuple[Rule, ...] = (
+    starts.warmup_longer_than_run,
+    starts.never_leaves_warmup,
+    starts.long_warmup,
+    starts.first_update_at_zero,
+    starts.zero_updates,
+    ends.peak_never_reached,
+    cycles.cosine_climbs_back,
+    cycles.run_ends_inside_cycle,
+    ends.jump_at_end,
+    cycles.restart_above_peak,
+    cycles.stepsize,
+    cycles.few_cycles,
+    ends.floor_never_reached,
+    ends.floor_reached_early,
+    ends.ends_high,
+    ends.base_unused,
+)
+
+CODES = tuple(rule.__name__.replace("_", "-") for rule in RULES)
+"""What each rule's finding is called."""
+
+GRAVITY: tuple[Severity, ...] = ("error", "warning", "note")
+
+
+def findings(table: Subject, base: float | None = None) -> tuple[Finding, ...]:
+    """Check a schedule on its horizon.
+
+    Args:
+        table: the schedule on its horizon.
+        base: the optimizer's own rate, where it is known.
+
+    Returns:
+        the findings, the gravest first; empty where nothing is amiss.
+    """
+    course = Course(table, base)
+    found = [finding for rule in RULES for finding in rule(course)]
+    return tuple(sorted(found, key=lambda finding: GRAVITY.index(finding.severity)))

@@ -1,0 +1,43 @@
+"""``etude convert``: a schedule as Python, JSON, YAML, or as code for torch, optax or transformers."""
+
+from __future__ import annotations
+
+import click
+
+from etude.cli.horizon_options import HINT, horizon_of, horizon_options
+from etude.convert import ON_A_RUN, TARGETS, convert
+from etude.errors import HorizonError
+from etude.spec import parse
+
+__all__ = ["command"]
+
+
+@click.command("convert")
+@click.argument("expression")
+@click.option("--to", type=click.Choice(TARGETS), required=True, help="What to write.")
+@horizon_options
+def command(
+    expression: str,
+    to: str,
+    total: str | None,
+    steps_per_epoch: float | None,
+    samples_per_step: float | None,
+    tokens_per_step: float | None,
+) -> None:
+    """Write a schedule for another program, equal to it at every step of the run.
+
+    torch, optax and transformers count in steps and need the length of the run; the others keep lengths as
+    they are written.
+
+    \b
+    etude convert "wsd(500, '20%')" --to torch --horizon 10000
+    """
+    schedule = parse(expression)
+    sizes = (total, steps_per_epoch, samples_per_step, tokens_per_step)
+    # A schedule with an end of its own needs no other.
+    horizon = horizon_of(*sizes) if to in ON_A_RUN or any(size is not None for size in sizes) else None
+    try:
+        text = convert(schedule, to, horizon)
+    except HorizonError as error:
+        raise HorizonError(f"{error}{HINT}" if to in ON_A_RUN else str(error)) from None
+    click.echo(text.rstrip("\n"))

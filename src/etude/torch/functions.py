@@ -1,0 +1,182 @@
+"""Schedules that only torch's classes need: a callable that has no name, its running product, and a mirror.
+
+They are no part of the catalogue: text and JSON hold names and numbers, and a callable object is neither.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import math
+import types
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, NoReturn, TypeAlias
+
+import numpy as np
+
+from etude.durations import Horizon
+from etude.eases import Array
+from etude.errors import ScheduleError, SpecError
+from etude.schedules import Custom, Schedule, bounds
+from etude.schedules.algebra import Extent
+from etude.schedules.laws import Function
+from etude.timeline import Clock, Context, Node, Phase
+
+__all__ = ["Called", "Factor", "Multiplied", "Under", "called", "is_called", "named"]
+
+Factor: TypeAlias = Callable[[int], Any]
+"""A user's function of the step."""
+
+
+def named(function: object) -> str | None:
+    """Return ``"module:function"`` where that name, imported anywhere, leads to this function; else None."""
+    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
+    if not isinstance(function, types.FunctionType | types.BuiltinFunctionType):
+        return None
+    if not module or module == "__main__" or not name or "<" in name:
+        return None
+    try:
+        target: Any = importlib.import_module(module)
+        for attribute in name.split("."):
+            target = getattr(target, attribute)
+    except Exception:  # importing runs code, which may fail in any way
+        return None
+    return f"{module}:{name}" if target is function else None
+
+
+def called(function: Factor, owner: str) -> Schedule:
+    """Return BASE times the function of the step: as text where the function can be named."""
+    name = named(function)
+    return Called(function, owner) if name is None else Custom(name)
+
+
+def is_called(schedule: Schedule) -> bool:
+    """Whether a user's function decides some of the schedule's values."""
+    return any(isinstance(part, Custom | Called) for part in schedule.walk())
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Called(Function):
+    """A callable that is there, but has no name that text could hold.
+
+    f(t) = function(t), called with one step at a time: an int where t is whole, else a float
+
+    Args:
+        function: the callable.
+        owner: whose it is, for messages.
+    """
+
+    function: Factor
+    owner: str
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Called) or type(other) is not type(self):
+            return NotImplemented
+        return self.function is other.function and self.start == other.start
+
+    # By identity: callable objects need not have a hash.
+    def __hash__(self) -> int:
+        return hash((id(self.function), self.start))
+
+    def __repr__(self) -> str:
+        return f"<{self.owner}'s {self._name}>"
+
+    def to_json(self) -> NoReturn:
+        raise SpecError(
+            f"{self!r} cannot be written down, for it has no name that could be imported; define it at the "
+            f"top of a module and use Custom('module:function')"
+        )
+
+    @property
+    def _name(self) -> str:
+        function = self.function.func if isinstance(self.function, functools.partial) else self.function
+        return str(getattr(function, "__qualname__", type(function).__name__))
+
+    def factor(self, horizon: Horizon) -> Callable[[Array], Array]:
+        return lambda t: _each(self.at, t)
+
+    def at(self, step: float) -> float:
+        """The factor at one step."""
+        return self._call(int(step) if float(step).is_integer() else step)
+
+    def _call(self, step: float) -> float:
+        try:
+            value = self.function(step)  # type: ignore[arg-type] # a fraction only where one was asked for
+        except Exception as error:  # it is the user's, and may fail in any way
+            raise ScheduleError(
+                f"{self!r} failed at the step {step:g}: {type(error).__name__}: {error}"
+            ) from error
+        if not hasattr(value, "__float__"):
+            raise ScheduleError(f"the value of {self!r} at {step:g} must be a number; got {value!r}")
+        return bounds.number(float(value), f"the value of {self!r} at {step:g}", least=0)
+
+    @property
+    def decay_power(self) -> float:
+        return math.nan
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Multiplied(Called):
+    """The running product of a callable.
+
+    f(t) = function(1) · function(2) · … · function(⌊t⌋), each called once
+    """
+
+    _products: list[float] = field(default_factory=lambda: [1.0], init=False)
+
+    def at(self, step: float) -> float:
+        products = self._products
+        while len(products) <= step:
+            products.append(products[-1] * self._call(len(products)))
+        return products[math.floor(step)]
+
+
+def _each(function: Callable[[float], float], t: Array) -> Array:
+    return np.array([function(step) for step in t.ravel().tolist()], dtype=np.float64).reshape(t.shape)
+
+
+@dataclass(frozen=True, repr=False)
+class Under(Schedule):
+    """What a schedule leaves of a number: ``number - schedule(t)``."""
+
+    number: float
+    schedule: Schedule
+
+    def __repr__(self) -> str:
+        return f"<{self.number!r} less {self.schedule!r}>"
+
+    def to_json(self) -> NoReturn:
+        raise SpecError(f"{self!r} cannot be written down: there is no difference of schedules in text")
+
+    @property
+    def extent(self) -> Extent:
+        return self.schedule.extent
+
+    def length(self, horizon: Horizon) -> Fraction | None:
+        return self.schedule.length(horizon)
+
+    def resolve(self, clock: Clock) -> Node:
+        return Mirrored(self.number, self.schedule.resolve(clock))
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrored(Node):
+    """A number less a node's values."""
+
+    number: float
+    node: Node
+
+    def __call__(self, x: Array, context: Context) -> Array:
+        return self.number - self.node(x, context)
+
+    def phase_at(self, x: Fraction) -> Phase:
+        return self.node.phase_at(x)
+
+    def denominator(self, stop: Fraction) -> int:
+        return self.node.denominator(stop)
+
+    @property
+    def decay_power(self) -> float:
+        return 0.0

@@ -1,0 +1,436 @@
+"""What the drop-ins share: torch's attributes outside, Etude's schedules within."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import warnings
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NoReturn
+
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import EPOCH_DEPRECATION_WARNING, LRScheduler
+
+from etude.durations import LARGEST_STEP
+from etude.errors import ResumeError, ScheduleError
+from etude.schedules import bounds
+from etude.torch import formulas
+from etude.torch.groups import Group, own_tensors
+from etude.torch.lr_scheduler.lines import Lines
+from etude.torch.lr_scheduler.states import check_class, differences
+from etude.torch.stack import Part, Stack
+
+__all__ = ["DropIn", "check_optimizer", "clone", "per_group"]
+
+# What changes as a scheduler goes on; all other attributes say what it is.
+CLOCK = {
+    "optimizer",
+    "last_epoch",
+    "_step_count",
+    "_last_lr",
+    "T_cur",
+    "best",
+    "num_bad_epochs",
+    "cooldown_counter",
+    "_factors",
+}
+
+TOO_EARLY = (
+    "Detected call of `lr_scheduler.step()` before `optimizer.step()`: the first value of the schedule is "
+    "skipped. Call `optimizer.step()` first, then `lr_scheduler.step()`. See more details at "
+    "https://pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate"
+)
+
+
+def clone(value: Any) -> Any:
+    """Return a value that does not change with the given one."""
+    return value.detach().clone() if isinstance(value, Tensor) else value
+
+
+def per_group(name: str, optimizer: Optimizer, value: Any) -> list[Any]:
+    """Return one value for each parameter group, of one for all or a list."""
+    size = len(optimizer.param_groups)
+    if not isinstance(value, list | tuple):
+        value = [value] * size
+    if len(value) != size:
+        raise ScheduleError(
+            f"{name} must have the same length as optimizer.param_groups. {name} has {len(value)} values, "
+            f"param_groups has {size}."
+        )
+    return [clone(item) for item in value]
+
+
+def check_optimizer(optimizer: object) -> None:
+    """Refuse what is no optimizer."""
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+
+
+class DropIn(LRScheduler):
+    """A scheduler of torch's name and attributes that computes its rates from the step alone.
+
+    ``vars(scheduler)`` holds torch's attributes and nothing else; an attribute that is changed is followed at
+    the next step.
+    """
+
+    __slots__ = ("_built", "_lines", "_owner", "_seen", "_stack", "_told", "_values", "stepped")
+
+    # The group's keys that the formula reads.
+    _GROUP_KEYS: tuple[str, ...] = ()
+    # Whether ``base_lrs`` are the groups' ``initial_lr``, as in torch but for CyclicLR.
+    _BASES_ARE_INITIAL = True
+
+    _built: int
+    _lines: Lines | None
+    _owner: weakref.ref[Any] | None
+    _seen: tuple[Any, ...]
+    _stack: Stack
+    _told: bool
+    _values: dict[str, list[Part | None]]
+    stepped: int
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        if "verbose" in kwargs:
+            raise TypeError(
+                f"{cls.__name__} has no verbose any more, as in torch; leave it out and print get_last_lr()"
+            )
+        self = super().__new__(cls)
+        self._lines, self._owner, self._seen, self._values = None, None, (), {}
+        self._built, self._told, self.stepped = 0, False, 0
+        return self
+
+    def __init_subclass__(cls) -> None:
+        if "get_lr" in vars(cls):
+            raise TypeError(
+                f"{cls.__name__} computes its own get_lr(), which nobody would call; derive it from "
+                f"torch.optim.lr_scheduler.LRScheduler, or use LambdaLR"
+            )
+        # For help(), which would otherwise show that of __new__.
+        cls.__signature__ = _signature(cls)  # type: ignore[attr-defined]
+
+    def _begin(self, optimizer: Optimizer, last_epoch: int) -> None:
+        """Attach to the optimizer and write the values of the step after ``last_epoch``."""
+        # Not LRScheduler.__init__: it wraps optimizer.step.
+        check_optimizer(optimizer)
+        done = bounds.whole(last_epoch, f"{type(self).__name__}(last_epoch=)", least=-1)
+        self.optimizer = optimizer
+        groups = optimizer.param_groups
+        self._check_parameters()
+        if done >= 0:
+            for index, group in enumerate(groups):
+                if "initial_lr" not in group:
+                    raise KeyError(
+                        f"param 'initial_lr' is not specified in param_groups[{index}] when resuming "
+                        f"scheduler with last_epoch >= 0.\nIts base rate would be the rate of the moment. "
+                        f"Load the optimizer's state first; or, to start in the middle of a new run, leave "
+                        f"last_epoch out and call scheduler.seek({done + 1})"
+                    )
+        own_tensors(groups, "lr")
+        for group in groups:
+            group.setdefault("initial_lr", clone(group["lr"]))
+        if self._BASES_ARE_INITIAL:
+            self.base_lrs = [clone(group["initial_lr"]) for group in groups]
+        self.last_epoch = -1
+        self._step_count = 0
+        self._is_initial = False
+        self._get_lr_called_within_step = False
+        self._place(done + 1)
+        self._count()
+        self._evaluate()
+        self._join(resumed=done >= 0)
+
+    def _join(self, *, resumed: bool = False) -> None:
+        """Attach to the optimizer's stack and write."""
+        self._stack = Stack.of(self.optimizer)
+        if resumed:
+            # The same scheduler continued, not a second one on top of it.
+            for member in self._stack.members:
+                if type(member) is type(self) and member.parameters() == self.parameters():
+                    self._stack.detach(member)
+        if "initial_lr" in self._GROUP_KEYS:
+            # It has given the groups another base, which is then everyone's, whoever came first.
+            for member in self._stack.members:
+                member.follow(self.optimizer.param_groups, len(self.optimizer.param_groups))
+        self._stack.attach(self)
+        self._built = self._stack.tick()
+        self._write()
+
+    # What it computes.
+
+    @property
+    def _kind(self) -> str:
+        return formulas.kind(self)
+
+    def parameters(self) -> dict[str, Any]:
+        """The attributes that make it what it is."""
+        return {name: self.__dict__[name] for name in self._parameters if name in self.__dict__}
+
+    @property
+    def _parameters(self) -> tuple[str, ...]:
+        return formulas.PARAMETERS[self._kind]
+
+    def _check_parameters(self) -> None:
+        """Refuse attributes that no schedule can be made of."""
+        for index, group in enumerate(self.optimizer.param_groups):
+            formulas.FORMULAS[self._kind](self.__dict__, group, index)
+
+    def _evaluate(self) -> None:
+        """Work out the own values at the own step."""
+        groups = self.optimizer.param_groups
+        seen = self._present()
+        if self._lines is None or seen != self._seen:
+            formula = formulas.FORMULAS[self._kind]
+            bases = self._bases()
+            self._lines = Lines([formula(self.__dict__, group, i) for i, group in enumerate(groups)], bases)
+            # Copied, so that a list that is changed in place is seen to be another.
+            self._seen = tuple(copy.copy(item) if isinstance(item, list | dict) else item for item in seen)
+        # A part whose time has not come stands at -1.
+        self._values = self._lines.at(max(formulas.standing(self._kind, self.__dict__), 0))
+
+    def _present(self) -> tuple[Any, ...]:
+        """All that the formula reads."""
+        keys = self._GROUP_KEYS
+        groups = self.optimizer.param_groups
+        attributes = [value for name, value in self.__dict__.items() if name not in CLOCK]
+        return (*attributes, len(groups), *(group.get(key) for key in keys for group in groups))
+
+    def _bases(self) -> list[float]:
+        """The base rate of each group."""
+        groups = self.optimizer.param_groups
+        if not self._BASES_ARE_INITIAL:
+            return [float(group["initial_lr"]) for group in groups]
+        bases = [float(formulas.at(self.base_lrs, index, "base_lrs")) for index in range(len(groups))]
+        for group, base in zip(groups, bases, strict=True):
+            if float(group["initial_lr"]) != base:
+                group["initial_lr"] = base
+        return bases
+
+    def _place(self, step: float) -> None:
+        """Set the clock."""
+        # torch declares whole epochs; fractions of a step are allowed here.
+        self.last_epoch = step  # type: ignore[assignment]
+
+    def _advance(self) -> None:
+        """Move the clock on by one step."""
+        self.last_epoch += 1
+        self._count()
+
+    def _count(self) -> None:
+        self._step_count += 1
+
+    # The stack's side.
+
+    def part(self, name: str, index: int) -> Part | None:
+        row = self._values.get(name)
+        return None if row is None else row[index]
+
+    def names(self) -> Iterable[str]:
+        return self._values
+
+    def blend(self, index: int, rate: float | None) -> float | None:
+        return None
+
+    def follow(self, groups: Sequence[Group], added: int) -> None:
+        for group in groups[added:]:
+            for key in self._GROUP_KEYS:
+                if key not in group:
+                    group[key] = clone(formulas.at([other[key] for other in groups[:added]], added, key))
+        for group in groups:
+            group.setdefault("initial_lr", clone(group["lr"]))
+        if self._BASES_ARE_INITIAL:
+            self.base_lrs = [clone(group["initial_lr"]) for group in groups]
+        self._evaluate()
+
+    def report(self) -> None:
+        """Take note of the rates that are in the groups."""
+        self._last_lr = [clone(group["lr"]) for group in self.optimizer.param_groups]
+
+    # The clock.
+
+    def step(self, epoch: float | None = None) -> None:
+        """Move on by one step and write its values.
+
+        Args:
+            epoch: the step to go to instead, exactly; torch deprecates it, and ``seek(epoch)`` is the same
+                without its warning.
+        """
+        if epoch is not None:
+            warnings.warn(EPOCH_DEPRECATION_WARNING, UserWarning, stacklevel=2)
+            self._go(epoch, counted=True)
+            return
+        if self._too_early():
+            warnings.warn(TOO_EARLY, UserWarning, stacklevel=2)
+        self._go(None)
+
+    def seek(self, step: float) -> None:
+        """Go to a step, counted from 0, and write its values.
+
+        Raises:
+            ScheduleError: for a step that is negative or not a number; nothing is changed then.
+        """
+        self._go(step)
+
+    def _go(self, step: float | None, *, counted: bool = False) -> None:
+        """Move the clock and write; on an error, nothing has changed."""
+        target = None if step is None else _plain_step(step)
+        before = self._remember()
+        try:
+            if target is None:
+                self._advance()
+            else:
+                self._place(target)
+                if counted:
+                    self._count()
+            self._stack.follow()
+            self._evaluate()
+            self.stepped = self._stack.tick()
+            self._write()
+        except BaseException:
+            self._recall(before)
+            raise
+
+    def _too_early(self) -> bool:
+        return self._step_count == 1 and not self._stack.was_updated
+
+    def _remember(self) -> Any:
+        return self.__dict__.copy(), self._values
+
+    def _recall(self, before: Any) -> None:
+        self.__dict__.clear()
+        self.__dict__.update(before[0])
+        self._values = before[1]
+
+    def _write(self, *, report: bool = True) -> None:
+        """Write what this and all others on the optimizer give."""
+        owner = None if self._owner is None else self._owner()
+        if owner is not None:
+            owner._evaluate()
+            owner._write(report=report)
+            return
+        self._stack.attach(self)
+        self._tell_of_two_writers()
+        self._stack.write()
+        if report:
+            self.report()
+
+    def _tell_of_two_writers(self) -> None:
+        """Warn, once, where this and another name rates of their own and both are stepped."""
+        if self._told or not self.stepped or not self._is_writer:
+            return
+        for other in self._stack.members:
+            if other is not self and other._is_writer and other.stepped > self._built:
+                self._told = True
+                warnings.warn(
+                    f"{type(other).__name__} and {type(self).__name__} both write rates of their own into "
+                    f"this optimizer, and the one stepped last counts; step one of them, or use SequentialLR",
+                    UserWarning,
+                    stacklevel=5,
+                )
+                return
+
+    @property
+    def _is_writer(self) -> bool:
+        return any(part is not None and part[1] is None for part in self._values.get("lr", ()))
+
+    def _initial_step(self) -> NoReturn:
+        raise TypeError(
+            f"{type(self).__name__} of etude.torch.lr_scheduler cannot be a part of torch's own "
+            f"SequentialLR; take SequentialLR from etude.torch.lr_scheduler too"
+        )
+
+    # What it reads.
+
+    def get_lr(self) -> list[Any]:
+        """Return the rate of each group at the step ``last_epoch``, with what all others there give."""
+        self._stack.follow()
+        self._evaluate()
+        return [row["lr"] for row in self._stack.combined()]
+
+    # Checkpoints.
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return torch's own state: every attribute but the optimizer."""
+        return {key: value for key, value in self.__dict__.items() if key != "optimizer"}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take up a state of this class, saved by torch or by Etude; it is not changed.
+
+        As in torch, the saved parameters take over; one warning says which differ from what this scheduler
+        was built with.
+
+        Raises:
+            ResumeError: for the state of another class, or of another structure.
+        """
+        self._check_state(state_dict)
+        self._stack.follow()
+        before = self._remember()
+        try:
+            changed = self._load(state_dict)
+            self._settle()
+            self._evaluate()
+            alone = self._owner is None and self._stack.members == [self]
+            # Among others, the last rates are those that were saved: the others may not be there yet.
+            self._write(report=alone)
+        except BaseException:
+            self._recall(before)
+            raise
+        if changed:
+            warnings.warn(
+                f"{type(self).__name__} was built with {', '.join(built for built, _ in changed)}; the "
+                f"checkpoint's {', '.join(saved for _, saved in changed)} "
+                f"{'is' if len(changed) == 1 else 'are'} in force",
+                UserWarning,
+                stacklevel=2,
+            )
+
+    def _check_state(self, state: Mapping[str, Any]) -> None:
+        check_class(self._kind, state)
+        bases = state.get("base_lrs", [])
+        if len(bases) > len(self.optimizer.param_groups):
+            raise ResumeError(
+                f"the checkpoint is of {len(bases)} parameter groups and the optimizer has "
+                f"{len(self.optimizer.param_groups)}; add the missing ones first"
+            )
+
+    def _load(self, state: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Take over the saved attributes; return what differs, as it was and as it is."""
+        saved = {key: copy.deepcopy(value) for key, value in state.items() if key not in self._unloaded}
+        names = [*self._parameters, "base_lrs"]
+        changed = differences({name: self.__dict__[name] for name in names if name in self.__dict__}, saved)
+        self.__dict__.update(saved)
+        if self._BASES_ARE_INITIAL and "base_lrs" in saved:
+            groups = self.optimizer.param_groups
+            self.base_lrs += [clone(group["initial_lr"]) for group in groups[len(self.base_lrs) :]]
+        return changed
+
+    _unloaded: tuple[str, ...] = ("optimizer",)
+
+    def _settle(self) -> None:
+        """Work out what the saved attributes only imply."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__.copy()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._stack = Stack.of(self.optimizer)
+        self._stack.attach(self)
+        self._evaluate()
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{name}={value!r}" for name, value in self.parameters().items())
+        return f"<{type(self).__name__}({given}) at step {self.__dict__.get('last_epoch')}>"
+
+
+def _signature(cls: type) -> Any:
+    signature = inspect.signature(cls.__init__)  # type: ignore[misc]
+    return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+
+def _plain_step(step: Any) -> float:
+    if isinstance(step, bool | str) or not hasattr(step, "__float__") or not 0 <= step <= LARGEST_STEP:
+        raise ScheduleError(f"a step must be a number ≥ 0, at most 2**53; got {step!r}")
+    plain = float(step)
+    return int(plain) if plain.is_integer() else plain

@@ -1,0 +1,99 @@
+"""The classes whose factor is a user's function of the step."""
+
+from __future__ import annotations
+
+import copy
+import types
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch.optim import Optimizer
+from torch.optim import lr_scheduler as peers
+
+from etude.errors import ScheduleError
+from etude.torch.lr_scheduler.dropin import DropIn, check_optimizer
+from etude.torch.lr_scheduler.states import check_count
+
+__all__ = ["LambdaLR", "MultiplicativeLR", "saved_callable"]
+
+
+def saved_callable(function: Any) -> dict[str, Any] | None:
+    """Return what a state holds of a callable: the attributes of an object, and nothing of a function."""
+    if isinstance(function, types.FunctionType | types.BuiltinFunctionType) or function is None:
+        return None
+    return dict(vars(function))
+
+
+class Functions(DropIn):
+    """What the two share: their callables, one for each group, are saved as torch saves them."""
+
+    lr_lambdas: list[Callable[[int], Any]]
+
+    def _set_functions(self, optimizer: Optimizer, lr_lambda: Any) -> None:
+        check_optimizer(optimizer)
+        size = len(optimizer.param_groups)
+        functions = list(lr_lambda) if isinstance(lr_lambda, list | tuple) else [lr_lambda] * size
+        if len(functions) != size:
+            raise ScheduleError(f"Expected {size} lr_lambdas, but got {len(functions)}")
+        for function in functions:
+            if not callable(function):
+                raise TypeError(f"lr_lambda should be a function, but got {type(function).__name__}")
+        self.lr_lambdas = functions
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return torch's own state; of the callables, the attributes of objects, and nothing of functions."""
+        return {**super().state_dict(), "lr_lambdas": [saved_callable(each) for each in self.lr_lambdas]}
+
+    def _check_state(self, state: Mapping[str, Any]) -> None:
+        super()._check_state(state)
+        check_count(self._kind, "functions", state["lr_lambdas"], self.lr_lambdas)
+
+    def _load(self, state: Mapping[str, Any]) -> list[tuple[str, str]]:
+        changed = super()._load({key: value for key, value in state.items() if key != "lr_lambdas"})
+        for function, saved in zip(self.lr_lambdas, state["lr_lambdas"], strict=True):
+            if saved is not None:
+                vars(function).update(copy.deepcopy(saved))
+        self._lines = None  # what the functions gave before counts no more
+        return changed
+
+
+class LambdaLR(Functions, peers.LambdaLR):
+    """The base rate times a function of the step.
+
+    lr(t) = base · lr_lambda(t)
+
+    Args:
+        optimizer: any torch optimizer.
+        lr_lambda: a function of the step, or one for each group; called once for each step, not before.
+        last_epoch: the last step done; -1 starts at step 0.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        lr_lambda: Callable[[int], float] | list[Callable[[int], float]],
+        last_epoch: int = -1,
+    ) -> None:
+        self._set_functions(optimizer, lr_lambda)
+        self._begin(optimizer, last_epoch)
+
+
+class MultiplicativeLR(Functions, peers.MultiplicativeLR):
+    """The base rate times the running product of a function of the step.
+
+    lr(t) = base · lr_lambda(1) · lr_lambda(2) · … · lr_lambda(t)
+
+    Args:
+        optimizer: any torch optimizer.
+        lr_lambda: a function of the step, or one for each group; called once for each step, not before.
+        last_epoch: the last step done; -1 starts at step 0.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        lr_lambda: Callable[[int], float] | list[Callable[[int], float]],
+        last_epoch: int = -1,
+    ) -> None:
+        self._set_functions(optimizer, lr_lambda)
+        self._begin(optimizer, last_epoch)

@@ -1,0 +1,182 @@
+"""``ReduceLROnPlateau``: a factor that falls when a metric stops getting better."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, SupportsFloat
+
+from torch.optim import Optimizer
+from torch.optim import lr_scheduler as peers
+from torch.optim.lr_scheduler import EPOCH_DEPRECATION_WARNING
+
+from etude.errors import ScheduleError
+from etude.schedules import PlateauState, bounds
+from etude.torch import formulas
+from etude.torch.groups import Group, own_tensors
+from etude.torch.lr_scheduler.dropin import DropIn, check_optimizer, clone
+from etude.torch.stack import Stack, combine
+
+__all__ = ["ReduceLROnPlateau"]
+
+
+class ReduceLROnPlateau(DropIn, peers.ReduceLROnPlateau):
+    """A factor on what the other schedulers give, that falls when a metric stops getting better.
+
+    It starts at 1. Each ``step(metric)`` is better than the best so far, or bad; after more than ``patience``
+    bad ones in a row the factor is multiplied by ``factor``, and the next ``cooldown`` do not count as bad.
+    Better is by more than ``threshold · abs(best)`` (``"rel"``) or ``threshold`` (``"abs"``).
+
+    Args:
+        optimizer: any torch optimizer.
+        mode: whether a lower metric is better, ``"min"``, or a higher one, ``"max"``.
+        factor: in [0, 1).
+        patience: bad steps that are borne, ≥ 0.
+        threshold: ≥ 0.
+        threshold_mode: ``"rel"`` or ``"abs"``.
+        cooldown: steps, ≥ 0.
+        min_lr: where base · factor does not fall below, or one for each group.
+        eps: a fall of base · factor by no more than this is left out, ≥ 0.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        mode: Literal["min", "max"] = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: Literal["rel", "abs"] = "rel",
+        cooldown: int = 0,
+        min_lr: list[float] | float = 0,
+        eps: float = 1e-8,
+    ) -> None:
+        check_optimizer(optimizer)
+        groups = optimizer.param_groups
+        each = isinstance(min_lr, list | tuple)
+        self.default_min_lr: Any = None if each else min_lr
+        self.min_lrs: list[Any] = list(min_lr) if isinstance(min_lr, list | tuple) else [min_lr] * len(groups)
+        if len(self.min_lrs) != len(groups):
+            raise ScheduleError(f"expected {len(groups)} min_lrs, got {len(self.min_lrs)}")
+        self.optimizer = optimizer
+        self.factor = factor
+        self.patience = patience
+        self.cooldown = cooldown
+        self.eps = eps
+        self.mode = mode
+        self.threshold = threshold
+        self.threshold_mode = threshold_mode
+        self.last_epoch = 0
+        self.mode_worse = math.inf if mode == "min" else -math.inf
+        self._check_parameters()
+        own_tensors(groups, "lr")
+        rates = [float(group["lr"]) for group in groups]
+        for group in groups:
+            group.setdefault("initial_lr", clone(group["lr"]))
+        self._reset()
+        self._factors = [1.0] * len(groups)
+        self._evaluate()
+        self._take_over(rates)
+        self._evaluate()
+        self._join()
+
+    def _take_over(self, rates: Sequence[float]) -> None:
+        """Start from the rates that are there, where the other schedulers do not account for them."""
+        for index, given in enumerate(self._others()):
+            if given and not math.isclose(rates[index], given, rel_tol=1e-6):
+                self._factors[index] = rates[index] / given
+
+    def _others(self) -> list[float]:
+        """The rates that the others on the optimizer give, without this one."""
+        members = [member for member in Stack.of(self.optimizer).members if member is not self]
+        rates = []
+        for index, group in enumerate(self.optimizer.param_groups):
+            base = float(group["initial_lr"])
+            part = combine(members, "lr", index, base)
+            rates.append(base if part is None else part[0])
+        return rates
+
+    def _evaluate(self) -> None:
+        groups = self.optimizer.param_groups
+        self._factors = self._factors + [1.0] * (len(groups) - len(self._factors))
+        bases = [float(group["initial_lr"]) for group in groups]
+        self._values = {
+            "lr": [(base * factor, factor) for base, factor in zip(bases, self._factors, strict=True)]
+        }
+
+    def follow(self, groups: Sequence[Group], added: int) -> None:
+        for group in groups:
+            group.setdefault("initial_lr", clone(group["lr"]))
+        self._evaluate()
+
+    # torch's signature for this class, whose step takes the metric.
+    def step(self, metrics: SupportsFloat, epoch: float | None = None) -> None:  # type: ignore[override]
+        """Take note of the metric, and write the rates with the factor that now holds."""
+        value = float(metrics)
+        if epoch is not None:
+            warnings.warn(EPOCH_DEPRECATION_WARNING, UserWarning, stacklevel=2)
+        before = self._remember()
+        try:
+            self._place(self.last_epoch + 1 if epoch is None else epoch)
+            self._stack.follow()
+            self._observe(value)
+            self._evaluate()
+            self.stepped = self._stack.tick()
+            self._write()
+        except BaseException:
+            self._recall(before)
+            raise
+
+    def _observe(self, value: float) -> None:
+        group = self.optimizer.param_groups[0]
+        rule = formulas.plateau({**self.__dict__, "min_lrs": [0.0]}, group, 0)
+        past = PlateauState(
+            factor=1.0,
+            best=self.best if math.isfinite(self.best) else None,
+            bad=self.num_bad_epochs,
+            resting=self.cooldown_counter,
+        )
+        now = rule.observe(past, value)
+        self.best = self.mode_worse if now.best is None else now.best
+        self.num_bad_epochs = now.bad
+        self.cooldown_counter = now.resting
+        if now.factor < 1:
+            self._reduce_lr(self.last_epoch)
+
+    def _reduce_lr(self, epoch: float) -> None:
+        groups = self.optimizer.param_groups
+        if len(self.min_lrs) != len(groups):
+            if self.default_min_lr is None:
+                raise RuntimeError(
+                    f"The number of param groups in the `optimizer` ({len(groups)}) differs from when "
+                    f"`ReduceLROnPlateau` was initialized ({len(self.min_lrs)}); append a bound for each new "
+                    f"one to scheduler.min_lrs"
+                )
+            self.min_lrs = [self.default_min_lr] * len(groups)
+        factors = []
+        for group, factor, least in zip(groups, self._factors, self.min_lrs, strict=True):
+            base = float(group["initial_lr"])
+            old = base * factor
+            new = max(old * self.factor, float(least))
+            reduced = max(factor * self.factor, float(least) / base) if base else factor * self.factor
+            factors.append(reduced if old - new > self.eps else factor)
+        self._factors = factors
+
+    def _settle(self) -> None:
+        """A state of torch's does not hold the factor: it is what the rate was, of what the others give."""
+        self._init_is_better(self.mode, self.threshold, self.threshold_mode)
+        if self._factors:
+            return
+        self._factors = [1.0] * len(self.optimizer.param_groups)
+        self._take_over([float(rate) for rate in self._last_lr])
+
+    def _load(self, state: Mapping[str, Any]) -> list[tuple[str, str]]:
+        changed = super()._load(state)
+        self._factors = list(state.get("_factors", []))
+        return changed
+
+    def _check_parameters(self) -> None:
+        for index, group in enumerate(self.optimizer.param_groups):
+            formulas.plateau(self.__dict__, group, index)
+        bounds.number(self.eps, "ReduceLROnPlateau(eps=)", least=0)

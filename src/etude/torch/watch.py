@@ -1,0 +1,287 @@
+"""What a scheduler notices while it runs, and tells once: as a ScheduleWarning that ends with a code.
+
+A step costs it two comparisons; the rest is done where values are worked out ahead anyway, or where the first
+comparison found something else than what was written.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+import weakref
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.hooks import RemovableHandle
+
+from etude.check import Finding
+from etude.durations import Horizon
+from etude.errors import EtudeError, ScheduleWarning
+from etude.tables import Table
+from etude.torch.groups import Group, Place, read
+
+__all__ = ["Watch", "tell_tick_length"]
+
+# Clock and updates may differ by skipped updates and partial windows, not by this factor.
+APART = 1.5
+# What no value in a group is.
+STALE = object()
+
+_SCHEDULERS: weakref.WeakKeyDictionary[Optimizer, weakref.WeakSet[Any]] = weakref.WeakKeyDictionary()
+
+
+class Watched(Protocol):
+    """A scheduler, as the watch sees it."""
+
+    optimizer: Optimizer
+    horizon: Horizon
+    last_epoch: Any
+    _step_count: int
+
+    def written(self) -> Iterable[tuple[str, int, Place, float]]:
+        """The hyperparameter, group index, place and value of everything that the present step writes."""
+
+    def explain(self, group: str | int, name: str) -> str:
+        """What makes a value, in a sentence."""
+
+
+class Watch:
+    """What one scheduler remembers in order to notice what is amiss.
+
+    ``step()`` compares ``group[key]`` with ``last``, the object that was written there, and looks at
+    ``renewed``, which says that values were worked out anew.
+    """
+
+    def __init__(self) -> None:
+        self.group: Group = {}
+        self.key = ""
+        self.last: Any = STALE
+        self.renewed = False
+        self._told: set[str] = set()
+        self._updates: _Updates | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy counts no updates: the hook belongs to the original's optimizer.
+        return {**vars(self), "_updates": None}
+
+    def _tell(self, finding: Finding, *, once: str) -> None:
+        """Warn, unless it was told before; the caller's caller's caller is the user."""
+        if once not in self._told:
+            self._told.add(once)
+            warnings.warn(_words(finding), ScheduleWarning, stacklevel=4)
+
+    # At the start.
+
+    def begin(self, scheduler: Watched, tables: Iterable[tuple[Table, float]]) -> None:
+        """Tell what the checker finds in the tables for their base rates, and begin to count updates."""
+        _SCHEDULERS.setdefault(scheduler.optimizer, weakref.WeakSet()).add(scheduler)
+        if scheduler.horizon.total is not None:
+            for finding in (finding for table, base in tables for finding in _findings(table, base)):
+                if finding.severity != "note":
+                    self._tell(finding, once=finding.message)
+        per_epoch = scheduler.horizon.steps_per_epoch
+        # With one step an epoch the clock counts epochs, and updates are no matter.
+        if (
+            per_epoch is not None
+            and per_epoch > 1
+            and hasattr(scheduler.optimizer, "_optimizer_step_post_hooks")
+        ):
+            self._updates = _Updates(scheduler, math.ceil(per_epoch), self)
+
+    def resumed(self, scheduler: Watched) -> None:
+        """Count from here: the clock has been set."""
+        if self._updates is not None:
+            self._updates.start(scheduler)
+
+    # At a step.
+
+    def look(self, scheduler: Watched) -> None:
+        """Compare everything that was written with what is there, before a step."""
+        if self._updates is not None and self._updates.done:
+            self._updates.remove()
+            self._updates = None
+        groups = scheduler.optimizer.param_groups
+        for name, index, place, value in scheduler.written():
+            found = read(groups[index], place)
+            if not math.isclose(found, value, **_rounding(groups[index], place)):
+                self._tell(_changed(scheduler, name, index, found), once="changed")
+                return
+
+    def renew(self, scheduler: Watched) -> None:
+        """Where values were worked out anew: compare at the next step, and see whether the run is over."""
+        self.renewed = False
+        self.last = STALE
+        total = scheduler.horizon.total_steps
+        if total is not None and scheduler.last_epoch > math.ceil(total):
+            self._tell(_goes_on(math.ceil(total)), once="goes-on")
+
+
+def _rounding(group: Group, place: Place) -> dict[str, float]:
+    """How far a value may be from the one that was written: a tensor keeps it in its own dtype."""
+    kept = group[place[0]] if place[1] is None else group[place[0]][place[1]]
+    limits = torch.finfo(kept.dtype if isinstance(kept, Tensor) else torch.float64)
+    return {"rel_tol": limits.eps, "abs_tol": limits.tiny}
+
+
+def _words(finding: Finding) -> str:
+    return f"{finding.message} {finding.fix} [{finding.code}]"
+
+
+def _findings(table: Table, base: float) -> tuple[Finding, ...]:
+    try:
+        return table.check(base)
+    except EtudeError:  # a check that cannot be made must not stop a run that can
+        return ()
+
+
+def _changed(scheduler: Watched, name: str, index: int, found: float) -> Finding:
+    optimizer = scheduler.optimizer
+    others = [other for other in _SCHEDULERS.get(optimizer, ()) if other is not scheduler]
+    torchs = getattr(optimizer.step, "_wrapped_by_lr_sched", False)
+    numbers = {"step": float(scheduler.last_epoch), "group": index, "found": found}
+    text = f"{scheduler.explain(index, name)}; but {found:.6g} is found there"
+    if others or torchs:
+        who = "another Scheduler" if others else "a scheduler of torch's"
+        return Finding(
+            "two-writers",
+            "warning",
+            f"{text}: {who} has been built on this optimizer, and both write the rate.",
+            "Join them to one schedule, warmup >> decay or warmup * decay, in one Scheduler.",
+            numbers,
+        )
+    return Finding(
+        "rate-changed",
+        "warning",
+        f"{text}, and is overwritten now.",
+        "Let the schedule alone write it: change the schedule, or give the group its own with groups={...}.",
+        numbers,
+    )
+
+
+def _goes_on(total: int) -> Finding:
+    return Finding(
+        "run-goes-on",
+        "warning",
+        f"The horizon planned {total:,} updates and the run goes on: from here the last value is held.",
+        "Give the Horizon the whole length of the run; Horizon.of(loader, epochs=...) counts it.",
+        {"planned": total},
+    )
+
+
+class _Updates:
+    """A hook that counts the optimizer's updates through one epoch, beside the scheduler's steps.
+
+    It holds the scheduler weakly. It claims nothing where no update is seen, as in a compiled step.
+    """
+
+    def __init__(self, scheduler: Watched, planned: int, watch: Watch) -> None:
+        self._watch = weakref.ref(watch)
+        self._planned = planned
+        self.done = False
+        self.start(scheduler)
+        self._handle = scheduler.optimizer.register_step_post_hook(self)
+        self._scheduler = weakref.ref(scheduler, partial(_remove, self._handle))
+
+    def start(self, scheduler: Watched) -> None:
+        """Count from here."""
+        self._before = scheduler._step_count
+        self._seen = 0
+
+    def remove(self) -> None:
+        """Take the hook off the optimizer: not from within, for torch is walking through the hooks then."""
+        self._handle.remove()
+
+    def __call__(self, *_: Any) -> None:
+        if self.done:
+            return
+        scheduler, watch = self._scheduler(), self._watch()
+        if scheduler is None or watch is None:
+            return
+        ticks, seen = scheduler._step_count - self._before, self._seen
+        self._seen += 1
+        if max(ticks, seen) < self._planned or not ticks or not seen:
+            # Where the clock is moved by seek() alone there is nothing to compare.
+            self.done = seen > 2 * self._planned
+        else:
+            self.done = True
+            watch.last = STALE  # so that the next step takes the hook away
+            if max(ticks, seen) >= APART * min(ticks, seen):
+                watch._tell(_apart(self._planned, seen, ticks), once="ticks")
+
+
+def _remove(handle: RemovableHandle, _: object) -> None:
+    handle.remove()
+
+
+def _apart(planned: int, seen: int, ticks: int) -> Finding:
+    rare = ticks < seen
+    times = "once" if ticks == 1 else f"{ticks:,} times"
+    return Finding(
+        "ticks-per-epoch",
+        "warning",
+        f"The horizon plans {planned:,} steps in an epoch, one for each update; in the first {seen:,} "
+        f"updates step() was called {times}.",
+        "Call scheduler.step() after each optimizer.step(), "
+        + (
+            "or count in epochs: Horizon(steps_per_epoch=1, ...)."
+            if rare
+            else "not after each batch of an accumulated gradient or for each process; "
+            "Horizon.of(loader, epochs=..., accumulate=..., world_size=...) counts the updates."
+        ),
+        {"planned": planned, "updates": seen, "steps": ticks},
+    )
+
+
+def tell_tick_length(scheduler: LRScheduler, lengths: Mapping[str, float]) -> None:
+    """Watch a scheduler whose lengths are meant in updates, and tell if it is stepped less often than that.
+
+    It looks at the first two steps and claims nothing where no update is seen.
+
+    Args:
+        scheduler: one without a horizon, such as the drop-in ``CyclicLR``.
+        lengths: its lengths by the argument's name, such as ``{"step_size_up": 500}``.
+    """
+    optimizer = scheduler.optimizer
+    if hasattr(optimizer, "_optimizer_step_post_hooks"):
+        optimizer.register_step_post_hook(_Ticks(scheduler, dict(lengths)))
+
+
+class _Ticks:
+    """A hook that counts the updates between a scheduler's first steps."""
+
+    def __init__(self, scheduler: LRScheduler, lengths: dict[str, float]) -> None:
+        self._scheduler: weakref.ref[LRScheduler] | None = weakref.ref(scheduler)
+        self._lengths = lengths
+        self._before = scheduler._step_count
+        self._seen = 0
+
+    def __call__(self, *_: Any) -> None:
+        if self._scheduler is None:
+            return
+        scheduler = self._scheduler()
+        ticks = 0 if scheduler is None else scheduler._step_count - self._before
+        if scheduler is not None and ticks < 2:
+            self._seen += 1
+            return
+        self._scheduler = None
+        if scheduler is not None and self._seen >= APART * ticks:
+            finding = _too_rare(type(scheduler).__name__, self._lengths, self._seen / ticks)
+            warnings.warn(_words(finding), ScheduleWarning, stacklevel=3)
+
+
+def _too_rare(name: str, lengths: Mapping[str, float], updates: float) -> Finding:
+    inner = ", ".join(f"{field}={length:g}" for field, length in lengths.items())
+    long = ", ".join(f"{field} {length * updates:,.0f}" for field, length in lengths.items())
+    return Finding(
+        "ticks-per-epoch",
+        "warning",
+        f"{name}({inner}) counts calls of step(), and step() comes once in {updates:,.4g} updates; in "
+        f"updates that is {long}. If it is called once in each epoch, these are epochs.",
+        "Call scheduler.step() after each optimizer.step(), or write the lengths in what is stepped.",
+        {"updates": updates, **lengths},
+    )

@@ -1,0 +1,350 @@
+"""The checker's rules: for each, schedules at which it fires and schedules at which it must not."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import etude as et
+from etude import BASE, Constant, Cosine, Exponential, Horizon, Linear, Points, Schedule, Steps
+from etude.check import CODES, Finding, findings
+from etude.study.arms import TUTORIALS
+from tests.strategies import HORIZON, expression, schedules
+
+RUN = Horizon(steps_per_epoch=10, total=1_000)
+
+
+def climbing(length: int | str, floor: float = 0.0) -> Schedule:
+    """What ``CosineAnnealingLR(T_max=length)`` computes."""
+    return (Cosine(BASE, floor, over=length) >> Cosine(floor, BASE, over=length)).repeat()
+
+
+FIRES: dict[str, list[tuple[Schedule, dict[str, float]]]] = {
+    "warmup-longer-than-run": [
+        (Linear(0.1, 1.0, over=1_001), {"warmup": 1_001, "steps": 1_000}),
+        (Linear(0.1, 1.0, over="10/3ep").stretch(40), {"warmup": math.nextafter(4_000 / 3, math.inf)}),
+        (Linear(0.1, 1.0, over=999).shift(5), {"warmup": 1_004}),  # counted from its start
+        (Linear(0.1, 1.0, over=600) >> Cosine(1.0, 2.0, over=600), {"warmup": 1_200}),  # rises twice
+        (Linear(0.1, 1.0, over=1e17), {}),
+        (Linear(0.1, 1.0, over=1e17, after="raise"), {}),
+    ],
+    "never-leaves-warmup": [
+        (Linear(0.1, 1.0, over="100%"), {"first": 0.1}),
+        (Linear(0.1, 1.0, over=999), {"last": 1.0}),
+        (Linear(0.1, 1.0, over=1_000) >> Cosine(over=9), {}),  # it is up when the run ends
+        (Exponential(1.01), {}),
+    ],
+    "long-warmup": [
+        (et.wsd(400, 100), {"warmup": 400, "share": 0.4}),
+        (et.one_cycle(up=0.4), {"warmup": 399}),
+        (Linear(0.1, 1.0, over=600) >> Cosine(1.0, over=400), {"share": 0.6}),
+    ],
+    "first-update-at-zero": [
+        (Linear(0.0, BASE, over=100) >> Cosine(over=900), {"peak": 1.0}),
+        (et.yolo(), {}),
+        (Points([(0, 0.0), (10, 1.0), (1_000, 0.0)]), {}),
+    ],
+    "zero-updates": [
+        (Constant(0.0, over=10) >> et.cosine("99%"), {"updates": 10, "share": 0.01}),
+        (et.cosine("80%"), {"updates": 200, "share": 0.2}),
+        ((Cosine(over=90) >> Constant(0.0, over=10)).repeat(), {"updates": 100}),
+    ],
+    "peak-never-reached": [
+        (Linear(0.1, 1.0, over=300) >> Cosine(1.0, over=1_000).shift(-300), {"aim": 1.0, "step": 300}),
+        (Points([(0, 0.5), (10.4, 0.5), (10.5, 3.0), (10.6, 0.5)]), {"aim": 3.0, "peak": 0.5}),
+        (et.sgdr(2.5), {"step": 2.5}),  # restarts between two updates
+    ],
+    "cosine-climbs-back": [
+        (climbing(800), {"down": 800, "steps": 1_000}),
+        (climbing("10ep", 1e-4), {"down": 100}),
+        (Linear(0.1 * BASE, BASE, over=100) >> climbing(600), {"down": 700}),
+    ],
+    "run-ends-inside-cycle": [
+        (et.sgdr("30ep"), {"cycle": 3, "cycle_start": 900, "cycle_stop": 1_200}),
+        (et.sgdr("20ep", 2), {"cycle_start": 600, "cycle_stop": 1_400}),
+        (et.cyclic(0.1, 1.0, "3ep"), {"cycle_start": 960, "cycle_stop": 1_020}),
+        (et.cyclic(0.1, 1.0, "3ep", mode="triangular2").until(990) >> et.sgdr(40), {}),
+    ],
+    "jump-at-end": [
+        (et.sgdr(999), {"step": 999, "after": 1.0}),
+        (Steps(0.1, at=[999]), {"before": 1.0, "after": 0.1}),
+    ],
+    "restart-above-peak": [
+        (Cosine(0.1, 0.0, over=500) >> et.sgdr(250, peak=0.5), {"step": 500, "restart": 0.5, "peak": 0.1}),
+        (et.sgdr(100, gain=1.5), {"step": 100, "restart": 1.5}),
+    ],
+    "stepsize": [
+        (et.cyclic(0.1, 1.0, 10), {"stepsize": 10, "epochs": 1}),
+        (et.cyclic(0.1, 1.0, "125/11ep"), {}),
+        (et.cyclic(0.1, 1.0, "5000ep"), {"epochs": 5_000}),
+    ],
+    "few-cycles": [
+        (et.cyclic(0.1, 1.0, 250), {"cycles": 2}),
+        (et.sgdr(1_000), {"cycles": 1}),
+    ],
+    "floor-never-reached": [
+        (et.cosine(2_000), {"last": 0.5, "floor": 0.0}),
+        (Constant(1.0).cooldown(950, over=100), {"last": 0.5}),
+        (Steps(0.1, at=[300, 1_200], over=1_500), {"floor": 0.01}),
+        (et.wsd(100, 100, over=1_500), {"last": 1.0}),  # the decay does not begin
+    ],
+    "floor-reached-early": [
+        (et.cosine(600, 0.01), {"step": 600, "share": 0.4, "floor": 0.01}),
+        (et.sgdr(100, 2, floor=0.01, cycles=2), {"step": 300}),
+    ],
+    "ends-high": [
+        (et.yolo(0.01), {"last": 0.002}),
+        (et.time_decay(0.001), {"last": 0.5}),
+        (Steps(0.5, every=400), {"last": 0.25}),
+    ],
+    "base-unused": [
+        (et.cosine(peak=0.1), {"base": 1.0, "peak": 0.1}),
+        (Constant(0.1), {}),
+    ],
+}
+"""Code → schedules at which it fires on ``RUN`` with the base rate 1, and some of the numbers it gives."""
+
+SILENT: dict[str, list[Schedule]] = {
+    "warmup-longer-than-run": [
+        Linear(0.1, 1.0, over=1_000) >> Cosine(over=9),
+        Linear(1.0, 0.1, over=2_000),  # a decay may be cut off
+        Exponential(1.01),  # a law has no end to reach
+        et.fixed(),
+    ],
+    "never-leaves-warmup": [Linear(0.1, 1.0, over=998), et.fixed(), Linear(0.1, 1.0, over=1_001)],
+    "long-warmup": [et.wsd(333, 100), et.one_cycle(), et.cyclic(0.1, 1.0, 500), et.fixed()],
+    "first-update-at-zero": [
+        et.linear_to_zero(warmup=10),
+        et.fixed(0.0),  # zero throughout is meant
+        et.fixed() * 0,
+        Constant(0.0, over=100) >> et.cosine("90%"),  # that is said of all of them
+    ],
+    "zero-updates": [
+        et.cosine(),
+        et.yolo(),
+        et.fixed(0.0),
+        Cosine(over=200, inclusive=True).repeat(gain=0.9),
+    ],
+    "peak-never-reached": [
+        et.cosine(),
+        et.one_cycle(),
+        et.yolo(),
+        et.cyclic(0.1, 1.0, "50/3%"),
+        et.sgdr("100/7%", 2),
+        (Linear(0.0, 1.0, over=100) >> Constant(0.0, over=1)).repeat(),  # a saw-tooth jumps down
+    ],
+    "cosine-climbs-back": [
+        et.cosine(),
+        et.sgdr("10ep"),
+        climbing(1_000),
+        (Cosine(0.0, BASE, over=50) >> Cosine(over=50)).repeat(),  # up first: a cyclical rate
+        Cosine(0.1 * BASE, BASE, over=100) >> Cosine(over=900),  # a warmup
+    ],
+    "run-ends-inside-cycle": [
+        et.sgdr("25ep"),
+        et.sgdr(999),
+        et.cyclic(0.1, 1.0, "5ep"),
+        Steps(0.5, every=300),
+        Steps(0.1, every=300) * et.cosine(peak=1.0),
+        et.sgdr(300, cycles=3),
+        climbing(800),
+        et.cyclic(0.1, 1.0, 30, mode="triangular2"),  # by now it hardly moves
+    ],
+    "jump-at-end": [et.sgdr(100), et.sgdr(998), et.one_cycle(), et.sgdr(1), Steps(0.99, at=[999])],
+    "restart-above-peak": [
+        et.sgdr(100),
+        et.sgdr(100, gain=0.5),
+        Constant(0.1, over=10) >> Constant(1.0),  # a constant warmup
+        et.cyclic(0.1, 1.0, 100, gain=1.5),
+    ],
+    "stepsize": [et.cyclic(0.1, 1.0, "2ep"), et.cyclic(0.1, 1.0, "10ep"), et.sgdr(10), climbing(10)],
+    "few-cycles": [
+        et.cyclic(0.1, 1.0, "50/3%"),
+        et.sgdr("100/7%", 2),
+        et.one_cycle(),
+        Cosine(over=500) >> et.sgdr(500),
+        et.cyclic(0.1, 1.0, 5_000),
+    ],
+    "floor-never-reached": [
+        et.cosine(),
+        et.cosine(1_001),
+        Linear(0.1, 1.0, over=2_000) >> et.cosine(500),
+        et.sgdr(3_000),
+        et.Exponential(0.999),
+        Constant(BASE),
+    ],
+    "floor-reached-early": [
+        et.cosine(900, 0.01),
+        et.cosine(600, 0.01) >> Constant(0.01),
+        et.cosine(600),
+        Linear(0.1 * BASE, BASE, over=100),
+        Linear(BASE, 0.9 * BASE, over=100),
+    ],
+    "ends-high": [
+        et.cosine(),
+        et.cosine(floor=0.1 * BASE),
+        et.fixed(),
+        Linear(0.1 * BASE, BASE, over=100),
+        et.cyclic(0.5, 1.0, "5ep"),
+        et.cosine(3_000),
+        Constant(BASE) * et.Plateau("loss"),
+    ],
+    "base-unused": [et.cosine(), et.cosine(peak=1.0), et.yolo(1.0), Constant(0.1 * BASE + 0.1)],
+}
+"""Code → schedules at which it does not fire there."""
+
+
+def found(plan: Schedule, horizon: Horizon = RUN, base: float | None = 1.0) -> dict[str, Finding]:
+    findings = plan.on(horizon).check(base)
+    codes = [finding.code for finding in findings]
+    assert len(set(codes)) == len(codes)
+    assert set(codes) <= set(CODES)
+    return dict(zip(codes, findings, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("code", "plan", "numbers"),
+    [(code, plan, numbers) for code, cases in FIRES.items() for plan, numbers in cases],
+    ids=expression,
+)
+def test_it_fires(code: str, plan: Schedule, numbers: dict[str, float]) -> None:
+    finding = found(plan)[code]
+    assert {name: finding.numbers[name] for name in numbers} == pytest.approx(numbers, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("code", "plan"), [(code, plan) for code, plans in SILENT.items() for plan in plans], ids=expression
+)
+def test_it_does_not_fire(code: str, plan: Schedule) -> None:
+    assert code not in found(plan)
+
+
+def test_every_rule_is_tested_both_ways() -> None:
+    assert tuple(FIRES) == tuple(SILENT) == CODES
+
+
+TOO_LONG = (
+    "error: The schedule still warms up when the run ends: its first rise takes 200 steps and the run has "
+    "100. Shorten the warmup to well below 100 steps, or lengthen the run. [warmup-longer-than-run]"
+)
+INSIDE = (
+    "warning: The run ends inside cycle 3 (counted from 0), where the rate is 0.0691342, 69 % of the peak; "
+    "cycles end at step 27,370 (70 epochs) and step 58,650 (150 epochs). End the run with a cycle, "
+    "total='70ep' or '150ep', or give the cycles a length that fits. [run-ends-inside-cycle]"
+)
+CLIMBS = (
+    "warning: The cosine is down after 200 epochs and the run has 300 epochs, so the rate climbs back: it "
+    "ends at 0.05, 50 % of the peak, after 1.5 half-periods. For one descent write cosine() "
+    "(CosineAnnealingLR(T_max=) of 300 epochs); for restarts sgdr('200ep'). [cosine-climbs-back]"
+)
+
+
+@pytest.mark.parametrize(
+    ("plan", "horizon", "text"),
+    [
+        (Linear(0.1, 1.0, over=200), Horizon(total=100), TOO_LONG),
+        (et.sgdr("10ep", 2), Horizon(391, "100ep"), INSIDE),
+        (climbing("200ep"), Horizon(100, "300ep"), CLIMBS),
+    ],
+    ids=["warmup", "cycle", "cosine"],
+)
+def test_what_a_finding_says(plan: Schedule, horizon: Horizon, text: str) -> None:
+    assert str(plan.on(horizon).check(0.1)[0]) == text
+
+
+def test_the_gravest_come_first() -> None:
+    codes = list(found(et.cyclic(0.0, 1.0, "5000ep")))
+    assert codes == ["warmup-longer-than-run", "first-update-at-zero", "stepsize", "base-unused"]
+
+
+def test_a_finding_is_a_value() -> None:
+    finding = Finding("a-code", "note", "It is so.", "Write it.", {"steps": 3})
+    assert finding == Finding("a-code", "note", "It is so.", "Write it.", {"steps": 3})
+    assert finding != Finding("a-code", "note", "It is so.", "Write it.", {"steps": 4})
+    assert len({finding, finding}) == 1
+    assert str(finding) == "note: It is so. Write it. [a-code]"
+
+
+def test_without_a_base_nothing_is_said_of_it() -> None:
+    assert "base-unused" not in found(Constant(0.1), base=None)
+
+
+def test_without_epochs_nothing_is_said_of_them() -> None:
+    findings = found(et.cyclic(0.1, 1.0, 10), Horizon(total=1_000))
+    assert "stepsize" not in findings
+    assert not any("epoch" in str(finding) for finding in findings.values())
+
+
+QUIET = [arm.schedule for arm in TUTORIALS] + [
+    et.linear_to_zero(warmup="5ep"),
+    et.wsd("5ep", "20ep", ease="cosine"),
+    et.one_cycle(three_phase=True, ease="linear"),
+    et.sgdr("10ep"),
+    et.cyclic(0.1 * BASE, BASE, "5ep", mode="exp_range", gamma=0.999),
+    et.multistep(["30ep", "60ep"]),
+    et.cyclic_cosine_decay(
+        "15ep", 2.5e-6, "10ep", restart_lr=12.5e-5, warmup_epochs="5ep", warmup_start_lr=2.5e-6
+    ),
+]
+
+
+@pytest.mark.parametrize("steps", [100, 700, 1_680])
+@pytest.mark.parametrize("plan", QUIET, ids=expression)
+def test_the_recipes_as_they_are_meant_are_not_warned_of(plan: Schedule, steps: int) -> None:
+    findings = plan.on(Horizon(steps / 100, steps)).check()
+    assert [
+        finding for finding in findings if finding.severity != "note" and finding.code != "stepsize"
+    ] == []
+
+
+@given(schedules, st.sampled_from([None, 0.0, 0.1, 7.0]))
+def test_every_schedule_can_be_checked(plan: Schedule, base: float | None) -> None:
+    for finding in plan.on(HORIZON).check(base):
+        assert finding.code in CODES
+        assert finding.message.endswith(".")
+        assert finding.fix.endswith(".")
+        assert all(math.isfinite(number) for number in finding.numbers.values())
+
+
+class Counted:
+    """A table that counts the values it is asked for."""
+
+    def __init__(self, table: Any) -> None:
+        self.table = table
+        self.values = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.table, name)
+
+    def __call__(self, k: Any, base: float) -> Any:
+        self.values += k.size
+        return self.table(k, base)
+
+
+@pytest.mark.parametrize(
+    "plan", [et.cosine(), et.sgdr(1), et.sgdr(10, 2), et.cyclic(0.1, 1, 7), et.step(3, 0.9)], ids=expression
+)
+def test_a_run_of_a_billion_updates_is_checked_from_few_values(plan: Schedule) -> None:
+    table = Counted(plan.on(Horizon(total=10**9)))
+    findings(table, 0.1)
+    assert table.values < 20_000
+
+
+def test_a_users_function_that_knows_whole_steps_of_the_run_only() -> None:
+    plan = et.Custom(f"{__name__}:look_up", start=1.0)
+    assert list(found(plan, Horizon(total=4), base=0.5)) == ["base-unused"]
+
+
+def look_up(step: float) -> float:
+    return [0.5, 1.0, 0.5, 0.01][step]  # type: ignore[call-overload, no-any-return]
+
+
+def test_what_cannot_be_worked_out_is_refused_as_the_table_does() -> None:
+    with pytest.raises(et.EtudeError, match="never ends and the horizon has no total"):
+        et.fixed().on(Horizon()).check()
+    with pytest.raises(et.EtudeError, match="value at step 1024 is too large for a float"):
+        Exponential(2.0).on(Horizon(total=2_000)).check()

@@ -1,0 +1,344 @@
+"""Several schedulers on one optimizer: any order of building and stepping gives the same."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import itertools
+import pickle
+import warnings
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import Parameter
+from torch.optim import SGD, Adam, Optimizer
+
+from etude.errors import ScheduleError
+from etude.torch import lr_scheduler as ours
+from tests.torch.beside import (
+    ARGUMENTS,
+    COMPARED,
+    Setup,
+    assert_same,
+    build,
+    rates,
+    settings,
+    setups,
+    step,
+    theirs,
+)
+
+CHAINABLE = ["StepLR", "MultiStepLR", "ConstantLR", "LinearLR", "ExponentialLR", "MultiplicativeLR"]
+
+
+def sgd(*bases: float, **more: Any) -> Optimizer:
+    return SGD([{"params": [Parameter(torch.zeros(1))], "lr": base} for base in bases or (1.0,)], **more)
+
+
+@given(data=st.data(), setup=setups(), names=st.lists(st.sampled_from(CHAINABLE), min_size=2, max_size=3))
+def test_chainable_ones_compose_as_torchs(data: st.DataObject, setup: Setup, names: list[str]) -> None:
+    arguments = [data.draw(ARGUMENTS[name]) for name in names]
+    one, other = setup.optimizer(), setup.optimizer()
+    mine = [build(ours, name, one, each) for name, each in zip(names, arguments, strict=True)]
+    peers = [build(theirs, name, other, each) for name, each in zip(names, arguments, strict=True)]
+    for _ in range(30):
+        assert_same(settings(one), settings(other), scale=max(setup.bases))
+        step(mine)
+        step(peers)
+    COMPARED["composed"] += 1
+
+
+COMPOSED: list[Callable[[Optimizer], Any]] = [
+    lambda o: ours.CosineAnnealingLR(o, 9, 0.01),
+    lambda o: ours.MultiStepLR(o, [2, 4], 0.5),
+    lambda o: ours.LinearLR(o, 0.1, total_iters=4),
+    lambda o: ours.OneCycleLR(o, 0.5, 20),
+]
+
+
+def test_every_order_of_building_and_stepping_gives_the_same() -> None:
+    seen = []
+    for build_order in itertools.permutations(range(4)):
+        for step_order in ((0, 1, 2, 3), (3, 2, 1, 0), (1, 3, 0, 2)):
+            optimizer = sgd(0.3, 0.7, momentum=0.9)
+            built = {i: COMPOSED[i](optimizer) for i in build_order}
+            walk = []
+            for _ in range(8):
+                walk.append(settings(optimizer))
+                step([built[i] for i in step_order])
+            seen.append(walk)
+    assert all(walk == seen[0] for walk in seen)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_an_exponential_times_a_constant(first: int) -> None:
+    """T27."""
+    optimizer = sgd(1.0)
+    make = [
+        lambda: ours.ExponentialLR(optimizer, 0.9),
+        lambda: ours.ConstantLR(optimizer, 0.5, total_iters=100),
+    ]
+    schedulers = [make[first](), make[1 - first]()]
+    used = []
+    for _ in range(5):
+        used += rates(optimizer)
+        step(schedulers)
+    assert used == pytest.approx([0.5, 0.45, 0.405, 0.3645, 0.32805], rel=1e-15)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_restarts_times_milestones(first: int) -> None:
+    """T28."""
+    optimizer = sgd(1.0)
+    make = [
+        lambda: ours.CosineAnnealingWarmRestarts(optimizer, 500),
+        lambda: ours.MultiStepLR(optimizer, [1, 2, 3]),
+    ]
+    schedulers = [make[first](), make[1 - first]()]
+    used = []
+    for _ in range(5):
+        used += rates(optimizer)
+        step(schedulers)
+    assert used == pytest.approx([1, 0.1, 0.01, 0.001, 0.001], rel=1e-3)
+
+
+def test_a_rate_of_its_own_is_multiplied_by_the_others() -> None:
+    optimizer, alone = sgd(0.1), sgd(0.1)
+    cycle, single = (ours.CyclicLR(o, 0.2, 0.6, 4, cycle_momentum=False) for o in (optimizer, alone))
+    halving = ours.StepLR(optimizer, 2, 0.5)
+    for k in range(8):
+        assert rates(optimizer) == [pytest.approx(rates(alone)[0] * 0.5 ** (k // 2), rel=1e-15)]
+        step([halving, cycle])
+        step([single])
+
+
+def test_two_rates_of_their_own_are_told_and_the_last_stepped_counts() -> None:
+    optimizer = sgd(0.1)
+    one = ours.CyclicLR(optimizer, 0.2, 0.6, 4, cycle_momentum=False)
+    other = ours.OneCycleLR(optimizer, 0.9, 10, cycle_momentum=False)
+    step([one])
+    assert rates(optimizer) == one.get_last_lr() == pytest.approx([0.3])
+    with pytest.warns(UserWarning, match="CyclicLR and OneCycleLR both write rates of their own"):
+        step([other])
+    assert rates(optimizer) == other.get_last_lr()
+    step([other])
+    assert rates(optimizer)[0] > 0.3
+
+
+def test_a_writer_that_only_comes_after_another_is_no_clash() -> None:
+    optimizer = sgd(0.1)
+    first = ours.CyclicLR(optimizer, 0.2, 0.6, 4, cycle_momentum=False)
+    step([first])
+    second = ours.OneCycleLR(optimizer, 0.9, 10, cycle_momentum=False)
+    step([second])
+    assert rates(optimizer) == second.get_last_lr()
+
+
+def test_what_is_deleted_leaves_at_once() -> None:
+    optimizer = sgd(1.0)
+    decay = ours.ExponentialLR(optimizer, 0.9)
+    half = ours.ConstantLR(optimizer, 0.5, total_iters=100)
+    step([decay, half])
+    assert rates(optimizer) == [0.45]
+    del half
+    assert rates(optimizer) == [0.9]
+    assert decay.get_last_lr() == [0.9]
+
+
+def test_a_cell_that_is_run_again_starts_anew() -> None:
+    optimizer = sgd(1.0)
+    scheduler = ours.StepLR(optimizer, 1, 0.1)
+    step([scheduler])
+    assert rates(optimizer) == [0.1]
+    scheduler = ours.StepLR(optimizer, 1, 0.5)
+    assert rates(optimizer) == [1.0]
+    step([scheduler])
+    assert rates(optimizer) == [0.5]
+
+
+def test_the_last_one_leaves_the_rate_as_it_is() -> None:
+    optimizer = sgd(1.0)
+    scheduler = ours.StepLR(optimizer, 1, 0.1)
+    step([scheduler])
+    del scheduler
+    assert rates(optimizer) == [0.1]
+
+
+def test_nothing_keeps_an_optimizer_or_a_scheduler_alive() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        optimizer = sgd(1.0)
+        schedulers = [
+            ours.LambdaLR(optimizer, lambda _: 1.0),
+            ours.SequentialLR(optimizer, [ours.LinearLR(optimizer), ours.StepLR(optimizer, 2)], [3]),
+            ours.ChainedScheduler([ours.StepLR(optimizer, 2), ours.ExponentialLR(optimizer, 0.9)]),
+            ours.CyclicLR(optimizer, 0.1, 0.2, cycle_momentum=False),
+            ours.SWALR(optimizer, 0.1),
+        ]
+        step(schedulers)
+        refs = [weakref.ref(scheduler) for scheduler in schedulers]
+        del schedulers
+        assert [ref() for ref in refs] == [None] * 5
+        assert gc.get_referrers(optimizer) == []
+        gone = weakref.ref(optimizer)
+        del optimizer
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_a_group_added_later_gets_the_schedule_from_its_own_base() -> None:
+    optimizer = sgd(1.0)
+    schedulers = [ours.ExponentialLR(optimizer, 0.5), ours.ConstantLR(optimizer, 0.5, total_iters=9)]
+    step(schedulers)
+    optimizer.add_param_group({"params": [Parameter(torch.zeros(1))], "lr": 8.0})
+    step(schedulers)
+    assert rates(optimizer) == [0.125, 1.0]
+    assert schedulers[0].base_lrs == [1.0, 8.0]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda o: ours.OneCycleLR(o, [0.5], 20),
+        lambda o: ours.SWALR(o, [0.5]),
+        lambda o: ours.CyclicLR(o, [0.1], [0.5]),
+        lambda o: ours.LambdaLR(o, [lambda k: 0.5**k]),
+        lambda o: ours.ReduceLROnPlateau(o, patience=0),
+    ],
+)
+def test_a_group_added_later_gets_what_all_others_have(make: Callable[[Optimizer], Any]) -> None:
+    optimizer = sgd(1.0, momentum=0.9)
+    scheduler = make(optimizer)
+    optimizer.add_param_group({"params": [Parameter(torch.zeros(1))], "lr": 1.0})
+    for metric in (1.0, 2.0, 3.0):
+        step([scheduler], *([metric] if isinstance(scheduler, ours.ReduceLROnPlateau) else []))
+    own, added = rates(optimizer)
+    # OneCycleLR starts from what the group had, where that has no first rate of its own.
+    assert added == pytest.approx(own, rel=1e-12) or isinstance(scheduler, ours.OneCycleLR)
+
+
+def test_a_group_added_to_unequal_ones_is_asked_for() -> None:
+    optimizer = sgd(1.0, 1.0)
+    scheduler = ours.LambdaLR(optimizer, [lambda k: 0.5**k, lambda k: 0.9**k])
+    optimizer.add_param_group({"params": [Parameter(torch.zeros(1))], "lr": 1.0})
+    with pytest.raises(ScheduleError, match=r"lr_lambdas has 2 values and the optimizer a parameter group 2"):
+        step([scheduler])
+
+
+def test_an_attribute_that_is_changed_is_followed_at_the_next_step() -> None:
+    optimizer = sgd(1.0)
+    scheduler = ours.CosineAnnealingLR(optimizer, T_max=10)
+    step([scheduler])
+    scheduler.T_max = 4
+    step([scheduler])
+    assert rates(optimizer) == pytest.approx([0.5])
+    scheduler.base_lrs[0] = 2.0
+    step([scheduler])
+    assert rates(optimizer) == pytest.approx([2 * 0.1464466094067262])
+    assert optimizer.param_groups[0]["initial_lr"] == 2.0
+
+
+def test_an_attribute_that_is_wrong_is_refused_at_the_next_step_and_changes_nothing() -> None:
+    optimizer = sgd(1.0)
+    scheduler = ours.StepLR(optimizer, 1, 0.5)
+    step([scheduler])
+    scheduler.step_size = 0
+    with pytest.raises(
+        ScheduleError, match=r"StepLR\(step_size=\) must be a whole number, at least 1; got 0"
+    ):
+        scheduler.step()
+    assert (scheduler.last_epoch, rates(optimizer)) == (1, [0.5])
+
+
+def test_stepping_before_the_optimizer_is_told_once() -> None:
+    optimizer = sgd(1.0)
+    scheduler = ours.StepLR(optimizer, 3)
+    with pytest.warns(UserWarning, match="how-to-adjust-learning-rate"):
+        scheduler.step()
+    optimizer.step()
+    scheduler.step()
+
+
+def test_the_optimizers_step_is_not_wrapped_and_keeps_no_hook() -> None:
+    optimizer = sgd(1.0)
+    before = optimizer.step.__func__
+    scheduler = ours.StepLR(optimizer, 3)
+    assert optimizer.step.__func__ is before
+    step([scheduler])
+    assert not optimizer._optimizer_step_post_hooks
+
+
+def test_an_overridden_step_of_the_optimizer_is_no_reason_to_warn() -> None:
+    optimizer = sgd(1.0)
+    scheduler = ours.StepLR(optimizer, 3)
+    inner = optimizer.step
+    optimizer.step = lambda *_: inner()  # type: ignore[method-assign]
+    step([scheduler])
+
+
+def test_step_with_an_epoch_says_that_it_is_deprecated_once_for_each_call() -> None:
+    optimizer = sgd(1.0)
+    scheduler = ours.ExponentialLR(optimizer, 0.5)
+    optimizer.step()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        scheduler.step(3)
+    assert [str(warning.message) for warning in told] == [ours.EPOCH_DEPRECATION_WARNING]
+    assert told[0].filename == __file__
+    assert rates(optimizer) == [0.125]
+    scheduler.seek(1)
+    assert rates(optimizer) == [0.5]
+
+
+@pytest.mark.parametrize("wrong", [-1, float("nan"), "3", True, None, 2**54])
+def test_a_step_that_is_none_is_refused(wrong: Any) -> None:
+    scheduler = ours.StepLR(sgd(1.0), 3)
+    if wrong is not None:
+        with pytest.raises(ScheduleError, match="a step must be a number ≥ 0"):
+            scheduler.seek(wrong)
+    assert scheduler.last_epoch == 0
+
+
+def test_tensor_rates_keep_their_identity_and_are_not_shared() -> None:
+    rate = torch.tensor(0.5)
+    groups = [{"params": [Parameter(torch.zeros(1))]}, {"params": [Parameter(torch.zeros(1))]}]
+    optimizer = Adam(groups, lr=rate)
+    scheduler = ours.LambdaLR(optimizer, [lambda k: 0.5**k, lambda k: 0.25**k])
+    first = optimizer.param_groups[0]["lr"]
+    step([scheduler])
+    assert optimizer.param_groups[0]["lr"] is first
+    assert rates(optimizer) == [0.25, 0.125]
+    last = scheduler.get_last_lr()
+    assert all(isinstance(value, torch.Tensor) for value in last)
+    last[0].fill_(7.0)
+    assert rates(optimizer) == [0.25, 0.125]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
+def test_a_copy_has_an_optimizer_and_a_stack_of_its_own(copied: Callable[[Any], Any]) -> None:
+    optimizer = sgd(0.8, 0.4, momentum=0.9)
+    schedulers = [
+        ours.OneCycleLR(optimizer, 0.5, 20),
+        ours.StepLR(optimizer, 2, 0.5),
+        ours.SequentialLR(
+            optimizer, [ours.LinearLR(optimizer), ours.CosineAnnealingWarmRestarts(optimizer, 3)], [2]
+        ),
+        ours.SWALR(optimizer, 0.05, 4),
+    ]
+    for _ in range(3):
+        step(schedulers)
+    twins = copied(schedulers)
+    other = twins[0].optimizer
+    assert other is not optimizer
+    for _ in range(5):
+        step(schedulers)
+        assert settings(other) != settings(optimizer)
+        step(twins)
+        assert settings(other) == settings(optimizer)

@@ -1,0 +1,419 @@
+"""What a scheduler tells at run time: each finding where it is so, and silence where it is not."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import pickle
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+from torch.optim import SGD, Adagrad, Adam, Optimizer
+from torch.optim import lr_scheduler as peers
+
+import etude as et
+from etude import BASE, Horizon, Plateau
+from etude.errors import ScheduleError, ScheduleWarning
+from etude.torch import Scheduler
+from etude.torch.watch import tell_tick_length
+
+
+def sgd(*bases: float | Tensor) -> Optimizer:
+    return SGD([{"params": [Parameter(torch.zeros(1))], "lr": base} for base in bases or (0.1,)])
+
+
+@contextmanager
+def told() -> Iterator[list[str]]:
+    """The codes of what is told inside, and nothing else is."""
+    codes: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield codes
+    for warning in caught:
+        assert warning.category is ScheduleWarning, warning
+        assert warning.filename == __file__, "it points at who called"
+        codes.append(str(warning.message).rsplit("[")[-1].rstrip("]"))
+
+
+def run(scheduler: Scheduler, epochs: int, batches: int, per: str) -> None:
+    """A loop over batches that steps the scheduler after each ``"update"`` or ``"epoch"``."""
+    for _ in range(epochs):
+        for _ in range(batches):
+            scheduler.optimizer.step()
+            if per == "update":
+                scheduler.step()
+        if per == "epoch":
+            scheduler.step()
+
+
+# At the start.
+
+
+@pytest.mark.parametrize(
+    ("plan", "codes"),
+    [
+        (et.cosine(), []),
+        (et.yolo(), ["first-update-at-zero"]),  # and a note, which is not told
+        (et.sgdr("3ep"), ["run-ends-inside-cycle"]),
+        (et.Linear(0.0, BASE, over=200), ["warmup-longer-than-run", "first-update-at-zero"]),
+    ],
+)
+def test_errors_and_warnings_of_the_checker_are_told_once(plan: et.Schedule, codes: list[str]) -> None:
+    with told() as heard:
+        scheduler = Scheduler(sgd(0.1, 0.2), plan, Horizon(10, "10ep"))
+        run(scheduler, 10, 10, "update")
+    assert heard == codes
+
+
+def test_the_rates_in_it_are_those_of_the_group() -> None:
+    with pytest.warns(ScheduleWarning, match=r"where the rate is 0\.05, 50 % of the peak.*\[run-ends-inside"):
+        Scheduler(sgd(0.1), et.sgdr(40), Horizon(total=100))
+
+
+def test_other_hyperparameters_may_begin_at_zero() -> None:
+    plans = {"lr": et.cosine(), "weight_decay": et.Linear(0.0, 0.1, over="100%")}
+    with told() as heard:
+        Scheduler(sgd(), plans, Horizon(total=100))
+    assert heard == []
+
+
+def test_without_a_length_of_the_run_nothing_is_checked() -> None:
+    with told() as heard:
+        run(Scheduler(sgd(), et.Linear(0.0, BASE, over=200)), 1, 100, "update")
+    assert heard == []
+
+
+# The clock beside the updates.
+
+
+def test_a_clock_that_goes_by_epochs_is_told_after_the_first() -> None:
+    scheduler = Scheduler(sgd(), et.cosine(), Horizon(391, "90ep"))
+    run(scheduler, 1, 391, "epoch")
+    with pytest.warns(ScheduleWarning) as caught:
+        scheduler.optimizer.step()
+    assert [str(warning.message) for warning in caught] == [
+        "The horizon plans 391 steps in an epoch, one for each update; in the first 391 updates step() was "
+        "called once. Call scheduler.step() after each optimizer.step(), or count in epochs: "
+        "Horizon(steps_per_epoch=1, ...). [ticks-per-epoch]"
+    ]
+    with told() as heard:
+        run(scheduler, 2, 391, "epoch")
+    assert heard == []
+
+
+def test_a_clock_that_goes_faster_than_the_updates_is_told() -> None:
+    scheduler = Scheduler(sgd(), et.cosine(), Horizon(100, "10ep"))
+    with told() as heard:
+        for batch in range(400):
+            if batch % 4 == 3:
+                scheduler.optimizer.step()
+            scheduler.step()
+    assert heard == ["ticks-per-epoch"]
+
+
+@pytest.mark.parametrize(
+    ("horizon", "batches", "per"),
+    [
+        (Horizon(50, "3ep"), 50, "update"),
+        (Horizon(50, "3ep"), 40, "update"),  # the last batches are not as many
+        (Horizon(1, "3ep"), 50, "epoch"),  # counted in epochs on purpose
+        (Horizon(total=3), 50, "epoch"),
+        (Horizon(2.5, "60ep"), 50, "update"),
+    ],
+)
+def test_a_clock_that_is_right_is_not_told(horizon: Horizon, batches: int, per: str) -> None:
+    with told() as heard:
+        run(Scheduler(sgd(), et.cosine(), horizon), 3, batches, per)
+    assert heard == []
+
+
+def test_skipped_updates_are_not_told() -> None:
+    scheduler = Scheduler(sgd(), et.cosine(), Horizon(50, "4ep"))
+    with told() as heard:
+        for batch in range(200):
+            if batch % 5:  # an overflow now and then
+                scheduler.optimizer.step()
+            scheduler.step()
+    assert heard == []
+
+
+def test_where_no_update_is_seen_nothing_is_claimed() -> None:
+    scheduler = Scheduler(sgd(), et.cosine(), Horizon(10, "10ep"))
+    with told() as heard:
+        for _ in range(100):
+            scheduler.step()
+    assert heard == []
+
+
+def test_a_clock_that_is_set_by_seek_is_not_told() -> None:
+    scheduler = Scheduler(sgd(), et.cosine(), Horizon(10, "10ep"))
+    with told() as heard:
+        for k in range(100):
+            scheduler.seek(k)
+            scheduler.optimizer.step()
+    assert heard == []
+
+
+def test_a_run_that_is_resumed_counts_from_there() -> None:
+    before = Scheduler(sgd(), et.cosine(), Horizon(10, "10ep"))
+    run(before, 5, 10, "update")
+    scheduler = Scheduler(sgd(), et.cosine(), Horizon(10, "10ep"))
+    scheduler.load_state_dict(before.state_dict())
+    with told() as heard:
+        run(scheduler, 5, 10, "update")
+    assert heard == []
+
+
+def hooks(optimizer: Optimizer) -> int:
+    return len(optimizer._optimizer_step_post_hooks)
+
+
+def test_the_hook_is_gone_after_the_first_epoch() -> None:
+    scheduler = Scheduler(sgd(), et.cosine(), Horizon(10, "10ep"))
+    assert hooks(scheduler.optimizer) == 1
+    run(scheduler, 2, 10, "update")
+    assert hooks(scheduler.optimizer) == 0
+
+
+def test_the_hook_goes_with_the_scheduler_and_holds_nothing() -> None:
+    optimizer = sgd()
+    scheduler = Scheduler(optimizer, et.cosine(), Horizon(10, "10ep"))
+    gc.disable()
+    try:
+        del scheduler
+        assert hooks(optimizer) == 0
+        assert [kept for kept in gc.get_referrers(optimizer) if isinstance(kept, dict | Scheduler)] == []
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda scheduler: pickle.loads(pickle.dumps(scheduler))])
+def test_a_copy_goes_on_in_silence(copied: Callable[[Scheduler], Scheduler]) -> None:
+    scheduler = Scheduler(sgd(), et.cosine(), Horizon(10, "10ep"))
+    run(scheduler, 1, 5, "update")
+    with told() as heard:
+        run(copied(scheduler), 9, 10, "update")
+    assert heard == []
+
+
+def test_the_optimizers_step_is_not_wrapped() -> None:
+    optimizer = sgd()
+    scheduler = Scheduler(optimizer, et.cosine(), Horizon(10, "10ep"))
+    assert "step" not in vars(optimizer)
+    assert scheduler.optimizer is optimizer
+
+
+# Drop-ins without a horizon.
+
+
+def ticks(optimizer: Optimizer, updates: int, **lengths: float) -> list[str]:
+    """What is told of a scheduler of torch's that is stepped once in so many updates."""
+    scheduler = peers.CyclicLR(optimizer, 0.1, 0.2, cycle_momentum=False)
+    tell_tick_length(scheduler, lengths)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(3):
+            for _ in range(updates):
+                optimizer.step()
+            scheduler.step()
+        optimizer.step()
+    return [str(warning.message) for warning in caught if warning.category is ScheduleWarning]
+
+
+def test_lengths_in_updates_that_are_stepped_once_an_epoch_are_told() -> None:
+    assert ticks(sgd(), 391, step_size_up=500) == [
+        "CyclicLR(step_size_up=500) counts calls of step(), and step() comes once in 391 updates; in updates "
+        "that is step_size_up 195,500. If it is called once in each epoch, these are epochs. Call "
+        "scheduler.step() after each optimizer.step(), or write the lengths in what is stepped. "
+        "[ticks-per-epoch]"
+    ]
+
+
+def test_lengths_in_updates_that_are_stepped_so_are_not_told() -> None:
+    assert ticks(sgd(), 1, step_size_up=500) == []
+
+
+# The end.
+
+
+def test_a_run_that_goes_on_is_told_once() -> None:
+    scheduler = Scheduler(sgd(), et.cosine(), Horizon(total=300))
+    with told() as heard:
+        run(scheduler, 1, 300, "update")
+    assert heard == []
+    with pytest.warns(ScheduleWarning, match=r"planned 300 updates and the run goes on.*\[run-goes-on\]"):
+        run(scheduler, 1, 1, "update")
+    with told() as heard:
+        run(scheduler, 1, 600, "update")
+    assert heard == []
+
+
+def test_looking_past_the_end_is_no_running_on() -> None:
+    scheduler = Scheduler(sgd(), et.cosine(), Horizon(total=10))
+    with told() as heard:
+        scheduler.seek(20)
+        scheduler.reading(30)
+    assert heard == []
+
+
+# Others who write.
+
+
+def test_a_rate_that_someone_else_changed_is_told_with_what_made_it() -> None:
+    optimizer = sgd(0.1, 0.2)
+    optimizer.param_groups[0]["name"] = "head"
+    scheduler = Scheduler(optimizer, et.cosine(), Horizon(total=4))
+    run(scheduler, 1, 3, "update")
+    optimizer.param_groups[0]["lr"] = 0.5
+    with pytest.warns(ScheduleWarning) as caught:
+        scheduler.step()
+    assert [str(warning.message) for warning in caught] == [
+        "lr 0.0146447 of group 'head' at step 3 = base 0.1 × 0.146447: phase 'cosine' [0, 4), 75 % through; "
+        "but 0.5 is found there, and is overwritten now. Let the schedule alone write it: change the "
+        "schedule, or give the group its own with groups={...}. [rate-changed]"
+    ]
+    optimizer.param_groups[0]["lr"] = 0.5
+    with told() as heard:
+        scheduler.seek(0)
+        optimizer.param_groups[0]["lr"] = 0.5
+        scheduler.step()
+    assert heard == []
+
+
+@pytest.mark.parametrize("kind", [float, torch.tensor])
+def test_other_groups_and_tensors_are_compared_now_and_then(kind: Callable[[float], float | Tensor]) -> None:
+    optimizer = sgd(kind(0.1), kind(0.2))
+    scheduler = Scheduler(optimizer, et.fixed(), Horizon(total=1_000))
+    with told() as heard:
+        for _ in range(300):
+            rate = optimizer.param_groups[1]["lr"]
+            if isinstance(rate, Tensor):
+                rate.fill_(0.7)
+            else:
+                optimizer.param_groups[1]["lr"] = 0.7
+            scheduler.step()
+    assert heard == ["rate-changed"]
+
+
+def test_two_schedulers_of_one_rate_are_told() -> None:
+    optimizer = sgd()
+    first = Scheduler(optimizer, et.cosine(), Horizon(total=100))
+    second = Scheduler(optimizer, et.linear_to_zero(), Horizon(total=100))
+    with told() as heard:
+        for _ in range(100):
+            optimizer.step()
+            first.step()
+            second.step()
+    assert set(heard) == {"two-writers"}
+
+
+def test_a_scheduler_of_torchs_beside_ours_is_told() -> None:
+    optimizer = sgd()
+    warmup = peers.LinearLR(optimizer, 0.1, total_iters=10)
+    scheduler = Scheduler(optimizer, et.cosine(), Horizon(total=100))
+    optimizer.step()
+    scheduler.step()
+    warmup.step()
+    with pytest.warns(ScheduleWarning, match=r"a scheduler of torch's has been built on .*\[two-writers\]"):
+        scheduler.step()
+
+
+def test_two_schedulers_of_different_numbers_get_on() -> None:
+    optimizer = sgd()
+    rate = Scheduler(optimizer, et.cosine(), Horizon(total=100))
+    decay = Scheduler(optimizer, {"weight_decay": et.Linear(0.0, 0.1, over="100%")}, Horizon(total=100))
+    with told() as heard:
+        for _ in range(100):
+            optimizer.step()
+            rate.step()
+            decay.step()
+    assert heard == []
+
+
+def test_a_scheduler_that_takes_anothers_place_is_not_told() -> None:
+    optimizer = sgd()
+    old = Scheduler(optimizer, et.cosine(), Horizon(total=100))
+    run(old, 1, 10, "update")
+    new = Scheduler(optimizer, et.linear_to_zero(), Horizon(total=100))
+    with told() as heard:
+        run(new, 1, 100, "update")
+    assert heard == []
+
+
+def test_what_the_scheduler_is_for_is_not_told() -> None:
+    optimizer = Adam([Parameter(torch.zeros(1))], lr=torch.tensor(0.1))
+    plan = {"lr": et.sgdr(50) * Plateau("loss", patience=0), "momentum": et.one_cycle_momentum()}
+    scheduler = Scheduler(optimizer, plan, Horizon(total=100))
+    with told() as heard:
+        for k in range(100):
+            optimizer.step()
+            scheduler.step()
+            scheduler.observe(loss=1.0)
+            if k == 20:
+                optimizer.add_param_group({"params": [Parameter(torch.zeros(1))], "lr": 0.3})
+            if k == 40:
+                optimizer.load_state_dict(optimizer.state_dict())
+            if k == 60:
+                scheduler.load_state_dict(scheduler.state_dict())
+            if k == 80:  # as trainers do that keep the clock themselves
+                scheduler.last_epoch += 1
+                for group, rate in zip(optimizer.param_groups, scheduler.get_lr(), strict=True):
+                    group["lr"] = rate
+                scheduler.last_epoch -= 1
+                scheduler.seek(scheduler.last_epoch)
+    assert heard == []
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("base", [0.3, 1e-7, 1e-45])
+def test_what_a_tensor_rounds_away_is_not_told(dtype: torch.dtype, base: float) -> None:
+    scheduler = Scheduler(sgd(0.1, torch.tensor(base, dtype=dtype)), et.cosine(), Horizon(total=300))
+    with told() as heard:
+        run(scheduler, 1, 300, "update")
+    assert heard == []
+
+
+# Provenance.
+
+
+def test_a_rate_is_explained() -> None:
+    optimizer = sgd(0.1, 0.2)
+    optimizer.param_groups[1]["name"] = "head"
+    plan = et.cosine() * Plateau("loss", patience=0)
+    scheduler = Scheduler(optimizer, plan, Horizon(total=4))
+    for _ in range(2):
+        scheduler.observe(loss=1.0)
+    scheduler.seek(2)
+    assert scheduler.explain() == (
+        "lr 0.005 of group '0' at step 2 = base 0.1 × 0.05: phase 'cosine' [0, 4), 50 % through; loss "
+        "plateau factor 0.1"
+    )
+    assert scheduler.explain("head").startswith("lr 0.01 of group 'head' at step 2 = base 0.2 × 0.05: ")
+    assert scheduler.explain(1) == scheduler.explain("head")
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "message"),
+    [
+        ("tail", "lr", r"no parameter group is called 'tail'; there are 0"),
+        (1, "lr", r"no parameter group is called 1; there are 0"),
+        (0, "momentum", r"'momentum' of the parameter group '0' is not scheduled"),
+    ],
+)
+def test_what_cannot_be_explained_is_refused(group: str | int, name: str, message: str) -> None:
+    with pytest.raises(ScheduleError, match=message):
+        Scheduler(sgd(), et.cosine(), Horizon(total=4)).explain(group, name)
+
+
+def test_momentum_for_an_optimizer_without_it_is_refused_with_the_fix() -> None:
+    optimizer = Adagrad([Parameter(torch.zeros(1))], lr=0.1)
+    plan = {"lr": et.one_cycle(), "momentum": et.one_cycle_momentum()}
+    with pytest.raises(
+        ScheduleError, match="has neither momentum nor betas: leave the momentum's schedule out"
+    ):
+        Scheduler(optimizer, plan, Horizon(total=100))

@@ -88,7 +88,7 @@ def _body(paragraph: str) -> Iterator[str]:
     if at:
         yield _markdown(" ".join(" ".join(lines[:at]).split()))
     if lines[at:]:
-        yield _fenced(textwrap.dedent("\n".join(lines[at:])))
+        yield _fenced(textwrap.dedent("\n".join(lines[at:])).replace("``", ""))
 
 
 def arguments(made: Any, entry: Entry) -> dict[str, str]:
@@ -145,7 +145,7 @@ def page(name: str, expression: str, table: Table, picture: str) -> str:
         *entry.body,
         picture,
         _fenced(expression, "python"),
-        _composition(expression, table),
+        "" if inspect.isclass(made) else _composition(table),
         "## Parameters",
         _fenced(_signature(name)),
         _parameters(made, entry),
@@ -165,10 +165,8 @@ def _fenced(code: str, language: str = "text") -> str:
     return f"```{language}\n{code}\n```"
 
 
-def _composition(expression: str, table: Table) -> str:
-    """What a recipe is made of, where that is not what was written."""
-    if repr(table.schedule) == expression.replace('"', "'"):
-        return ""
+def _composition(table: Table) -> str:
+    """What a recipe is made of."""
     text = repr(table.schedule)
     if len(text) > 84 and isinstance(table.schedule, Sequence):
         text = "\n>> ".join(map(repr, table.schedule.parts))

@@ -53,9 +53,14 @@ def _svg(value: Any) -> str:
 
 def _chart(curves: Mapping[str, Any], x_label: str = "epoch", y_label: str = "learning rate") -> Chart:
     """Recorded values against their places; several by their names."""
-    series = []
-    for name, values in curves.items():
-        # A few values, one for each epoch, are seen as such.
-        style = "line+points" if len(values) <= 60 else "line"
-        series.append(Series(name, np.arange(float(len(values))), np.asarray(values, float), style=style))
+    # A few values, one for each epoch, are seen as such.
+    series = [
+        Series(
+            name,
+            np.arange(float(len(values))),
+            values,
+            style="line+points" if len(values) <= 60 else "line",
+        )
+        for name, values in curves.items()
+    ]
     return Chart("", x_label, y_label, series)

@@ -15,7 +15,7 @@ from .terminal import etude, fits, started
 
 
 def test_the_verbs_and_their_options_are_these() -> None:
-    assert list(VERBS) == ["show", "check", "diff", "convert", "compare", "report", "runs"]
+    assert list(VERBS) == ["show", "catalogue", "check", "diff", "convert", "compare", "report", "runs"]
     options = {
         name: sorted(option for parameter in command.params for option in parameter.opts)
         for name in VERBS
@@ -45,6 +45,7 @@ def test_the_verbs_and_their_options_are_these() -> None:
             "-o",
             "expression",
         ],
+        "catalogue": ["name"],
         "check": sorted(["expression", "--base", "--json", *running]),
         "diff": sorted(["first", "second", "--base", "--close", "--plot", *running]),
         "convert": sorted(["expression", "--to", *running]),
@@ -60,7 +61,7 @@ def test_help_names_every_verb(option: str) -> None:
 
     assert said.status == 0
     for name, about in VERBS.items():
-        assert f"  {name:<9}{about}" in said.lines
+        assert f" {name} {about} " in " ".join([*said.text.split(), ""])
     assert fits(said)
 
 
@@ -102,7 +103,7 @@ def test_a_refusal_is_one_message_and_status_1(tmp_path: Path) -> None:
     assert (process.returncode, out) == (1, "")
     assert error == (
         "etude: Cosine has no argument 'ovr'; did you mean 'over'? "
-        "(it takes start, stop, over, inclusive, after)\n"
+        "(it takes start, stop, over, inclusive, after, power, k)\n"
         "  Cosine(ovr=3)\n"
         "         ^ column 8\n"
     )

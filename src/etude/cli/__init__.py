@@ -15,6 +15,7 @@ __all__ = ["main"]
 
 VERBS = {
     "show": "Draw a schedule, and say what it does.",
+    "catalogue": "List every schedule, or tell what one of them does.",
     "check": "Say what is wrong, or probably not meant, about a schedule on a run.",
     "diff": "Tell where two schedules differ.",
     "convert": "Write a schedule for another program.",

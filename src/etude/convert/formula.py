@@ -227,7 +227,7 @@ class _Writer:
                 return _level(level)
             case Shape():
                 return self.shape(schedule, clock)
-            case Function():
+            case Function() | PolynomialCycles():
                 return self.law(schedule, clock)
             case Steps():
                 return self.stairs(schedule, clock)
@@ -274,7 +274,7 @@ class _Writer:
             return f"geometric({first}, {last}, {done})"
         return f"between({first}, {last}, {done})"
 
-    def law(self, law: Function, clock: Clock) -> str:
+    def law(self, law: Function | PolynomialCycles, clock: Clock) -> str:
         t = _since(clock.origin)
         if clock.scale != 1:
             t = f"({t}) / {_number(clock.scale)}"

@@ -6,6 +6,7 @@ Each is a law (see ``etude.schedules.laws``) whose ``start`` is 1: ``cosine() * 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal
@@ -108,8 +109,8 @@ class RAdamWarmup(Factor):
         return share
 
     def _rho(self, k: Array) -> Array:
-        left = self.beta2**k
-        return 2 / (1 - self.beta2) - 1 - 2 * k * left / (1 - left)
+        # beta2^k / (1 - beta2^k), without the difference of two numbers that are nearly the same.
+        return 2 / (1 - self.beta2) - 1 - 2 * k / np.expm1(-k * math.log(self.beta2))
 
     @property
     def decay_power(self) -> float:

@@ -42,6 +42,9 @@ def fixed(rate: LevelLike = BASE) -> Schedule:
 
     lr(t) = rate
 
+    Args:
+        rate: absolute, or relative to BASE.
+
     >>> fixed()
     Constant(BASE)
 

@@ -16,7 +16,7 @@ from etude import check
 from etude.durations import LARGEST_STEP, DurationLike, Horizon
 from etude.eases import Array
 from etude.errors import HorizonError, ScheduleError
-from etude.timeline import HOLD, Context, Node, ceil_float, just_before
+from etude.timeline import HOLD, Combined, Context, Node, ceil_float, just_before
 
 if TYPE_CHECKING:  # pictures are imported when one is asked for: most programs only want the numbers
     from matplotlib.figure import Figure
@@ -97,6 +97,8 @@ class Resolvable(Protocol):
 
     def on(self, horizon: Horizon, /) -> Table: ...
     def walk(self) -> Iterator[object]: ...
+    @property
+    def parts(self) -> Sequence[Resolvable]: ...
     @property
     def depends_on_base(self) -> bool: ...
 
@@ -376,14 +378,23 @@ class Table:
             text += f"; {follower.metric} plateau factor {(factors or {}).get(follower, 1.0):.6g}"
         return text
 
-    def check(self, base: float | None = None) -> tuple[check.Finding, ...]:
+    @property
+    def multiplied(self) -> tuple[Table, ...]:
+        """The factors of a product, each on this horizon; nothing where it is none."""
+        if not isinstance(self._node, Combined) or self._node.operation is not np.multiply:
+            return ()
+        return tuple(part.on(self.horizon) for part in self.schedule.parts)
+
+    def check(self, base: float | None = None, *, of: str = "lr") -> tuple[check.Finding, ...]:
         """Return what is wrong, or probably not meant, about this schedule on this horizon.
 
         Args:
             base: the optimizer's own rate, where it is known; then the rates in the messages are real
                 ones, not shares of it, and a base rate that is never used is told.
+            of: the hyperparameter that it is for; of another than ``"lr"``, such as ``"momentum"``, only
+                what holds for any is told.
         """
-        return check.findings(self, base)
+        return check.findings(self, base, of)
 
     def chart(
         self, base: float = 1.0, *, title: str | None = None, label: str = "learning rate"

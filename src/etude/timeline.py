@@ -37,6 +37,7 @@ __all__ = [
     "Cooled",
     "Cut",
     "Cycles",
+    "Delayed",
     "Fed",
     "Growing",
     "Law",
@@ -451,8 +452,14 @@ class Numbered(Node):
         self._endless_power = endless_power
 
     def __call__(self, x: Array, context: Context) -> Array:
-        turn, places = self._turns.split(x if self._stop is None else np.minimum(x, ceil_float(self._stop)))
-        return self._level.at(context.base) * self._function(turn, places / self._turns.length)
+        turn, places = self._turns.split(x)
+        share = places / self._turns.length
+        if self._stop is not None:
+            # As exact fractions, for the stop may be the very end of a turn, and no float.
+            last, gone = divmod(self._stop - self._start, self._period)
+            held = x >= ceil_float(self._stop)
+            turn[held], share[held] = float(last), float(gone / self._period)
+        return self._level.at(context.base) * self._function(turn, share)
 
     def phase_at(self, x: Fraction) -> Phase:
         if self._stop is not None and x >= self._stop:
@@ -677,6 +684,30 @@ class Cut(Node):
     @property
     def decay_power(self) -> float:
         return self.node.decay_power if self._ended else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Delayed(Node):
+    """A node from ``start`` on; before it, its value there."""
+
+    node: Node
+    start: Fraction
+
+    def __call__(self, x: Array, context: Context) -> Array:
+        return self.node(np.maximum(x, ceil_float(self.start)), context)
+
+    def phase_at(self, x: Fraction) -> Phase:
+        if x < self.start:
+            return _before(self.start)
+        phase = self.node.phase_at(x)
+        return replace(phase, start=max(phase.start, self.start))
+
+    def denominator(self, stop: Fraction) -> int:
+        return math.lcm(self.start.denominator, self.node.denominator(stop))
+
+    @property
+    def decay_power(self) -> float:
+        return self.node.decay_power
 
 
 @dataclass(frozen=True, slots=True)

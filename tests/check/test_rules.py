@@ -6,12 +6,13 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 import etude as et
 from etude import BASE, Constant, Cosine, Exponential, Horizon, Linear, Points, Schedule, Steps
 from etude.check import CODES, Finding, findings
+from etude.errors import HorizonError
 from etude.study.arms import TUTORIALS
 from tests.strategies import HORIZON, expression, schedules
 
@@ -29,6 +30,8 @@ FIRES: dict[str, list[tuple[Schedule, dict[str, float]]]] = {
         (Linear(0.1, 1.0, over="10/3ep").stretch(40), {"warmup": math.nextafter(4_000 / 3, math.inf)}),
         (Linear(0.1, 1.0, over=999).shift(5), {"warmup": 1_004}),  # counted from its start
         (Linear(0.1, 1.0, over=600) >> Cosine(1.0, 2.0, over=600), {"warmup": 1_200}),  # rises twice
+        (et.warmup(2_000) * et.cosine(), {"warmup": 2_000}),  # a factor's
+        (et.cosine() * et.warmup(500) * et.warmup(1_500, ease="cosine"), {"warmup": 1_500}),
         (Linear(0.1, 1.0, over=1e17), {}),
         (Linear(0.1, 1.0, over=1e17, after="raise"), {}),
     ],
@@ -42,6 +45,8 @@ FIRES: dict[str, list[tuple[Schedule, dict[str, float]]]] = {
         (et.wsd(400, 100), {"warmup": 400, "share": 0.4}),
         (et.one_cycle(up=0.4), {"warmup": 399}),
         (Linear(0.1, 1.0, over=600) >> Cosine(1.0, over=400), {"share": 0.6}),
+        (et.warmup(600) * et.linear_to_zero(), {"warmup": 600}),
+        (et.ExponentialWarmup(150) * et.step(1_000), {"share": 0.449}),  # 95 % after 3 · 150
     ],
     "first-update-at-zero": [
         (Linear(0.0, BASE, over=100) >> Cosine(over=900), {"peak": 1.0}),
@@ -56,11 +61,15 @@ FIRES: dict[str, list[tuple[Schedule, dict[str, float]]]] = {
     "peak-never-reached": [
         (Linear(0.1, 1.0, over=300) >> Cosine(1.0, over=1_000).shift(-300), {"aim": 1.0, "step": 300}),
         (Points([(0, 0.5), (10.4, 0.5), (10.5, 3.0), (10.6, 0.5)]), {"aim": 3.0, "peak": 0.5}),
+        (Linear(0.1, 1.0, over=300) >> Cosine(0.1, over=700), {"aim": 1.0, "start": 0.1}),
+        (et.warmup(250) * et.linear_to_zero() * 4, {"aim": 4.0, "step": 250, "peak": 4 * 0.75}),
+        (et.warmup(800, ease="cosine") * et.cosine(), {"aim": 1.0, "step": 800}),
         (et.sgdr(2.5), {"step": 2.5}),  # restarts between two updates
     ],
     "cosine-climbs-back": [
         (climbing(800), {"down": 800, "steps": 1_000}),
         (climbing("10ep", 1e-4), {"down": 100}),
+        (climbing(990), {"down": 990}),  # a little
         (Linear(0.1 * BASE, BASE, over=100) >> climbing(600), {"down": 700}),
     ],
     "run-ends-inside-cycle": [
@@ -68,6 +77,8 @@ FIRES: dict[str, list[tuple[Schedule, dict[str, float]]]] = {
         (et.sgdr("20ep", 2), {"cycle_start": 600, "cycle_stop": 1_400}),
         (et.cyclic(0.1, 1.0, "3ep"), {"cycle_start": 960, "cycle_stop": 1_020}),
         (et.cyclic(0.1, 1.0, "3ep", mode="triangular2").until(990) >> et.sgdr(40), {}),
+        (et.cyclic(0.1, 1.0, 100, shape="cosine").shift(-100), {"cycle": 5, "last": 1.0}),  # from the top
+        (et.warmup_restarts("30ep", "3ep"), {"cycle": 3, "cycle_start": 900}),
     ],
     "jump-at-end": [
         (et.sgdr(999), {"step": 999, "after": 1.0}),
@@ -91,10 +102,14 @@ FIRES: dict[str, list[tuple[Schedule, dict[str, float]]]] = {
         (Constant(1.0).cooldown(950, over=100), {"last": 0.5}),
         (Steps(0.1, at=[300, 1_200], over=1_500), {"floor": 0.01}),
         (et.wsd(100, 100, over=1_500), {"last": 1.0}),  # the decay does not begin
+        (climbing(1_500, 0.1), {"last": 0.325, "floor": 0.1}),
     ],
     "floor-reached-early": [
         (et.cosine(600, 0.01), {"step": 600, "share": 0.4, "floor": 0.01}),
         (et.sgdr(100, 2, floor=0.01, cycles=2), {"step": 300}),
+        (et.multistep([10, 15]), {"step": 15, "floor": 0.01}),  # epochs were meant
+        (et.exponential(0.95), {"step": 135, "share": 0.865}),
+        (et.step(30), {"step": 120}),
     ],
     "ends-high": [
         (et.yolo(0.01), {"last": 0.002}),
@@ -114,9 +129,24 @@ SILENT: dict[str, list[Schedule]] = {
         Linear(1.0, 0.1, over=2_000),  # a decay may be cut off
         Exponential(1.01),  # a law has no end to reach
         et.fixed(),
+        et.step("30ep", 0.3) * et.ExponentialWarmup(50),  # for ever nearer, and nearly there
+        et.warmup(100) * et.sgdr(100, 2),
     ],
-    "never-leaves-warmup": [Linear(0.1, 1.0, over=998), et.fixed(), Linear(0.1, 1.0, over=1_001)],
-    "long-warmup": [et.wsd(333, 100), et.one_cycle(), et.cyclic(0.1, 1.0, 500), et.fixed()],
+    "never-leaves-warmup": [
+        Linear(0.1, 1.0, over=998),
+        et.fixed(),
+        Linear(0.1, 1.0, over=1_001),
+        et.Geometric(1e-6, 10.0, over="100%"),  # a range test
+        et.ExponentialWarmup(50),
+    ],
+    "long-warmup": [
+        et.wsd(333, 100),
+        et.one_cycle(),
+        et.cyclic(0.1, 1.0, 500),
+        et.fixed(),
+        et.warmup(300) * et.cosine(),
+        et.step("40ep") * et.ExponentialWarmup(50),
+    ],
     "first-update-at-zero": [
         et.linear_to_zero(warmup=10),
         et.fixed(0.0),  # zero throughout is meant
@@ -136,6 +166,12 @@ SILENT: dict[str, list[Schedule]] = {
         et.cyclic(0.1, 1.0, "50/3%"),
         et.sgdr("100/7%", 2),
         (Linear(0.0, 1.0, over=100) >> Constant(0.0, over=1)).repeat(),  # a saw-tooth jumps down
+        et.Geometric(1e-6, 10.0, over="100%"),  # the run ends just before
+        et.warmup(100) * et.cosine(),
+        et.warmup(300) * et.step(300),
+        et.cosine() * et.Noise(1, 0.3),
+        et.piecewise_constant([300, 600], [1, 1.5, 1.7]) * Linear(over=600).shift(400),  # larger batches
+        et.cyclic(0.1, 1.0, 100) * et.Exponential(0.99),  # waves that fade
     ],
     "cosine-climbs-back": [
         et.cosine(),
@@ -143,6 +179,8 @@ SILENT: dict[str, list[Schedule]] = {
         climbing(1_000),
         (Cosine(0.0, BASE, over=50) >> Cosine(over=50)).repeat(),  # up first: a cyclical rate
         Cosine(0.1 * BASE, BASE, over=100) >> Cosine(over=900),  # a warmup
+        et.one_cycle_momentum(),
+        et.cyclic(0.1, 1.0, 100, shape="cosine").shift(-100),
     ],
     "run-ends-inside-cycle": [
         et.sgdr("25ep"),
@@ -152,6 +190,7 @@ SILENT: dict[str, list[Schedule]] = {
         Steps(0.1, every=300) * et.cosine(peak=1.0),
         et.sgdr(300, cycles=3),
         climbing(800),
+        climbing(1_500),
         et.cyclic(0.1, 1.0, 30, mode="triangular2"),  # by now it hardly moves
     ],
     "jump-at-end": [et.sgdr(100), et.sgdr(998), et.one_cycle(), et.sgdr(1), Steps(0.99, at=[999])],
@@ -161,13 +200,23 @@ SILENT: dict[str, list[Schedule]] = {
         Constant(0.1, over=10) >> Constant(1.0),  # a constant warmup
         et.cyclic(0.1, 1.0, 100, gain=1.5),
     ],
-    "stepsize": [et.cyclic(0.1, 1.0, "2ep"), et.cyclic(0.1, 1.0, "10ep"), et.sgdr(10), climbing(10)],
+    "stepsize": [
+        et.cyclic(0.1, 1.0, "2ep"),
+        et.cyclic(0.1, 1.0, "10ep"),
+        et.sgdr(10),
+        climbing(10),
+        et.warmup_restarts("50ep", "1ep"),  # its rise is a warmup
+        climbing(999),
+    ],
     "few-cycles": [
         et.cyclic(0.1, 1.0, "50/3%"),
         et.sgdr("100/7%", 2),
         et.one_cycle(),
         Cosine(over=500) >> et.sgdr(500),
         et.cyclic(0.1, 1.0, 5_000),
+        climbing(1_000),  # one descent
+        climbing(999),
+        et.warmup_restarts("50ep", "5ep"),
     ],
     "floor-never-reached": [
         et.cosine(),
@@ -176,8 +225,12 @@ SILENT: dict[str, list[Schedule]] = {
         et.sgdr(3_000),
         et.Exponential(0.999),
         Constant(BASE),
+        climbing(1_000),
     ],
     "floor-reached-early": [
+        et.multistep([300, 600]),
+        et.exponential(0.99),
+        Linear(20 * BASE, BASE, over=100) >> Constant(BASE),
         et.cosine(900, 0.01),
         et.cosine(600, 0.01) >> Constant(0.01),
         et.cosine(600),
@@ -192,8 +245,17 @@ SILENT: dict[str, list[Schedule]] = {
         et.cyclic(0.5, 1.0, "5ep"),
         et.cosine(3_000),
         Constant(BASE) * et.Plateau("loss"),
+        et.swa(0.5 * BASE),
+        et.fixed().cooldown(500, over=100, stop=0.3 * BASE),
     ],
-    "base-unused": [et.cosine(), et.cosine(peak=1.0), et.yolo(1.0), Constant(0.1 * BASE + 0.1)],
+    "base-unused": [
+        et.cosine(),
+        et.cosine(peak=1.0),
+        et.yolo(1.0),
+        Constant(0.1 * BASE + 0.1),
+        et.cyclic(1.0, 6.0, 100),  # CyclicLR's base_lr
+        et.Geometric(1e-6, 10.0, over="100%"),
+    ],
 }
 """Code → schedules at which it does not fire there."""
 
@@ -238,8 +300,8 @@ INSIDE = (
 )
 CLIMBS = (
     "warning: The cosine is down after 200 epochs and the run has 300 epochs, so the rate climbs back: it "
-    "ends at 0.05, 50 % of the peak, after 1.5 half-periods. For one descent write cosine() "
-    "(CosineAnnealingLR(T_max=) of 300 epochs); for restarts sgdr('200ep'). [cosine-climbs-back]"
+    "ends at 0.05, 50 % of the peak, after 1.5 half-periods. For one descent write cosine(), "
+    "or CosineAnnealingLR with a T_max of 300 epochs; for restarts write sgdr('200ep'). [cosine-climbs-back]"
 )
 
 
@@ -254,6 +316,46 @@ CLIMBS = (
 )
 def test_what_a_finding_says(plan: Schedule, horizon: Horizon, text: str) -> None:
     assert str(plan.on(horizon).check(0.1)[0]) == text
+
+
+@pytest.mark.parametrize(
+    ("plan", "code", "severity"),
+    [
+        (Linear(0.0, BASE, over=9) >> Cosine(over=991), "first-update-at-zero", "warning"),
+        (Linear(0.0, BASE, over=9) >> Cosine(over=992), "first-update-at-zero", "note"),
+        (et.wsd(500, 100), "long-warmup", "note"),
+        (et.wsd(501, 100), "long-warmup", "warning"),
+        (climbing(800), "cosine-climbs-back", "warning"),
+        (climbing(990), "cosine-climbs-back", "note"),
+        (et.warmup(400) * et.linear_to_zero(), "peak-never-reached", "note"),
+        (et.warmup(600) * et.linear_to_zero(), "peak-never-reached", "warning"),
+    ],
+    ids=str,
+)
+def test_how_grave_it_is(plan: Schedule, code: str, severity: str) -> None:
+    steps = 1_001 if severity == "note" and code == "first-update-at-zero" else 1_000
+    assert found(plan, Horizon(total=steps))[code].severity == severity
+
+
+@pytest.mark.parametrize(
+    ("plan", "codes"),
+    [
+        (Linear(0.8, 0.9, over=2_000), ["warmup-longer-than-run"]),
+        (Linear(1.0, 0.5, over=2_000), ["floor-never-reached"]),
+        (Steps(0.1, at=[999]), ["jump-at-end"]),
+        (et.warmup(800) * et.linear_to_zero(), ["peak-never-reached"]),
+        (Linear(0.0, 0.1, over="100%"), []),
+        (et.cyclic_momentum(0.8, 0.9, 7), []),
+        (et.one_cycle_momentum(), []),
+        (et.Cosine(0.1, 0.4, over="100%"), []),
+        (Constant(0.9), []),
+    ],
+    ids=expression,
+)
+def test_of_other_hyperparameters_what_holds_for_any_is_told(plan: Schedule, codes: list[str]) -> None:
+    findings = plan.on(RUN).check(0.9, of="momentum")
+    assert [finding.code for finding in findings] == codes
+    assert not any(" rate" in finding.message for finding in findings)
 
 
 def test_the_gravest_come_first() -> None:
@@ -301,9 +403,22 @@ def test_the_recipes_as_they_are_meant_are_not_warned_of(plan: Schedule, steps: 
     ] == []
 
 
-@given(schedules, st.sampled_from([None, 0.0, 0.1, 7.0]))
-def test_every_schedule_can_be_checked(plan: Schedule, base: float | None) -> None:
-    for finding in plan.on(HORIZON).check(base):
+HORIZONS = [
+    HORIZON,
+    Horizon(total=210, samples_per_step=4, tokens_per_step=64),
+    *(Horizon(7, total, samples_per_step=4, tokens_per_step=64) for total in (1, 2, 3, 20_000, 10**9)),
+]
+
+
+@given(
+    schedules, st.sampled_from(HORIZONS), st.sampled_from([None, 0.0, 0.1, 7.0]), st.sampled_from(["lr", "x"])
+)
+def test_every_schedule_can_be_checked(plan: Schedule, horizon: Horizon, base: float | None, of: str) -> None:
+    try:
+        table = plan.on(horizon)
+    except HorizonError:
+        reject()  # it does not fit on that horizon
+    for finding in table.check(base, of=of):
         assert finding.code in CODES
         assert finding.message.endswith(".")
         assert finding.fix.endswith(".")
@@ -336,7 +451,7 @@ def test_a_run_of_a_billion_updates_is_checked_from_few_values(plan: Schedule) -
 
 def test_a_users_function_that_knows_whole_steps_of_the_run_only() -> None:
     plan = et.Custom(f"{__name__}:look_up", start=1.0)
-    assert list(found(plan, Horizon(total=4), base=0.5)) == ["base-unused"]
+    assert list(found(plan, Horizon(total=4), base=0.25)) == ["base-unused"]
 
 
 def look_up(step: float) -> float:

@@ -10,12 +10,30 @@ from etude.spec.examples import EXAMPLES
 from .terminal import etude, fits
 
 
-def test_every_schedule_is_listed_with_what_it_is() -> None:
+def test_every_schedule_is_listed_in_its_group_with_what_it_is() -> None:
     said = etude("catalogue")
 
     assert said.status == 0
-    names = [line.split()[0] for line in said.lines if not line.startswith(" ")]
-    assert sorted(names) == sorted(CATALOGUE)
+    groups: dict[str, list[str]] = {}
+    for line in said.lines:
+        if line.endswith(":") and line[0].isupper():
+            groups[line[:-1]] = []
+        elif line and not line.startswith(" "):
+            groups[[*groups][-1]].append(line.split()[0])
+    assert [*groups] == [
+        "Shapes",
+        "Laws",
+        "Factors",
+        "Feedback",
+        "Building blocks",
+        "Recipes: decays",
+        "Recipes: cycles",
+        "Recipes: phases",
+        "Recipes: warmups",
+    ]
+    assert sorted(name for names in groups.values() for name in names) == sorted(CATALOGUE)
+    assert groups["Factors"] == ["ExponentialWarmup", "Noise", "RAdamWarmup"]
+    assert groups["Building blocks"] == ["Constant", "maximum", "minimum"]
     assert "Linear                      A straight line." in [line.rstrip() for line in said.lines]
     assert fits(said)
 

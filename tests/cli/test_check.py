@@ -32,7 +32,7 @@ def test_findings_are_told_with_their_code_and_fix() -> None:
     [
         ("cosine()", 0, []),
         ("cosine(peak=0.1)", 0, ["base-unused"]),  # a note
-        ("yolo()", 1, ["first-update-at-zero", "ends-high"]),
+        ("yolo()", 1, ["first-update-at-zero", "peak-never-reached", "ends-high"]),
         ("Linear(0.1 * BASE, BASE, over=2000)", 1, ["warmup-longer-than-run"]),
     ],
 )
@@ -47,6 +47,13 @@ def test_it_ends_with_1_for_a_warning_or_an_error(expression: str, status: int, 
         line.split()[-1] for line in said.lines if line.startswith(("error: ", "warning: ", "note: "))
     ] == (codes)
     assert [finding["code"] for finding in json.loads(listed.text)] == codes
+
+
+def test_it_can_be_the_schedule_of_another_hyperparameter() -> None:
+    options = ["check", "cyclic_momentum(0.85, 0.95, 600)", "--horizon", "1000", "--base", "0.9"]
+
+    assert etude(*options).lines[2] == "warning: run-ends-inside-cycle"
+    assert etude(*options, "--of", "momentum").lines == ["1,000 updates in all", "Nothing is amiss."]
 
 
 def test_json_has_the_numbers() -> None:

@@ -57,6 +57,17 @@ def wait_until(true: Callable[[], bool], what: str) -> None:
 # A comparison
 
 
+def test_warnings_of_a_schedule_are_told_once(tasks: Path) -> None:
+    command = ["compare", "tasks.py:quick", "--only", "fixed", "-s", "sgdr('30%')", "--seeds", "1"]
+    with started(command, tasks.parent) as process:
+        out, error = process.communicate()
+
+    assert process.returncode == 0
+    assert " at 20 updates: The run ends inside cycle 3 " in " ".join(out.split())
+    assert out.count("[run-ends-inside-cycle]") == 1
+    assert "Warning" not in error  # by a worker
+
+
 def test_a_comparison_ends_in_a_table_a_verdict_and_a_report(tasks: Path) -> None:
     said = compare("tasks.py:quick", "--only", "cosine")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
 from fractions import Fraction
 from typing import Any
@@ -74,6 +75,11 @@ stairs = Constant(1.0, over=2) >> Constant(0.5, over=2)
         (stairs.repeat(2, stretch="1/2"), [1.0, 1.0, 0.5, 0.5, 1.0, 0.5, 0.5]),
         (stairs.repeat(gain=0), [1.0, 1.0, 0.5, 0.5, 0.0, 0.0, 0.0]),
         (stairs.shift(2), [1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5]),
+        # What is entered in its middle begins there, however late.
+        (stairs.shift(-2).shift(1), [0.5, 0.5, 0.5, 0.5]),
+        (Linear(0.0, 1.0, over=4).shift(-1).shift(2), [0.25, 0.25, 0.25, 0.5, 0.75, 1.0, 1.0]),
+        (wsd(3, 2, over=6).shift(2), [0.25, 0.25, 0.25, 0.5, 0.75, 1.0, 1.0, 0.5, 0.0, 0.0]),
+        (wsd(3, 2, over=6).shift(2).shift(-3), [0.5, 0.75, 1.0, 1.0, 0.5, 0.0, 0.0]),
         (stairs.shift(-1), [1.0, 0.5, 0.5, 0.5]),
         (stairs.shift("-1ep"), [0.5, 0.5]),
         (stairs.shift(-2) >> Constant(0.1), [0.5, 0.5, 0.1, 0.1]),  # what is left of it has two steps
@@ -84,6 +90,21 @@ stairs = Constant(1.0, over=2) >> Constant(0.5, over=2)
         (Constant(1.0).cooldown(2, over=2, stop=0.2), [1.0, 1.0, 1.0, 0.6, 0.2, 0.2]),
         (Constant(1.0).cooldown(2, over=0), [1.0, 1.0, 0.0, 0.0]),
         (Constant(1.0).cooldown(1, over=2, ease="cosine", stop=2 * BASE), [1.0, 1.0, 1.5, 2.0, 2.0]),
+        (Constant(1.0).cooldown(1, over=2, stop=0.01, ease="geometric"), [1.0, 1.0, 0.1, 0.01, 0.01]),
+        (
+            stairs.cooldown(2, over=2, stop=2 * BASE, ease="geometric"),
+            [1.0, 1.0, 0.5, 1.0, 2.0, 2.0],
+        ),  # and up
+        (Constant(0.0).cooldown(1, over=2, stop=0.01, ease="geometric"), [0.0, 0.0, 0.0, 0.01, 0.01]),
+        (Constant(1.0).cooldown(0, over=4, ease="one_minus_square"), [1.0, 0.9375, 0.75, 0.4375, 0.0, 0.0]),
+        (
+            Constant(1.0).cooldown(0, over=4, ease="one_minus_sqrt"),
+            [1.0, 0.5, 1 - math.sqrt(0.5), 1 - math.sqrt(0.75), 0.0, 0.0],
+        ),
+        (Constant(1.0).cooldown(0, over=3, ease="rex"), [1.0, 0.8, 0.5, 0.0, 0.0]),
+        (Constant(1.0).cooldown(0, over=2, ease="mirror_cosine"), [1.0, 0.5, 0.0, 0.0]),
+        (Constant(1.0).cooldown(0, over=2, ease="quarter_cosine"), [1.0, math.sqrt(0.5), 0.0, 0.0]),
+        (Constant(1.0).cooldown(0, over=2, ease="quarter_sine"), [1.0, 1 - math.sqrt(0.5), 0.0, 0.0]),
         (stairs.cooldown(2, over=2), [1.0, 1.0, 0.5, 0.25, 0.0, 0.0]),  # from the later value
         (Exponential(0.5).cooldown(1, over=2), [1.0, 0.5, 0.25, 0.0, 0.0]),
         (Constant(1.0).cooldown(2, over=2).shift(-3), [0.5, 0.0, 0.0]),
@@ -454,6 +475,10 @@ def test_a_schedule_shows_itself_in_a_notebook() -> None:
             r"Repeat\(times=\) must be at most 1,000 with a stretch other than 1",
         ),
         (lambda: stairs.stretch(0), r"Stretch\(factor=\) must be more than 0; got 0"),
+        (
+            lambda: stairs.cooldown(2, over=2, ease="geometric"),
+            r"Cooldown\(stop=\) must be more than 0 with ease='geometric', .*; write stop=0.001 \* BASE",
+        ),
         (lambda: stairs.until(-1), r"Until\(at=\) must be at least 0; got -1"),
         (lambda: stairs.shift("x"), r"Shift\(by=\) must be a duration"),
         (lambda: stairs.cooldown(-1, over=2), r"Cooldown\(at=\) must be at least 0; got -1"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -14,14 +16,27 @@ from etude import (
     BASE,
     Custom,
     Exponential,
+    ExponentialWarmup,
     Horizon,
     InverseSqrt,
     InverseTime,
+    Noise,
+    PolynomialCycles,
     PowerLaw,
+    RAdamWarmup,
     Schedule,
+    Sigmoid,
     Steps,
+    adafactor,
+    chebyshev,
+    cosine_with_restarts,
     from_json,
+    infinite,
+    noam,
     parse,
+    power_scheduler,
+    swa,
+    warmup_restarts,
 )
 from etude.errors import HorizonError, ScheduleError
 from tests import strategies
@@ -78,6 +93,19 @@ class Nested:
         (Steps(0.0, at=[1]), [1.0, 0.0, 0.0]),
         (Steps(0.0, every=2), [1.0, 1.0, 0.0, 0.0]),
         (Steps(10.0, at=[1, 2], start=0.001), [0.001, 0.01, 0.1]),
+        (Sigmoid(1.0, middle=4), [1.0, 0.970021, 0.896929, 0.744448, 0.509158]),
+        (Sigmoid(2.0, middle=4, per="1ep"), [1.0, 0.928221, 0.829997, 0.7067, 0.567668]),
+        (Sigmoid(1.0, middle=0, start=0.5), [0.5, 0.268941, 0.119203, 0.047426]),
+        (Sigmoid(1.0, middle=4, over=2), [1.0, 0.970021, 0.896929, 0.896929]),
+        (PolynomialCycles(2), [1.0, 0.5, 0.0, 0.25, 0.0, 1 / 6, 0.0]),  # 0 at its multiples, then up again
+        (PolynomialCycles(4, power=2), [1.0, 0.5625, 0.25, 0.0625, 0.0, 0.140625, 0.0625]),
+        (PolynomialCycles(1.5), [1.0, 1 / 3, 1 / 3, 0.0, 1 / 9, 1 / 6, 0.0]),  # 1.5, 3, 4.5, 6
+        (PolynomialCycles("1ep", start=0.4), [0.4, 0.3, 0.2, 0.1, 0.0, 0.15, 0.1, 0.05]),
+        (ExponentialWarmup(2), [0.393469, 0.632121, 0.77687, 0.864665]),
+        (ExponentialWarmup("1ep", start=BASE), [0.221199, 0.393469, 0.527633, 0.632121]),
+        (ExponentialWarmup(2, over=1), [0.393469, 0.632121, 0.632121]),
+        (RAdamWarmup(0.9), [0.156111, 0.255177, 0.330107, 0.392261]),
+        (RAdamWarmup(0.9, start=2.0, over=1), [0.312222, 0.510354, 0.510354]),
         (Custom("math:exp", start=0.1), [0.1, 0.271828, 0.738906]),
         (Custom("math:exp", start=0.1, over=1), [0.1, 0.271828, 0.271828]),
         (Custom("tests.schedules.test_laws:Nested.half"), [0.5, 0.5]),
@@ -97,6 +125,55 @@ def test_formulas(rate: float, t: float) -> None:
         (InverseSqrt(3, start=2.0), 2 * math.sqrt(3 / (3 + t))),
     ]:
         assert law.on(RUN)(t) == pytest.approx(expected, rel=1e-13)
+
+
+@given(st.floats(0.61, 0.9999), st.integers(0, 2_000))
+def test_the_rectification_of_radam(beta2: float, t: int) -> None:
+    # As in the paper's algorithm 2, from its first step with an adaptive rate on, in exact numbers.
+    beta = Fraction(beta2)
+
+    def length(step: int) -> float:
+        return float(2 / (1 - beta) - 1 - 2 * step / (beta**-step - 1))
+
+    first = next(step for step in itertools.count(1) if length(step) > 4)
+    most, rho = float(2 / (1 - beta) - 1), length(first + t)
+    expected = math.sqrt((rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho))
+    assert RAdamWarmup(beta2).on(RUN)(t) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("plan", "diverges", "converges"),
+    [
+        # Continued for ever: whether Σlr = ∞, and whether Σlr² < ∞.
+        (Exponential(0.9), False, True),
+        (Sigmoid(0.1, middle=10), False, True),
+        (InverseTime(0.1), True, True),
+        (PowerLaw(0.75, timescale=10), True, True),
+        (PowerLaw(1.5, timescale=10), False, True),
+        (InverseSqrt(10), True, False),
+        (PolynomialCycles(10), True, True),  # 1 - t / (n · period) < 1 / n
+        (PolynomialCycles(10, power=0.5), True, False),
+        (PolynomialCycles(10, power=2), False, True),
+        (PolynomialCycles(10, over=25), True, False),  # held at a fifth
+        (Noise(1, 0.5), True, False),
+        (Noise(1, 0.5) * InverseTime(0.1), True, True),
+        (ExponentialWarmup(10) * InverseTime(0.1), True, True),
+        (RAdamWarmup(0.99) * Exponential(0.9), False, True),
+        (power_scheduler(0.1, 4.0, 0.51, unit="st"), True, True),
+        (noam(64, 10), True, False),
+        (adafactor(), True, False),
+        (chebyshev(8), True, False),
+        (infinite(5, 10), True, False),
+        (infinite(5, 10).cooldown(20, over=5), False, True),
+        (cosine_with_restarts(over=20), False, True),
+        (swa(0.1, 5, at=10), True, False),
+        (warmup_restarts(10, 2, gain=0.5), False, True),
+    ],
+    ids=strategies.expression,
+)
+def test_robbins_and_monro(plan: Schedule, diverges: bool, converges: bool) -> None:
+    facts = plan.on(RUN).facts()
+    assert (facts.sum_diverges, facts.sum_of_squares_converges) == (diverges, converges)
 
 
 def test_an_inverse_square_root_goes_on_from_its_warmup() -> None:

@@ -101,6 +101,9 @@ def test_what_ends_holds_its_last_draw() -> None:
         assert ending.on(RUN)(range(6)).tolist() == endless([0, 1, 2, 2, 2, 2]).tolist()
     assert PolynomialCycles(4, over=4).on(RUN)([2, 4, 9]).tolist() == [0.5, 0.0, 0.0]
     assert PolynomialCycles(4, over=6).on(RUN)([6, 9]).tolist() == [0.25, 0.25]
+    for later in range(9):  # its end is no float, wherever it lies
+        ended = PolynomialCycles("10/3st", over="10/3st").shift(later).on(RUN)
+        assert ended([later + 4, later + 99]).tolist() == [0.0, 0.0]
 
 
 def test_it_is_a_factor_and_may_be_a_rate() -> None:

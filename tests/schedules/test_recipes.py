@@ -15,19 +15,36 @@ from etude import (
     Constant,
     Horizon,
     Schedule,
+    adafactor,
+    chebyshev,
     cosine,
+    cosine_with_restarts,
     cyclic,
     cyclic_cosine_decay,
     cyclic_momentum,
     exponential,
     fixed,
+    flat_cosine,
+    infinite,
+    inverse_sqrt,
+    knee,
     linear_to_zero,
     multistep,
+    noam,
     one_cycle,
     one_cycle_momentum,
+    piecewise_constant,
+    polynomial,
+    power_scheduler,
     sgdr,
+    slanted_triangular,
     step,
+    swa,
     time_decay,
+    untuned_exponential_warmup,
+    untuned_linear_warmup,
+    warmup,
+    warmup_restarts,
     wsd,
     yolo,
 )
@@ -92,6 +109,74 @@ RUN = Horizon(steps_per_epoch=10, total=100)
             cyclic_cosine_decay(15, 0.0, 10, 2),
             "Cosine(BASE, 0.0, over=15) >> Cosine(BASE, 0.0, over=10).repeat(stretch=2)",
         ),
+        (
+            piecewise_constant([2, "1ep"], [0.1, 0.5 * BASE, 0.2]),
+            "Constant(0.1, over=2) >> Constant(0.5 * BASE, over='1ep - 2st') >> Constant(0.2)",
+        ),
+        (
+            polynomial("50%", 2.0, 0.1, warmup=4),
+            "Linear(0.0, BASE, over=5).shift(-1) >> Polynomial(BASE, 0.1, over='50% - 4st', power=2.0)",
+        ),
+        (polynomial(k=2.0), "Polynomial(BASE, 0.0, over='100%', k=2.0)"),
+        (inverse_sqrt("1ep"), "Linear(0.0, BASE, over='1ep + 1st').shift(-1) >> InverseSqrt('1ep')"),
+        (inverse_sqrt(0, 9), "InverseSqrt(9)"),
+        (noam(16, 4), "Linear(0.0, 0.125, over=4).shift(-1) >> InverseSqrt(4, start=0.125)"),
+        (
+            power_scheduler(0.5, 1.0, 0.5, warmup=1, unit="st"),
+            "Linear(0.0, 0.5, over=2).shift(-1) >> Constant(0.5, over=3) "
+            ">> PowerLaw(0.5, start=0.5, timescale=4)",
+        ),
+        (adafactor(), "minimum(Constant(0.01), InverseSqrt(1, start=1.0))"),
+        (
+            adafactor(warmup_init=True),
+            "Linear(0.0, 0.01, over=10000).shift(-1) >> InverseSqrt(10000, start=0.01)",
+        ),
+        (
+            chebyshev(2, 0.5, per=3, peak=1.0),
+            "(Constant(1.744520838205434, over=3) >> Constant(1.0790085735592718, over=3)).repeat()",
+        ),
+        (
+            cosine_with_restarts(4, warmup=8),
+            "Linear(0.0, BASE, over=8) >> Cosine(BASE, 0.0, over='25% - 2st').repeat(4)",
+        ),
+        (
+            warmup_restarts(10, 2, 2, gain=0.5),
+            "(Linear(0.0, BASE, over=2) >> Cosine(BASE, 0.0, over=8)).repeat(stretch=2, gain=0.5)",
+        ),
+        (
+            warmup_restarts(10, 2, floor=0.1, gain=0.5, cycles=2),
+            "(Linear(0.0, BASE, over=2) >> Cosine(BASE, 0.0, over=8)).repeat(2, gain=0.5) "
+            "+ (Linear(0.1, 0.0, over=2) >> Cosine(0.0, 0.1, over=8)).repeat(2)",
+        ),
+        (
+            slanted_triangular(),
+            "Linear(0.03125 * BASE, BASE, over='10%') >> Linear(BASE, 0.03125 * BASE, over='90%')",
+        ),
+        (flat_cosine(0.25, 8), "Constant(BASE, over=2) >> Cosine(BASE, 0.0, over=6)"),
+        (
+            knee(warmup=10),
+            "Linear(0.0, BASE, over=11).shift(-1) >> Constant(BASE, over='50%') "
+            ">> Linear(BASE, 0.0, over='50% - 10st')",
+        ),
+        (
+            infinite(4, 10),
+            "Linear(0.0, BASE, over=5).shift(-1) >> Cosine(BASE, 0.1 * BASE, over=10) "
+            ">> Constant(0.1 * BASE)",
+        ),
+        (swa(0.05, "2ep"), "Constant(BASE, over='75%') >> Cosine(BASE, 0.05, over='2ep') >> Constant(0.05)"),
+        (warmup(4), "Linear(0.0, 1.0, over=5).shift(-1)"),
+        (warmup(4, 0.1, ease="cosine"), "Cosine(0.1, 1.0, over=4)"),
+        (untuned_linear_warmup(0.999), "Linear(0.0, 1.0, over=2000).shift(-1)"),
+        (untuned_exponential_warmup(0.999), "ExponentialWarmup(1000)"),
+        (
+            wsd(0, "20%", floor=0.1 * BASE, ease="geometric"),
+            "Constant(BASE, over='80%') >> Geometric(BASE, 0.1 * BASE, over='20%')",
+        ),
+        (cyclic(0.1, 1, 0, 4), "(Linear(0.1, 1.0, over=0) >> Linear(1.0, 0.1, over=4)).repeat()"),
+        (
+            cyclic(0.1, 1, 4, shape="sine"),
+            "(QuarterSine(0.1, 1.0, over=4) >> QuarterCosine(1.0, 0.1, over=4)).repeat()",
+        ),
     ],
 )
 def test_what_it_is_made_of(recipe: Schedule, written: str) -> None:
@@ -143,12 +228,96 @@ def test_what_it_is_made_of(recipe: Schedule, written: str) -> None:
             cyclic_cosine_decay(4, 0.1, warmup_epochs=4, warmup_start_lr=0.2, warmup_shape="cosine"),
             {0: 0.2, 1: 0.317157, 4: 1.0},
         ),
+        # The later part owns the boundary: the second rate is used at its own.
+        (piecewise_constant([2, "1ep"], [0.1, 0.5, 0.2]), {1: 0.1, 2: 0.5, 9: 0.5, 10: 0.2, 99: 0.2}),
+        (polynomial("50%", 2.0, 0.1, warmup=4), {0: 0.2, 3: 0.8, 4: 1.0, 27: 0.325, 50: 0.1, 99: 0.1}),
+        (polynomial(k=2.0), {0: 1.0, 50: 0.75, 100: 0.0}),
+        (swa(0.05, "2ep"), {74: 1.0, 75: 1.0, 85: 0.525, 95: 0.05, 99: 0.05}),
+        (swa(2.0, 10, ease="linear"), {75: 1.0, 80: 1.5, 85: 2.0}),
+        (warmup(4), {0: 0.2, 3: 0.8, 4: 1.0, 99: 1.0}),
+        (warmup(4, ease="one_minus_square"), {0: 0.04, 1: 0.16, 4: 1.0}),
+        (warmup(4, 0.1, ease="cosine"), {0: 0.1, 2: 0.55, 4: 1.0}),
+        (warmup(0), {0: 1.0}),
+        (untuned_linear_warmup(0.999), {0: 0.0005, 999: 0.5, 1998: 0.9995, 1999: 1.0, 5000: 1.0}),
+        (untuned_exponential_warmup(0.99), {99: 1 - 1 / math.e}),
+        (wsd(0, 20, floor=0.01, ease="geometric"), {80: 1.0, 90: 0.1, 100: 0.01}),
+        (flat_cosine(), {0: 1.0, 70: 1.0, 85: 0.5, 100: 0.0}),
+        (knee("30%", warmup=4), {0: 0.2, 4: 1.0, 33: 1.0, 34: 1.0, 67: 0.5, 100: 0.0}),
+        (infinite(4, 10), {0: 0.2, 4: 1.0, 9: 0.55, 14: 0.1, 10**6: 0.1}),
+        (slanted_triangular(), {0: 1 / 32, 10: 1.0, 55: 0.515625, 100: 1 / 32}),
+        (cosine_with_restarts(4, warmup=20), {0: 0.0, 10: 0.5, 20: 1.0, 30: 0.5, 40: 1.0, 80: 1.0, 100: 0.0}),
+        (
+            warmup_restarts(10, 2, 2, floor=0.2, gain=0.5),
+            {
+                0: 0.2,
+                1: 0.6,
+                2: 1.0,
+                6: 0.6,
+                10: 0.2,
+                12: 0.35,
+                14: 0.5,
+                22: 0.35,
+                30: 0.2,
+                34: 0.25 * 0.5 + 0.1,
+            },
+        ),
+        (cyclic(0.1, 1.0, 0, 4), {0: 1.0, 2: 0.55, 4: 1.0}),
+        (cyclic(0.1, 1.0, 4, shape="sine"), {0: 0.1, 2: 0.1 + 0.9 * math.sqrt(0.5), 4: 1.0, 8: 0.1}),
+        (cyclic(0.1, 1.0, 4, shape="cosine"), {0: 0.1, 1: 0.231802, 2: 0.55, 4: 1.0, 8: 0.1}),
     ],
     ids=strategies.expression,
 )
 def test_values(recipe: Schedule, values: dict[int, float]) -> None:
     table = recipe.on(RUN)
     assert table([*values]) == pytest.approx(np.array([*values.values()]), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "phases"),
+    [
+        (knee(20, warmup=10), {"linear": 0, "constant": 10, "linear ": 30}),
+        (infinite(10, 20), {"linear": 0, "cosine": 10, "constant": 30}),
+        (
+            infinite(10, 20).cooldown(80, over=10),
+            {"linear": 0, "cosine": 10, "constant": 30, "cooldown": 80, "hold": 90},
+        ),
+        (inverse_sqrt(10), {"linear": 0, "inversesqrt": 10}),
+        (flat_cosine(0.25), {"constant": 0, "cosine": 25}),
+        (wsd(0, 20, ease="mirror_cosine"), {"constant": 0, "mirrorcosine": 80}),
+        (swa(0.1, 10), {"constant": 0, "cosine": 75, "constant ": 85}),
+        (piecewise_constant([30], [0.1, 0.2]), {"constant": 0, "constant ": 30}),
+        (slanted_triangular(), {"linear": 0, "linear ": 10}),
+        (untuned_linear_warmup(0.9), {"linear": 0, "hold": 19}),
+    ],
+    ids=strategies.expression,
+)
+def test_phases(recipe: Schedule, phases: dict[str, int]) -> None:
+    assert [(phase.name, phase.start) for phase in recipe.on(RUN).phases] == [
+        (name.strip(), start) for name, start in phases.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        swa(0.1 * BASE, 10),
+        infinite(4, 10),
+        knee(warmup=4, floor=0.1 * BASE),
+        inverse_sqrt(4),
+        warmup_restarts(10, 2, floor=0.1 * BASE, gain=0.5),
+        cosine_with_restarts(3, warmup=4),
+        chebyshev(4),
+        wsd(4, 10, floor=0.1 * BASE, ease="geometric"),
+        piecewise_constant([2], [BASE, 0.5 * BASE]),
+        cyclic(0.1 * BASE, BASE, 4, mode="exp_range", gamma=0.9, shape="sine"),
+        cosine() * warmup(4),
+    ],
+    ids=strategies.expression,
+)
+def test_each_group_follows_its_own_base_rate(recipe: Schedule) -> None:
+    table = recipe.on(RUN)
+    bases = np.array([1.0, 0.1, 3.0])
+    assert table(range(100), base=bases) == pytest.approx(table(range(100))[:, None] * bases, rel=1e-12)
 
 
 def test_one_cycle_over_a_run_of_three_epochs() -> None:
@@ -249,6 +418,11 @@ def test_the_stages_of_the_clr_paper_are_one_expression() -> None:
             lambda: wsd(1, 5, ease="tanh"),
             r"wsd\(ease=\) must be one of 'linear', 'cosine', 'one_minus_sqrt', .*; got 'tanh'",
         ),
+        (
+            lambda: wsd(1, 5, ease="geometric"),
+            r"wsd\(floor=\) must be more than 0 with ease='geometric', .*; write floor=0.001 \* BASE",
+        ),
+        (lambda: warmup(4, ease="geometric"), r"warmup\(ease=\) must be one of .*; got 'geometric'"),
         (
             lambda: cyclic_cosine_decay(15, 0.1, warmup_epochs=5),
             r"takes warmup_epochs and warmup_start_lr together; got warmup_epochs=5 and warmup_start_lr=None",

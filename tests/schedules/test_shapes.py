@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -13,25 +14,67 @@ from etude import (
     BASE,
     Constant,
     Cosine,
+    ExpHyperbolic,
     Geometric,
     Horizon,
+    Hyperbolic,
     Linear,
+    MirrorCosine,
     OneMinusSqrt,
+    OneMinusSquare,
     Points,
     Polynomial,
+    QuarterCosine,
+    QuarterSine,
     Rex,
+    Tanh,
 )
 from etude.errors import HorizonError, ScheduleError
 from tests import strategies
 
 RUN = Horizon(steps_per_epoch=4, total=40)
-KINDS = [Cosine, Geometric, Linear, OneMinusSqrt, Polynomial, Rex]
+KINDS: dict[str, Any] = {
+    kind.__name__: kind
+    for kind in (
+        Cosine,
+        Geometric,
+        Linear,
+        MirrorCosine,
+        OneMinusSqrt,
+        OneMinusSquare,
+        Polynomial,
+        QuarterCosine,
+        QuarterSine,
+        Rex,
+        Tanh,
+    )
+}
+# Shapes with a parameter, bent so far that rounding would show.
+KINDS |= {
+    "Cosine, power": functools.partial(Cosine, power=2.5),
+    "Cosine, k": functools.partial(Cosine, k=0.3),
+    "Polynomial, power": functools.partial(Polynomial, power=0.3),
+    "Polynomial, power and k": functools.partial(Polynomial, power=7.0, k=3.0),
+    "Rex, beta": functools.partial(Rex, beta=0.99),
+    "Tanh, bounds": functools.partial(Tanh, lower=-9.0, upper=0.1),
+    "Hyperbolic": functools.partial(Hyperbolic, upper=10**6),
+    "ExpHyperbolic": functools.partial(ExpHyperbolic, upper=10**6),
+}
 FORMULAS = {
     "Linear": lambda p: p,
     "Cosine": lambda p: (1 - np.cos(np.pi * p)) / 2,
     "OneMinusSqrt": np.sqrt,
+    "OneMinusSquare": np.square,
+    "MirrorCosine": lambda p: p - (np.sin(np.pi * (p - 0.5)) - (2 * p - 1)) / 2,
+    "QuarterCosine": lambda p: 1 - np.cos(np.pi * p / 2),
+    "QuarterSine": lambda p: np.sin(np.pi * p / 2),
     "Rex": lambda p: 1 - (1 - p) / (1 - p / 2),
+    "Rex, beta": lambda p: 1 - (1 - p) / (1 - 0.99 * p),
+    "Cosine, power": lambda p: 1 - np.cos(np.pi * p / 2) ** 5,
+    "Cosine, k": lambda p: np.sin(np.pi * p**0.3 / 2) ** 2,
     "Polynomial": lambda p: 1 - (1 - p) ** 1.0,
+    "Polynomial, power and k": lambda p: 1 - (1 - p**3) ** 7,
+    "Tanh": lambda p: (np.tanh(9 * p - 6) + np.tanh(6)) / (np.tanh(3) + np.tanh(6)),
 }
 
 
@@ -59,11 +102,32 @@ FORMULAS = {
         (Polynomial(over=4), [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]),
         (OneMinusSqrt(over=4), [1.0, 0.5, 0.292893, 0.133975, 0.0, 0.0]),
         (Rex(over=4), [1.0, 0.857143, 0.666667, 0.4, 0.0, 0.0]),
+        (Rex(over=4, beta=0.9), [1.0, 0.967742, 0.909091, 0.769231, 0.0, 0.0]),
+        (Rex(over=4, beta=0), [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]),
+        (Cosine(over=4, power=2), [1.0, 0.728553, 0.25, 0.021447, 0.0, 0.0]),
+        (Cosine(over=4, k=2), [1.0, 0.990393, 0.853553, 0.402455, 0.0, 0.0]),
+        (Polynomial(over=4, k=2), [1.0, 0.9375, 0.75, 0.4375, 0.0, 0.0]),
+        (Polynomial(over=4, power=0.5, k=2), [1.0, 0.968246, 0.866025, 0.661438, 0.0, 0.0]),
+        (OneMinusSquare(over=4), [1.0, 0.9375, 0.75, 0.4375, 0.0, 0.0]),
+        (MirrorCosine(over=4), [1.0, 0.646447, 0.5, 0.353553, 0.0, 0.0]),
+        (QuarterCosine(over=3), [1.0, 0.866025, 0.5, 0.0, 0.0]),
+        (QuarterSine(0.0, 1.0, over=3), [0.0, 0.5, 0.866025, 1.0, 1.0]),
+        (QuarterCosine(over=4, inclusive=True), [1.0, 0.866025, 0.5, 0.0, 0.0]),
+        (Tanh(over=4), [1.0, 0.999452, 0.952462, 0.1804, 0.0, 0.0]),
+        (Tanh(over=2, lower=-1, upper=1), [1.0, 0.5, 0.0, 0.0]),
+        (Hyperbolic(over=4, upper=4), [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]),
+        (Hyperbolic(over=4, upper=8), [1.0, 0.852045, 0.692992, 0.508975, 0.133975, 0.133975]),
+        (ExpHyperbolic(1.0, 0.01, over=4, upper=8), [1.0, 0.505929, 0.243211, 0.10422, 0.018533, 0.018533]),
+        (Points([(0, 0.0), (4, 1.0)], ease="cosine"), [0.0, 0.146447, 0.5, 0.853553, 1.0, 1.0]),
         (Points([(0, 0.1), (2, 0.5), (4, 0.0)]), [0.1, 0.3, 0.5, 0.25, 0.0, 0.0]),
         (Points([(2, 0.5), (4, 0.0)]), [0.5, 0.5, 0.5, 0.25, 0.0, 0.0]),  # the first is held before it
         (Points([(0, 1.0), (2, 0.5), (2, 0.1), (4, 0.1)]), [1.0, 0.75, 0.1, 0.1, 0.1]),  # a jump
         (Points([(3, 0.3)]), [0.3, 0.3, 0.3, 0.3, 0.3]),
         (Points([(0, 0.3), (0, 0.4)]), [0.4, 0.4]),
+        (Points([(1, 1.0), (1, 0.5)]), [1.0, 0.5, 0.5]),  # a jump right away, after the first level
+        (Points([(2, 1.0), (2, 0.5), (2, 0.4), (4, 0.0)]), [1.0, 1.0, 0.4, 0.2, 0.0, 0.0]),
+        (Points([(0, 0.3), (0, 0.4)]).shift(2), [0.4, 0.4, 0.4]),
+        (Constant(0.1, over=1) >> Points([(1, 1.0), (1, 0.5)]), [0.1, 1.0, 0.5, 0.5]),
     ],
     ids=strategies.expression,
 )
@@ -74,9 +138,10 @@ def test_values(shape: Any, values: list[float]) -> None:
     assert table(10**6) == pytest.approx(late, abs=1e-6)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", [name for name in KINDS if "yperbolic" not in name])
 @given(start=st.floats(1e-9, 10), stop=st.floats(1e-9, 10), over=st.integers(1, 10**6))
-def test_both_ends_are_exact(kind: Any, start: float, stop: float, over: int) -> None:
+def test_both_ends_are_exact(name: str, start: float, stop: float, over: int) -> None:
+    kind = KINDS[name]
     assert kind(start, stop, over=over).on(RUN)([0, over, over + 1, 10**9]).tolist() == [
         start,
         stop,
@@ -87,10 +152,23 @@ def test_both_ends_are_exact(kind: Any, start: float, stop: float, over: int) ->
     assert inclusive([0, over, over + 1]).tolist() == [start, stop, stop]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [Hyperbolic, ExpHyperbolic])
+@given(
+    start=st.floats(1e-9, 10), stop=st.floats(1e-9, 10), over=st.integers(1, 10**6), more=st.integers(0, 9)
+)
+def test_a_hyperbola_holds_what_it_comes_to(
+    kind: Any, start: float, stop: float, over: int, more: int
+) -> None:
+    values = kind(start, stop, over=over, upper=over + more).on(RUN)([0, over, over + 1, 10**9])
+    assert values[0] == start
+    assert values[1] == values[2] == values[3]
+    assert more or values[3] == stop
+
+
+@pytest.mark.parametrize("name", KINDS)
 @given(start=st.floats(1e-6, 10), stop=st.floats(1e-6, 10))
-def test_it_goes_one_way_between_its_ends(kind: Any, start: float, stop: float) -> None:
-    values = kind(start, stop, over=37).on(RUN)(range(40))
+def test_it_goes_one_way_between_its_ends(name: str, start: float, stop: float) -> None:
+    values = KINDS[name](start, stop, over=37).on(RUN)(range(40))
     low, high = sorted((start, stop))
     margin = 1e-15 * high  # of one rounding in each of the two terms
     assert ((values >= low - margin) & (values <= high + margin)).all()
@@ -101,7 +179,7 @@ def test_it_goes_one_way_between_its_ends(kind: Any, start: float, stop: float) 
 @pytest.mark.parametrize("name", FORMULAS)
 @given(start=st.floats(0, 10), stop=st.floats(0, 10), over=st.integers(1, 100))
 def test_formula(name: str, start: float, stop: float, over: int) -> None:
-    shape = {kind.__name__: kind for kind in KINDS}[name](start, stop, over=over)
+    shape = KINDS[name](start, stop, over=over)
     p = np.arange(over) / over
     expected = start + (stop - start) * FORMULAS[name](p)
     # The tolerance is for values that cancel near 0.

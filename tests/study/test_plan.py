@@ -110,6 +110,20 @@ def test_a_schedule_that_cannot_be_laid_over_a_run_is_refused(
         Plan.of(TASK, [FIXED, Arm("own", schedule)])
 
 
+def test_what_the_checker_warns_of_is_told_once_for_each_schedule() -> None:
+    restarts = Arm("restarts", et.sgdr("30%"))
+    plan = Plan.of(TASK, [FIXED, COSINE, restarts])
+
+    assert len(plan.budgets) > 1
+    (told,) = plan.warnings()
+    assert told.startswith("restarts at 400 updates: The run ends inside cycle 3 (counted from 0), where ")
+    assert told.endswith(" [run-ends-inside-cycle]")
+
+
+def test_nothing_is_warned_of_the_tutorials() -> None:
+    assert Plan.of(TASK, TUTORIALS).warnings() == []
+
+
 def test_the_tutorials_need_a_few_updates() -> None:
     with pytest.raises(HorizonError, match="one-cycle at 2 updates: "):
         Plan.of(TASK, TUTORIALS, budgets=[0.005, 1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import SGD, Adam, Optimizer
 
-from etude.errors import StoreError, TaskError
+from etude.errors import ScheduleWarning, StoreError, TaskError
 from etude.readings import Reading
 from etude.record import RunKey, SqliteStore, open_store
 from etude.study.run import Run
@@ -151,6 +152,16 @@ def test_a_run_binds_once(begin: Begin) -> None:
 
 
 # Reporting
+
+
+def test_what_the_plan_has_told_is_not_told_again(begin: Begin) -> None:
+    optimizer = sgd(0.1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scheduler = begin("sgdr(3)").bind(optimizer)
+    optimizer.param_groups[0]["lr"] = 7.0
+    with pytest.warns(ScheduleWarning, match=r"\[rate-changed\]"):  # which the plan cannot know
+        scheduler.step()
 
 
 @pytest.mark.parametrize("before_step", [True, False], ids=["before the scheduler's step", "after it"])

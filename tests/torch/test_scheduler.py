@@ -69,7 +69,7 @@ def refuses(act: Callable[[], object], message: str, scheduler: Scheduler) -> No
 
 
 def test_the_package_offers_the_scheduler_and_the_drop_ins() -> None:
-    assert etude.torch.__all__ == ["Scheduler", "lr_scheduler"]
+    assert etude.torch.__all__ == ["Adopted", "Scheduler", "adopt", "lr_scheduler", "mean_over_ranks"]
 
 
 def test_it_is_one_of_torchs_schedulers() -> None:

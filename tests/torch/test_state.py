@@ -397,7 +397,14 @@ def content(**changes: Any) -> dict[str, Any]:
 
 
 PLATEAU = repr(Plateau("loss"))
-REMEMBERED: dict[str, Any] = {"factor": 0.1, "best": 1.0, "bad": 0, "resting": 0}
+REMEMBERED: dict[str, Any] = {
+    "factor": 0.1,
+    "best": 1.0,
+    "bad": 0,
+    "resting": 0,
+    "seen": 3,
+    "total": 0.0,
+}
 
 
 def test_the_content_that_is_spoilt_below_is_good() -> None:
@@ -450,6 +457,8 @@ def test_what_is_no_state_is_refused(saved: Any, message: str) -> None:
         ({"plateaus": {PLATEAU: {**REMEMBERED, "bad": -1}}}, "the Plateau's bad must be a whole number"),
         ({"plateaus": {PLATEAU: {**REMEMBERED, "factor": "x"}}}, "the Plateau's factor must be"),
         ({"plateaus": {PLATEAU: {**REMEMBERED, "best": math.nan}}}, "the Plateau's best must be"),
+        ({"plateaus": {PLATEAU: {**REMEMBERED, "seen": 0.5}}}, "the Plateau's seen must be a whole number"),
+        ({"plateaus": {PLATEAU: {**REMEMBERED, "total": "x"}}}, "the Plateau's total must be"),
         ({"schedules": "Constant(BASE)"}, "schedules must be an object of strings"),
         ({"schedules": {"lr of '*'": 1}}, "schedules must be an object of strings"),
         ({"horizon": None}, "horizon\n    in the checkpoint: None"),

@@ -20,6 +20,7 @@ import etude as et
 from etude import BASE, Horizon, Plateau
 from etude.errors import ScheduleError, ScheduleWarning
 from etude.torch import Scheduler
+from etude.torch.lr_scheduler import LinearLR, OneCycleLR
 from etude.torch.watch import tell_tick_length
 
 
@@ -79,6 +80,19 @@ def test_other_hyperparameters_may_begin_at_zero() -> None:
     plans = {"lr": et.cosine(), "weight_decay": et.Linear(0.0, 0.1, over="100%")}
     with told() as heard:
         Scheduler(sgd(), plans, Horizon(total=100))
+    assert heard == []
+
+
+def test_of_other_hyperparameters_it_is_said_which_is_meant() -> None:
+    plans = {"lr": et.cosine(), "weight_decay": et.Linear(0.0, 0.1, over=200)}
+    with pytest.warns(ScheduleWarning, match=r"^weight_decay: The schedule still warms up .*\[warmup-longer"):
+        Scheduler(sgd(), plans, Horizon(total=100))
+
+
+def test_one_update_of_many_at_zero_is_not_told() -> None:
+    plan = et.Linear(0.0, BASE, over=200) >> et.Cosine(over=1_800)
+    with told() as heard:
+        Scheduler(sgd(), plan, Horizon(total=2_000))
     assert heard == []
 
 
@@ -321,6 +335,48 @@ def test_a_scheduler_of_torchs_beside_ours_is_told() -> None:
     warmup.step()
     with pytest.warns(ScheduleWarning, match=r"a scheduler of torch's has been built on .*\[two-writers\]"):
         scheduler.step()
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda optimizer: LinearLR(optimizer, 0.1, total_iters=10),
+        lambda optimizer: OneCycleLR(optimizer, 1, 100),
+    ],
+)
+def test_a_drop_in_beside_a_scheduler_is_told(build: Callable[[Optimizer], peers.LRScheduler]) -> None:
+    optimizer = SGD([Parameter(torch.zeros(1))], lr=0.1, momentum=0.9)
+    drop_in = build(optimizer)
+    scheduler = Scheduler(optimizer, et.cosine(), Horizon(total=100))
+    optimizer.step()
+    scheduler.step()
+    drop_in.step()
+    name = type(drop_in).__name__
+    with pytest.warns(ScheduleWarning, match=rf"{name} of etude\.torch\.lr_scheduler .*\[two-writers\]"):
+        scheduler.step()
+
+
+def test_only_who_writes_the_same_number_is_another_writer() -> None:
+    optimizer = sgd()
+    rate = Scheduler(optimizer, et.cosine(), Horizon(total=100))
+    decay = Scheduler(optimizer, {"weight_decay": et.Linear(0.0, 0.1, over="100%")}, Horizon(total=100))
+    optimizer.param_groups[0]["lr"] = 0.5
+    with pytest.warns(ScheduleWarning, match=r"0\.5 is found there, .*\[rate-changed\]"):
+        rate.step()
+    optimizer.param_groups[0]["weight_decay"] = 0.5
+    with pytest.warns(ScheduleWarning, match=r"^weight_decay 0 of group '0' .*\[rate-changed\]"):
+        decay.step()
+
+
+def test_another_scheduler_of_a_momentum_is_told_by_its_name() -> None:
+    optimizer = Adam([Parameter(torch.zeros(1))])
+    first = Scheduler(optimizer, {"momentum": et.one_cycle_momentum()}, Horizon(total=100))
+    second = Scheduler(optimizer, {"betas[0]": et.fixed(0.5)}, Horizon(total=100))
+    with pytest.warns(ScheduleWarning, match=r"and both write momentum\..*\[two-writers\]"):
+        first.step()
+    first.seek(50)
+    with pytest.warns(ScheduleWarning, match=r"and both write betas\[0\]\..*\[two-writers\]"):
+        second.step()
 
 
 def test_two_schedulers_of_different_numbers_get_on() -> None:

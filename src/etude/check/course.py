@@ -7,7 +7,7 @@ fast as one of a thousand.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice, pairwise
@@ -40,7 +40,18 @@ ROUNDING = 1e-9
 JUMP = 0.1
 # A peak that falls between two updates is missed by a little, which does not matter.
 NEARLY = 0.95
+# What comes to this share of its rise in the first half of it goes on for ever, and counts as up from there.
+UP = 0.95
+# A rate below this share of the peak trains nothing any more.
+TINY = 1e-3
+# A way up that takes less than this share of its cycle is a warmup before a restart.
+WAY_UP = 0.25
+# Places at which a rise is looked at.
+RISE = 257
 HOLD = "hold"
+GEOMETRIC = "geometric"
+COOLDOWN = "cooldown"
+CONSTANT = "constant"
 
 
 class Stretch(Protocol):
@@ -65,6 +76,8 @@ class Subject(Protocol):
     def horizon(self) -> Horizon: ...
     @property
     def depends_on_base(self) -> bool: ...
+    @property
+    def multiplied(self) -> Sequence[Subject]: ...
     def __call__(self, k: Array, base: float, /) -> Array: ...
     def before(self, k: ArrayLike, base: float, /) -> Array: ...
     def phase(self, k: float, /) -> Stretch: ...
@@ -89,7 +102,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """One cycle: a ``wave`` rises and falls within it, a ``restart`` jumps up where the next begins."""
+    """One cycle: a ``wave`` rises and falls within it, a ``restart`` jumps up (or warms up) at its start."""
 
     kind: Literal["wave", "restart"]
     index: int
@@ -97,6 +110,14 @@ class Cycle:
     stop: float
     low: float
     high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Climb:
+    """A cosine down, and the one on which the rate climbs back."""
+
+    down: Piece
+    up: Piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,17 +135,20 @@ class Course:
     Args:
         table: the schedule on its horizon.
         base: the optimizer's own rate, None where it is not known; then levels are shares of it.
+        noun: what the values are called.
     """
 
-    def __init__(self, table: Subject, base: float | None = None) -> None:
+    def __init__(self, table: Subject, base: float | None = None, noun: str = "rate") -> None:
         self.table = table
         self.base = base
+        self.noun = noun
         self.steps = table.steps
         per_epoch = table.horizon.steps_per_epoch
         self.per_epoch = None if per_epoch is None else float(per_epoch)
         exact = self.steps <= EXACT_STEPS
         places = np.arange(self.steps) if exact else np.linspace(0, self.steps - 1, SAMPLES).round()
-        self.values = self._at(places.astype(np.float64))
+        self._places = places.astype(np.float64)
+        self.values = self._at(self._places)
         self.pieces = tuple(self._pieces(list(islice(self._phases(0.0), MAX_PIECES))))
 
     def _at(self, places: Array) -> Array:
@@ -244,25 +268,59 @@ class Course:
     def rise(self) -> float | None:
         """Where the first rise ends, also past the run's end; None where the rate does not rise at first.
 
-        What is held before it counts.
+        What is held before it counts. One that comes ever nearer to its limit ends where it is nearly there.
         """
-        end = None
+        end: float | None = None
+        last = 0.0
         for piece in self.pieces:
             if end is None and piece.name == HOLD:
                 continue
-            if piece.direction != "up":
+            if piece.direction != "up" or piece.first < last * 0.99:
                 break
-            end = piece.stop
-        return end
+            end, last = piece.stop, piece.last
+        return None if end is None else self._nearly_up(end, last)
+
+    def _nearly_up(self, end: float, last: float) -> float:
+        """Where a rise to the value ``last`` is nearly up, if in the first half of it; else its ``end``."""
+        places = np.linspace(0, min(end, self.steps) - 1, RISE).round().clip(0)
+        values = self._at(places)
+        top = last if end <= self.steps else values[-1]
+        up = np.flatnonzero(values - values[0] >= UP * (top - values[0]))
+        return float(places[up[0]]) if up.size and up[0] < RISE // 2 else end
+
+    @cached_property
+    def warmup(self) -> float | None:
+        """Where the warmup ends: the first rise, or that of a factor which then stays up."""
+        return self.warmed[0] if self.warmed is not None else self.rise
+
+    @cached_property
+    def warmed(self) -> tuple[float, float] | None:
+        """For a warmup times a decay, where the warmup ends and the product of both highest levels."""
+        factors = [Course(table, self.base, self.noun) for table in self.table.multiplied]
+        rises = [course.rise for course in factors if course.stays_up and course.rise is not None]
+        if not rises or not all(course.stays_up or course.only_falls for course in factors):
+            return None
+        return max(rises), math.prod(course.peak for course in factors)
+
+    @cached_property
+    def stays_up(self) -> bool:
+        """Whether the value rises at first, in a slope, and never falls."""
+        return self.rise is not None and not (np.diff(self.values) < -ROUNDING * self.peak).any()
+
+    @cached_property
+    def only_falls(self) -> bool:
+        """Whether the value never rises."""
+        return not (np.diff(self.values) > ROUNDING * self.peak).any()
 
     @cached_property
     def is_rising_at_the_end(self) -> bool:
         """Whether the first rise takes the whole run."""
-        if self.rise is None or self.rise < self.steps - 1:
-            return False
-        # An endless law may have come near its end long before the run's.
-        half = float(self.values[len(self.values) // 2])
-        return not math.isinf(self.rise) or half < 0.9 * self.last
+        return self.rise is not None and self.rise >= self.steps - 1
+
+    @cached_property
+    def is_range_test(self) -> bool:
+        """Whether the run is one rise by equal factors, which nothing but a range test is."""
+        return self.is_rising_at_the_end and [piece.name for piece in self.pieces] == [GEOMETRIC]
 
     @cached_property
     def jumps_up(self) -> tuple[tuple[Piece, Piece], ...]:
@@ -303,15 +361,39 @@ class Course:
         return None
 
     @cached_property
-    def is_over(self) -> bool:
-        """Whether the run ends in what is held after a slope down."""
-        if self.final.name != HOLD or len(self.pieces) < 2:
-            return False
-        return self.pieces[-1] == self.final and self.pieces[-2].direction == "down"
+    def held(self) -> Literal["slope", "stair"] | None:
+        """Whether the run ends in what is held after a slope down, or after a stair."""
+        if self.final.name != HOLD or len(self.pieces) < 2 or self.pieces[-1] != self.final:
+            return None
+        before = self.pieces[-2]
+        if before.direction == "down":
+            return "slope"
+        return "stair" if before.direction == "flat" and before.last > self.final.first else None
+
+    @cached_property
+    def ends_as_written(self) -> bool:
+        """Whether the last level was written for it: as a constant, or as where a cooldown stops."""
+        names = [piece.name for piece in (*self.pieces, self.final) if piece.name != HOLD]
+        return bool(names) and names[-1] in (COOLDOWN, CONSTANT)
+
+    @cached_property
+    def tiny_from(self) -> float | None:
+        """The step from which on the rate is a tiny part of its peak; None where it is not so at the end."""
+        above = np.flatnonzero(self.values > TINY * self.peak)
+        if not above.size or above[-1] == len(self.values) - 1:
+            return None
+        low, high = self._places[above[-1]], self._places[above[-1] + 1]
+        while high - low > 1:
+            middle = (low + high) // 2
+            tiny = self._at(np.array([middle]))[0] <= TINY * self.peak
+            low, high = (low, middle) if tiny else (middle, high)
+        return float(high)
 
     @cached_property
     def destination(self) -> float | None:
         """Where the schedule would come to rest if the run were longer; None where it never does."""
+        if self.is_one_descent:
+            return self.final.last
         phases = list(islice(self._phases(self.steps - 1, LARGEST_STEP), MAX_REST))
         if any(phase.cycle is not None for phase in phases) or not math.isinf(phases[-1].stop):
             return None
@@ -321,8 +403,21 @@ class Course:
     # Cycles.
 
     @cached_property
+    def is_one_descent(self) -> bool:
+        """Whether the run sees no more of a wave than its first way down, and one update after it."""
+        cycle = self._last_cycle
+        if cycle is None or cycle.kind != "wave" or cycle.index > 0:
+            return False
+        inside = [piece for piece in self.pieces if piece.cycle is not None and piece.start < self.steps - 1]
+        return len(inside) == 1 and inside[0].direction == "down"
+
+    @cached_property
     def cycle(self) -> Cycle | None:
         """The cycle that the run ends in, or the last one it has seen; None where nothing comes round."""
+        return None if self.is_one_descent else self._last_cycle
+
+    @cached_property
+    def _last_cycle(self) -> Cycle | None:
         inside = [piece for piece in self.pieces if piece.cycle is not None]
         piece = self.final if self.final.cycle is not None or not inside else inside[-1]
         if piece.cycle is None:
@@ -336,10 +431,11 @@ class Course:
         low, high = min(values), max(values)
         if high - low <= ROUNDING * high:  # a stair
             return None
-        rises = any(part.direction == "up" for part in pieces)
-        if not rises and not self._jumps_up_at(stop):
+        rising = sum(part.stop - part.start for part in pieces if part.direction == "up")
+        if not rising and not self._jumps_up_at(stop):
             return None
-        return Cycle("wave" if rises else "restart", piece.cycle, start, stop, low, high)
+        kind: Literal["wave", "restart"] = "wave" if rising >= WAY_UP * (stop - start) else "restart"
+        return Cycle(kind, piece.cycle, start, stop, low, high)
 
     def _earlier(self, piece: Piece) -> list[Stretch]:
         """The phases of the piece's cycle before it."""
@@ -381,17 +477,19 @@ class Course:
         return next(iter(ways.values()), None)
 
     @cached_property
-    def climb(self) -> Piece | None:
-        """The cosine on which the rate climbs back after its first descent along one."""
+    def climb(self) -> Climb | None:
+        """The cosine on which the rate climbs back as it came, after its first descent along one."""
         for i, (down, up) in enumerate(pairwise(self.pieces)):
             if "cosine" not in down.name or down.direction != "down":
                 continue
             before = self.pieces[i - 1] if i else None
             if before is not None and before.direction == "up" and before.cycle == down.cycle is not None:
                 return None  # up and down by turns, the way up first
-            joined = abs(up.first - down.last) <= 0.01 * self.peak
+            joined = abs(up.first - down.last) <= 0.01 * self.peak and up.cycle == down.cycle
             climbs = "cosine" in up.name and up.direction == "up" and up.start < self.steps - 1
-            return up if joined and climbs else None
+            # Halves of one period: a wave of another form is meant.
+            even = math.isclose(up.stop - up.start, down.stop - down.start, rel_tol=0.01)
+            return Climb(down, up) if joined and climbs and even else None
         return None
 
     # In words.
@@ -413,6 +511,10 @@ class Course:
         if self.per_epoch is None:
             return ""
         return f" ({number(length / self.per_epoch)} and {self._epochs(other)})"
+
+    def from_on(self, step: float) -> str:
+        """How many updates there are from a step on."""
+        return f"{self.steps - math.ceil(step):,} of {self.steps:,}"
 
     def share(self, value: float, whole: float) -> str:
         """A part in percent."""

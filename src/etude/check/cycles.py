@@ -32,17 +32,18 @@ def cosine_climbs_back(course: Course) -> Iterator[Finding]:
     """A cosine that is shorter than the run goes up again on its other half."""
     if course.climb is None:
         return
-    down = course.climb.start
-    length = course.climb.stop - down
+    start, down = course.climb.down.start, course.climb.down.stop
+    room, share = course.steps - start, course.finish / course.peak
+    ends_low = course.climb.up.stop > course.steps and share <= LOW
     yield Finding(
         "cosine-climbs-back",
-        "warning",
+        "note" if ends_low else "warning",
         f"The cosine is down after {course.lasts(down)} and the run has {course.lasts(course.steps)}, so "
         f"the rate climbs back: it ends at {course.finish:g}, {course.share(course.finish, course.peak)} of "
-        f"the peak, after {course.steps / length:.3g} half-periods.",
-        f"For one descent write cosine() (CosineAnnealingLR(T_max=) of {course.lasts(course.steps)}); for "
-        f"restarts sgdr({course.written(down)}).",
-        {"down": down, "steps": course.steps, "last": course.finish, "share": course.finish / course.peak},
+        f"the peak, after {room / (down - start):.3g} half-periods.",
+        f"For one descent write cosine({course.written(room) if start else ''}), or CosineAnnealingLR with a "
+        f"T_max of {course.lasts(room)}; for restarts write sgdr({course.written(down - start)}).",
+        {"down": down, "steps": course.steps, "last": course.finish, "share": share},
     )
 
 
@@ -129,7 +130,8 @@ def few_cycles(course: Course) -> Iterator[Finding]:
         # Within an update of the third cycle's end.
         if rounds >= ENOUGH_CYCLES - 1 / (cycle.stop - cycle.start):
             return
-        message = f"The rate goes round {rounds:.3g} times; cyclical rates want {ENOUGH_CYCLES} or more."
+        times = f"{rounds:.3g} time{'' if f'{rounds:.3g}' == '1' else 's'}"
+        message = f"The rate goes round {times}; cyclical rates want {ENOUGH_CYCLES} or more."
     yield Finding(
         "few-cycles",
         "note",

@@ -19,30 +19,44 @@ __all__ = [
 # Shares of the peak: what is left of a decay that is cut, a high end.
 CUT = 0.05
 HIGH = 0.2
-# The share of the run after its decay.
-EARLY = 0.2
+HALF = 0.5
+# The share of the run after its decay; after the last of several stairs; at a tiny part of its peak.
+EARLY = {"slope": 0.2, "stair": 0.8}
+EARLY_TINY = 0.5
 
 
 def peak_never_reached(course: Course) -> Iterator[Finding]:
     """No update uses the highest level that the schedule goes to, or that it restarts at."""
-    if course.rise is not None and course.rise > course.steps:
+    if course.is_rising_at_the_end or (course.warmup or 0.0) > course.steps:
         return
     aim, where = course.aim
+    end, product = course.warmed or (0.0, 0.0)
     if course.lower_start is not None:
         yield Finding(
             "peak-never-reached",
             "warning",
             f"No update uses the peak {aim:g}: the warmup ends with it at {course.at(where)}, and what "
             f"follows begins at {course.lower_start:g}, {course.share(course.lower_start, aim)} of it.",
-            "Write warmup >> decay: the decay then counts its time from there, so leave out the .shift.",
+            "Let the decay begin where the warmup ends: in warmup >> decay it counts its time from there, "
+            "and needs no .shift.",
             {"aim": aim, "step": where, "peak": course.peak, "start": course.lower_start},
+        )
+    elif course.peak < NEARLY * product:
+        yield Finding(
+            "peak-never-reached",
+            "note" if course.peak >= HALF * product else "warning",
+            f"No update uses the peak {product:g}: while the warmup lasts, until {course.at(end)}, the decay "
+            f"that it is multiplied with goes down; the highest {course.noun} used is {course.peak:g}, "
+            f"{course.share(course.peak, product)} of it.",
+            "Write warmup >> decay, so that the decay begins where the warmup ends, or shorten the warmup.",
+            {"aim": product, "step": end, "peak": course.peak},
         )
     elif course.peak < NEARLY * aim:
         yield Finding(
             "peak-never-reached",
             "warning",
             f"No update uses the peak {aim:g}, which the schedule has at {course.at(where)}; the highest "
-            f"rate used is {course.peak:g}, {course.share(course.peak, aim)} of it.",
+            f"{course.noun} used is {course.peak:g}, {course.share(course.peak, aim)} of it.",
             "Put the peak on a whole step within the run.",
             {"aim": aim, "step": where, "peak": course.peak},
         )
@@ -83,21 +97,33 @@ def floor_never_reached(course: Course) -> Iterator[Finding]:
 
 def floor_reached_early(course: Course) -> Iterator[Finding]:
     """The schedule is over long before the run is."""
-    final = course.final
-    rest = course.steps - final.start
-    if not course.is_over or rest <= EARLY * course.steps:
+    if course.last == 0 or course.last > HALF * course.peak:
         return
-    if course.last == 0 or course.last > 0.5 * course.peak:
+    start = course.final.start
+    if course.held is not None and course.steps - start > EARLY[course.held] * course.steps:
+        message = (
+            f"The schedule is over at {course.at(start)}: {course.from_on(start)} updates stay at "
+            f"{course.last:g}, {course.share(course.last, course.peak)} of the peak."
+        )
+        fix = (
+            "Let it last as long as the run, for example with over='100%' (a bare number counts steps, "
+            "'30ep' epochs); to hold a rate on purpose add >> Constant(...)."
+        )
+    elif course.tiny_from is not None and course.steps - course.tiny_from > EARLY_TINY * course.steps:
+        start = course.tiny_from
+        message = (
+            f"From {course.at(start)} on, for {course.from_on(start)} updates, the rate is below a "
+            f"thousandth of its peak."
+        )
+        fix = "Decay more slowly; a bare number counts steps: per='1ep' makes it epochs."
+    else:
         return
     yield Finding(
         "floor-reached-early",
         "warning",
-        f"The schedule is over at {course.at(final.start)}, and the last "
-        f"{course.share(rest, course.steps)} of the run stay at {course.last:g}, "
-        f"{course.share(course.last, course.peak)} of the peak.",
-        "Let it last as long as the run, for example with over='100%'; to hold a rate on purpose add "
-        ">> Constant(...).",
-        {"step": final.start, "share": rest / course.steps, "floor": course.last},
+        message,
+        fix,
+        {"step": start, "share": (course.steps - start) / course.steps, "floor": course.last},
     )
 
 
@@ -109,7 +135,7 @@ def jump_at_end(course: Course) -> Iterator[Finding]:
     yield Finding(
         "jump-at-end",
         "warning",
-        f"The rate jumps from {jump.before:g} to {jump.after:g} for the last update alone.",
+        f"The {course.noun} jumps from {jump.before:g} to {jump.after:g} for the last update alone.",
         f"Let the run end at step {jump.step:g}, or the schedule last one step longer.",
         {"step": jump.step, "before": jump.before, "after": jump.after},
     )
@@ -117,7 +143,7 @@ def jump_at_end(course: Course) -> Iterator[Finding]:
 
 def ends_high(course: Course) -> Iterator[Finding]:
     """The rate decays, and not far."""
-    falls = course.falls and course.final.direction in ("down", "flat")
+    falls = course.falls and course.final.direction in ("down", "flat") and not course.ends_as_written
     if not falls or course.cycle is not None or course.climb is not None or _cut(course) is not None:
         return
     if not HIGH * course.peak < course.finish < 0.98 * course.peak:
@@ -135,14 +161,18 @@ def ends_high(course: Course) -> Iterator[Finding]:
 def base_unused(course: Course) -> Iterator[Finding]:
     """All levels are absolute, so the optimizer's own rate is not used."""
     base = course.base
-    if base is None or course.table.depends_on_base or NEARLY * base <= course.peak <= base / NEARLY:
+    if base is None or course.table.depends_on_base or course.is_range_test:
         return
+    # The rate that the run begins with or comes to is as good a one to build the optimizer with.
+    if any(NEARLY * base <= level <= base / NEARLY for level in (course.first, course.peak)):
+        return
+    near_one = HALF <= course.peak <= 1 / HALF
     yield Finding(
         "base-unused",
         "note",
         f"The optimizer's own rate {base:g} is never used: all levels of the schedule are absolute, and the "
         f"peak in force is {course.peak:g}.",
-        f"Write levels as multiples of BASE, or build the optimizer with lr={course.peak:g}, so that there "
-        f"is one peak.",
+        f"{'If it is a factor, multiply it by BASE; else write' if near_one else 'Write'} levels as multiples "
+        f"of BASE, or build the optimizer with lr={course.peak:g}, so that there is one peak.",
         {"base": base, "peak": course.peak},
     )

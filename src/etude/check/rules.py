@@ -32,22 +32,33 @@ RULES: tuple[Rule, ...] = (
     ends.base_unused,
 )
 
+LR = "lr"
+
 CODES = tuple(rule.__name__.replace("_", "-") for rule in RULES)
 """What each rule's finding is called."""
+
+ANY: tuple[Rule, ...] = (
+    starts.warmup_longer_than_run,
+    ends.peak_never_reached,
+    ends.jump_at_end,
+    ends.floor_never_reached,
+)
+"""The rules that make sense for any hyperparameter; the others are about learning rates."""
 
 GRAVITY: tuple[Severity, ...] = ("error", "warning", "note")
 
 
-def findings(table: Subject, base: float | None = None) -> tuple[Finding, ...]:
+def findings(table: Subject, base: float | None = None, of: str = LR) -> tuple[Finding, ...]:
     """Check a schedule on its horizon.
 
     Args:
         table: the schedule on its horizon.
-        base: the optimizer's own rate, where it is known.
+        base: the optimizer's own value, where it is known.
+        of: the hyperparameter that it is for.
 
     Returns:
         the findings, the gravest first; empty where nothing is amiss.
     """
-    course = Course(table, base)
-    found = [finding for rule in RULES for finding in rule(course)]
+    course = Course(table, base, "rate" if of == LR else "value")
+    found = [finding for rule in (RULES if of == LR else ANY) for finding in rule(course)]
     return tuple(sorted(found, key=lambda finding: GRAVITY.index(finding.severity)))

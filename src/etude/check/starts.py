@@ -17,25 +17,28 @@ __all__ = [
 
 LONG = 1 / 3
 VERY_LONG = 1 / 2
+# One update is a loss where it is this share of the run: where a step is an epoch, and in short runs.
+DEAR = 1e-3
 
 
 def warmup_longer_than_run(course: Course) -> Iterator[Finding]:
     """The first rise would end after the run does."""
-    if course.rise is None or not course.steps < course.rise < float("inf"):
+    warmup = course.warmup
+    if warmup is None or not course.steps < warmup < float("inf"):
         return
     yield Finding(
         "warmup-longer-than-run",
         "error",
-        f"The schedule still warms up when the run ends: its first rise takes {number(course.rise)} steps "
-        f"and the run has {course.steps:,}{course.both_in_epochs(course.rise, course.steps)}.",
+        f"The schedule still warms up when the run ends: its first rise takes {number(warmup)} steps "
+        f"and the run has {course.steps:,}{course.both_in_epochs(warmup, course.steps)}.",
         f"Shorten the warmup to well below {course.steps:,} steps, or lengthen the run.",
-        {"warmup": course.rise, "steps": course.steps},
+        {"warmup": warmup, "steps": course.steps},
     )
 
 
 def never_leaves_warmup(course: Course) -> Iterator[Finding]:
     """The rate rises from the first update to the last."""
-    if not course.is_rising_at_the_end or any(warmup_longer_than_run(course)):
+    if not course.is_rising_at_the_end or course.is_range_test or any(warmup_longer_than_run(course)):
         return
     yield Finding(
         "never-leaves-warmup",
@@ -50,18 +53,21 @@ def never_leaves_warmup(course: Course) -> Iterator[Finding]:
 
 def long_warmup(course: Course) -> Iterator[Finding]:
     """The warmup takes more than a third of the run."""
-    if course.rise is None or course.rise >= course.steps - 1 or course.pieces[0].cycle is not None:
+    warmup = course.warmup
+    if warmup is None or warmup >= course.steps - 1:
         return
-    share = course.rise / course.steps
+    if course.warmed is None and course.pieces[0].cycle is not None:  # a wave's way up
+        return
+    share = warmup / course.steps
     if share <= LONG:
         return
     yield Finding(
         "long-warmup",
         "warning" if share > VERY_LONG else "note",
-        f"The rate rises for {course.lasts(course.rise)}, {course.share(course.rise, course.steps)} of the "
-        f"run; a warmup usually takes 1 to 10 %, and the rise of one-cycle 30 to 45 %.",
+        f"The warmup takes {course.lasts(warmup)}, {course.share(warmup, course.steps)} of the run; "
+        f"usually it takes 1 to 10 %, and the rise of one-cycle 30 to 45 %.",
         "Shorten the warmup, unless it is the first half of one cycle.",
-        {"warmup": course.rise, "share": share},
+        {"warmup": warmup, "share": share},
     )
 
 
@@ -71,7 +77,7 @@ def first_update_at_zero(course: Course) -> Iterator[Finding]:
         return
     yield Finding(
         "first-update-at-zero",
-        "warning",
+        "warning" if 1 / course.steps >= DEAR else "note",
         "The first update has the rate 0, so it changes nothing.",
         "Start the warmup above 0, for example at 0.01 * BASE.",
         {"peak": course.peak},
@@ -87,7 +93,8 @@ def zero_updates(course: Course) -> Iterator[Finding]:
     fix = {
         "at the start": "Start above 0: (k + 1) / (W + 1) of the peak is never 0, as in wsd(warmup=W, ...), "
         "where k / W wastes the first epoch if it is counted in epochs.",
-        "at the end": "Let the decay take the whole run, over='100%', or end it above 0.",
+        "at the end": "Let the decay take the whole run, over='100%', or end it above 0; a bare number "
+        "counts steps, '30ep' epochs.",
         "in between": "Let each cycle end above 0: sgdr(..., floor=0.01 * BASE).",
     }[where]
     yield Finding(

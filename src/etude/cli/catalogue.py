@@ -21,8 +21,18 @@ from etude.spec.examples import EXAMPLES, HORIZON
 
 __all__ = ["command"]
 
-# The list's groups: each is headed by what its module says of itself.
-GROUPS = (shapes, laws, factors, feedback, algebra, decays, cycles, phases, warmups)
+# The list's groups in their order, each the module that defines its names.
+GROUPS = {
+    "Shapes": shapes,
+    "Laws": laws,
+    "Factors": factors,
+    "Feedback": feedback,
+    "Building blocks": algebra,
+    "Recipes: decays": decays,
+    "Recipes: cycles": cycles,
+    "Recipes: phases": phases,
+    "Recipes: warmups": warmups,
+}
 
 
 @click.command("catalogue")
@@ -49,21 +59,16 @@ def command(name: str | None) -> None:
 
 
 def _list(console: Console) -> None:
-    """Every name with its first line, under the group that it belongs to."""
-    grid = Grid(box=None, pad_edge=False, show_header=False)
-    grid.add_column(style="bold", no_wrap=True)
-    grid.add_column()
-    for group in GROUPS:
-        names = [name for name, made in CATALOGUE.items() if inspect.getmodule(made) is group]
-        for name in sorted(names):
-            grid.add_row(name, _first_line(CATALOGUE[name]))
-        heading = _first_line(group)
-        console.print(heading.removeprefix("The contract of a schedule, and the ") or heading)
-    console.print(grid)
-
-
-def _first_line(documented: object) -> str:
-    return _plain(inspect.getdoc(documented) or "").partition("\n")[0]
+    """Every name with its first line, in its group."""
+    for heading, module in GROUPS.items():
+        grid = Grid(box=None, pad_edge=False, show_header=False)
+        grid.add_column(min_width=max(map(len, CATALOGUE)), style="bold", no_wrap=True)
+        grid.add_column()
+        for name, made in sorted(CATALOGUE.items()):
+            if inspect.getmodule(made) is module:
+                grid.add_row(name, _plain(inspect.getdoc(made) or "").partition("\n")[0])
+        console.print(f"\n{heading}:", style="dim")
+        console.print(grid)
 
 
 def _signature(name: str) -> str:

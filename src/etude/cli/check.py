@@ -26,6 +26,9 @@ STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
 @click.option(
     "--base", type=float, help="The optimizer's own rate, BASE; not given, rates are told as shares of it."
 )
+@click.option(
+    "--of", default="lr", show_default=True, help="The hyperparameter that it is for, such as momentum."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as a JSON list.")
 def command(
     expression: str,
@@ -34,6 +37,7 @@ def command(
     samples_per_step: float | None,
     tokens_per_step: float | None,
     base: float | None,
+    of: str,
     as_json: bool,
 ) -> None:
     """Say what is wrong, or probably not meant, about a schedule on a run.
@@ -47,7 +51,7 @@ def command(
     if total is None and table.length is None:
         raise HorizonError(f"{table.text} never ends; say how long the run is, such as --horizon 1000")
     try:
-        findings = table.check(base)
+        findings = table.check(base, of=of)
     except HorizonError as error:
         raise HorizonError(f"{error}{HINT}") from None
     if as_json:

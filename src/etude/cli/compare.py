@@ -39,6 +39,8 @@ def command(store_path: Path, out: Path | None, workers: int | None, **options: 
     """
     plan = plan_of(**options)
     console = new_console()
+    for line in plan.warnings():
+        console.print(line, style="yellow", markup=False)
     with open_store(store_path) as store:
         for record in store.mark_interrupted():
             again = "; it is run again" if record.key.task == plan.identity else ""

@@ -244,7 +244,7 @@ class _Writer:
             case Maximum(together=parts):
                 return f"max({', '.join(self.value(part, clock) for part in parts)})"
             case Shift(schedule=part, by=by):
-                return self.value(part, clock.started(steps_of(by)))
+                return self.shifted(part, steps_of(by), clock)
             case Stretch(schedule=part, factor=factor):
                 return self.value(part, clock.slowed(Fraction(factor)))
             case Until():
@@ -337,6 +337,9 @@ class _Writer:
                 done = _named(points.ease, f"share(x, {_number(start)}, {_number(stop - start)})")
                 way = f"between({first}, {last}, {done})"
                 text = f"{way} if x < {_number(stop)} else {text}"
+        (start, first), *later = placed
+        if clock.origin < start and start in [when for when, _ in later]:  # held before a jump right away
+            text = f"{first} if x < {_number(start)} else {text}"
         return f"({text})"
 
     def sequence(self, sequence: Sequence, clock: Clock) -> str:
@@ -350,6 +353,14 @@ class _Writer:
             f"if x < {_number(stop)}:\n        return {value}" for (_, value), (stop, _) in pairwise(parts)
         ]
         return f"{self.function('sequence', [*lines, f'return {parts[-1][1]}'])}(x, base)"
+
+    def shifted(self, schedule: Schedule, by: Fraction, clock: Clock) -> str:
+        value = self.value(schedule, clock.started(by))
+        if by <= 0 or not any(isinstance(part, Shift) for part in schedule.walk()):
+            return value
+        # A part that is entered in its middle has other values before the start.
+        part = self.function("part", [f"return {value}"])
+        return f"{part}(max(x, {_number(clock.at(by))}), base)"
 
     def until(self, until: Until, clock: Clock) -> str:
         node = until.resolve(clock)

@@ -25,9 +25,10 @@ from etude.errors import EtudeError, HorizonError, ScheduleError
 from etude.levels import Level, LevelLike, to_level
 from etude.schedules import bounds
 from etude.tables import Table
-from etude.timeline import Chain, Clock, Combined, Cooled, Cut, Cycles, Growing, Law, Node
+from etude.timeline import Chain, Clock, Combined, Cooled, Cut, Cycles, Delayed, Growing, Law, Node
 
 __all__ = [
+    "GEOMETRIC",
     "JSON_VERSION",
     "Constant",
     "Cooldown",
@@ -647,7 +648,11 @@ class Shift(Applied):
         return horizon.signed_steps(self.by, self._named("by"))
 
     def resolve(self, clock: Clock) -> Node:
-        return self.schedule.resolve(clock.started(self._by(clock.horizon)))
+        by = self._by(clock.horizon)
+        node = self.schedule.resolve(clock.started(by))
+        # A part entered in its middle has values before the schedule's start, which are not to be seen.
+        shifts = (part._by(clock.horizon) for part in self.schedule.walk() if isinstance(part, Shift))
+        return Delayed(node, clock.at(by)) if by > 0 and min(shifts, default=0) < 0 else node
 
 
 @dataclass(frozen=True, repr=False)

@@ -532,4 +532,7 @@ class Points(Schedule):
             for start, stop, first, last in zip(times, stops, levels, [*levels[1:], levels[-1]], strict=True)
         ]
         kept = [ramp for ramp in ramps[:-1] if ramp.start < ramp.stop] + ramps[-1:]
+        if clock.origin < times[0]:
+            # What is held before the first time, also where the first two points are a jump.
+            kept.insert(0, Ramp("points", times[0], times[0], levels[0], levels[0], eases.linear))
         return Chain([ramp.start for ramp in kept], kept)

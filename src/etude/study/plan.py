@@ -12,7 +12,7 @@ from etude.durations import Horizon
 from etude.errors import HorizonError, ScheduleError, TaskError
 from etude.record import RunKey
 from etude.schedules import Schedule
-from etude.study.arms import FIXED, Arm
+from etude.study.arms import FIXED, TUTORIALS, Arm
 from etude.study.task import Task
 
 __all__ = ["Cell", "Plan"]
@@ -107,6 +107,18 @@ class Plan:
                 raise HorizonError(
                     f"{cell.arm.label} at {cell.budget} updates: {finding.message} {finding.fix}"
                 )
+
+    def warnings(self) -> list[str]:
+        """What the checker warns of in the user's own schedules: once each, at the longest budget that has it."""
+        told: dict[tuple[str, str], str] = {}
+        for cell in self.cells():
+            if cell.arm in TUTORIALS:
+                continue
+            for finding in cell.arm.schedule.on(self.horizon(cell.budget)).check():
+                if finding.severity == "warning":
+                    text = f"{cell.arm.label} at {cell.budget} updates: {finding.message} {finding.fix}"
+                    told.setdefault((cell.arm.label, finding.code), f"{text} [{finding.code}]")
+        return list(told.values())
 
     def horizon(self, budget: int) -> Horizon:
         """The horizon of a run of that many updates."""

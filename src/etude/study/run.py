@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import operator
+import warnings
 from collections.abc import Mapping
 
 from torch import Tensor
 from torch.optim import Optimizer
 
 from etude.durations import Horizon
-from etude.errors import TaskError
+from etude.errors import ScheduleWarning, TaskError
 from etude.record import RunKey, Store
 from etude.schedules import Plateau
 from etude.spec import parse
@@ -68,7 +69,10 @@ class Run:
                     group["lr"] = scaled
                 # The base rate that another scheduler may have left.
                 group.pop("initial_lr", None)
-        self._scheduler = Scheduler(optimizer, self._schedule, self._horizon)
+        with warnings.catch_warnings():
+            # The plan has told what the checker finds, once for all runs.
+            warnings.simplefilter("ignore", ScheduleWarning)
+            self._scheduler = Scheduler(optimizer, self._schedule, self._horizon)
         return self._scheduler
 
     def report(self, step: int, **metrics: float) -> None:

@@ -108,6 +108,10 @@ class Called(Function):
             raise ScheduleError(
                 f"{self!r} failed at the step {step:g}: {type(error).__name__}: {error}"
             ) from error
+        if (
+            type(value) is float and 0 <= value < math.inf
+        ):  # as nearly always; what follows says what is wrong
+            return value
         if not hasattr(value, "__float__"):
             raise ScheduleError(f"the value of {self!r} at {step:g} must be a number; got {value!r}")
         return bounds.number(float(value), f"the value of {self!r} at {step:g}", least=0)

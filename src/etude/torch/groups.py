@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from numbers import Real
 from typing import Any, TypeAlias, TypeVar
@@ -25,6 +25,7 @@ __all__ = [
     "place_of",
     "read",
     "write",
+    "write_all",
 ]
 
 Group: TypeAlias = dict[str, Any]
@@ -141,6 +142,16 @@ def write(group: Group, place: Place, value: float) -> None:
         current.fill_(value)
     else:
         _put(group, place, value)
+
+
+def write_all(groups: Sequence[Group], place: Place, values: Sequence[float]) -> None:
+    """Set the value at a place in each group, as ``write`` does; at every step, and so without a detour."""
+    key, item = place
+    for index, group in enumerate(groups):
+        if item is None and type(group[key]) is float:
+            group[key] = values[index]
+        else:
+            write(group, place, values[index])
 
 
 def base_of(group: Group, name: str) -> float:

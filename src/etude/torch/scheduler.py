@@ -127,8 +127,9 @@ class Scheduler(LRScheduler):
         check_names(self.plans, optimizer.param_groups)
         self._bind()
         self._write()
-        rates = (binding for binding in self._bindings if binding.name == "lr")
-        self._watch.begin(self, [(binding.table, float(binding.bases[0])) for binding in rates])
+        self._watch.begin(
+            self, [(binding.name, binding.table, float(binding.bases[0])) for binding in self._bindings]
+        )
 
     # The clock.
 

@@ -22,7 +22,7 @@ from torch.optim import Optimizer
 
 from etude.torch.groups import Group, base_of, place_of, write
 
-__all__ = ["Member", "Part", "Stack", "combine"]
+__all__ = ["Member", "Part", "Stack", "combine", "members_on"]
 
 Part: TypeAlias = tuple[float, float | None]
 """A scheduler's value for one group, and its share of the base; None where the value is a rate of its own."""
@@ -47,6 +47,9 @@ class Member(Protocol):
 
     def follow(self, groups: Sequence[Group], added: int) -> None:
         """Lay itself anew over groups that are others; those from ``added`` on are new."""
+
+    def disturb(self) -> None:
+        """Look around at the next step: who is on the optimizer has changed."""
 
 
 def combine(members: Sequence[Member], name: str, index: int, base: float) -> Part | None:
@@ -139,10 +142,16 @@ class Stack:
         """Count a scheduler in."""
         if not any(ref() is member for ref in self._refs):
             self._refs.append(weakref.ref(member, partial(_left, weakref.ref(self))))
+            self._disturb()
 
     def detach(self, member: Member) -> None:
         """Leave a scheduler out: another owns it, or takes its place."""
+        self._disturb()
         self._refs = [ref for ref in self._refs if ref() is not member]
+
+    def _disturb(self) -> None:
+        for member in self.members:
+            member.disturb()
 
     def follow(self) -> None:
         """Lay the schedulers anew over the groups, where one was added or a state loaded."""
@@ -182,6 +191,12 @@ class Stack:
     def _groups(self) -> list[Group]:
         optimizer = self._optimizer()
         return [] if optimizer is None else optimizer.param_groups
+
+
+def members_on(optimizer: Optimizer) -> list[Any]:
+    """The drop-ins that are attached to an optimizer."""
+    stack = _STACKS.get(optimizer)
+    return [] if stack is None else stack.members
 
 
 def _left(stack_ref: weakref.ref[Stack], ref: weakref.ref[Any]) -> None:

@@ -10,6 +10,7 @@ import math
 import warnings
 import weakref
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -24,6 +25,7 @@ from etude.durations import Horizon
 from etude.errors import EtudeError, ScheduleWarning
 from etude.tables import Table
 from etude.torch.groups import Group, Place, read
+from etude.torch.stack import members_on
 
 __all__ = ["Watch", "tell_tick_length"]
 
@@ -77,13 +79,14 @@ class Watch:
 
     # At the start.
 
-    def begin(self, scheduler: Watched, tables: Iterable[tuple[Table, float]]) -> None:
-        """Tell what the checker finds in the tables for their base rates, and begin to count updates."""
+    def begin(self, scheduler: Watched, tables: Iterable[tuple[str, Table, float]]) -> None:
+        """Tell what the checker finds in the table of each hyperparameter, and begin to count updates."""
         _SCHEDULERS.setdefault(scheduler.optimizer, weakref.WeakSet()).add(scheduler)
         if scheduler.horizon.total is not None:
-            for finding in (finding for table, base in tables for finding in _findings(table, base)):
-                if finding.severity != "note":
-                    self._tell(finding, once=finding.message)
+            for name, table, base in tables:
+                for finding in _findings(name, table, base):
+                    if finding.severity != "note":
+                        self._tell(finding, once=finding.message)
         per_epoch = scheduler.horizon.steps_per_epoch
         # With one step an epoch the clock counts epochs, and updates are no matter.
         if (
@@ -109,7 +112,7 @@ class Watch:
         for name, index, place, value in scheduler.written():
             found = read(groups[index], place)
             if not math.isclose(found, value, **_rounding(groups[index], place)):
-                self._tell(_changed(scheduler, name, index, found), once="changed")
+                self._tell(_changed(scheduler, name, index, place, found), once="changed")
                 return
 
     def renew(self, scheduler: Watched) -> None:
@@ -132,25 +135,25 @@ def _words(finding: Finding) -> str:
     return f"{finding.message} {finding.fix} [{finding.code}]"
 
 
-def _findings(table: Table, base: float) -> tuple[Finding, ...]:
+def _findings(name: str, table: Table, base: float) -> list[Finding]:
     try:
-        return table.check(base)
+        found = table.check(base, of=name)
     except EtudeError:  # a check that cannot be made must not stop a run that can
-        return ()
+        return []
+    # A run has one learning rate; of the others it is said which is meant.
+    return [one if name == "lr" else replace(one, message=f"{name}: {one.message}") for one in found]
 
 
-def _changed(scheduler: Watched, name: str, index: int, found: float) -> Finding:
-    optimizer = scheduler.optimizer
-    others = [other for other in _SCHEDULERS.get(optimizer, ()) if other is not scheduler]
-    torchs = getattr(optimizer.step, "_wrapped_by_lr_sched", False)
+def _changed(scheduler: Watched, name: str, index: int, place: Place, found: float) -> Finding:
+    who = _other_writer(scheduler, name, index, place)
     numbers = {"step": float(scheduler.last_epoch), "group": index, "found": found}
     text = f"{scheduler.explain(index, name)}; but {found:.6g} is found there"
-    if others or torchs:
-        who = "another Scheduler" if others else "a scheduler of torch's"
+    if who is not None:
         return Finding(
             "two-writers",
             "warning",
-            f"{text}: {who} has been built on this optimizer, and both write the rate.",
+            f"{text}: {who} has been built on this optimizer, and both write "
+            f"{'the rate' if name == 'lr' else name}.",
             "Join them to one schedule, warmup >> decay or warmup * decay, in one Scheduler.",
             numbers,
         )
@@ -161,6 +164,19 @@ def _changed(scheduler: Watched, name: str, index: int, found: float) -> Finding
         "Let the schedule alone write it: change the schedule, or give the group its own with groups={...}.",
         numbers,
     )
+
+
+def _other_writer(scheduler: Watched, name: str, index: int, place: Place) -> str | None:
+    """Who else has been built to write this; None where nobody is known."""
+    optimizer = scheduler.optimizer
+    for other in _SCHEDULERS.get(optimizer, ()):
+        if other is not scheduler and any(written[1:3] == (index, place) for written in other.written()):
+            return "another Scheduler"
+    for member in members_on(optimizer):
+        if name in member.names():
+            return f"{type(member).__name__} of etude.torch.lr_scheduler"
+    # torch's own mark it so; they write rates, and two of them momentum.
+    return "a scheduler of torch's" if getattr(optimizer.step, "_wrapped_by_lr_sched", False) else None
 
 
 def _goes_on(total: int) -> Finding:

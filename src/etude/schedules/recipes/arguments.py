@@ -6,8 +6,10 @@ from fractions import Fraction
 from typing import Any
 
 from etude.durations import Duration
+from etude.errors import ScheduleError
 from etude.levels import Level, to_level
 from etude.schedules import bounds
+from etude.schedules.algebra import GEOMETRIC
 from etude.schedules.shapes import (
     Cosine,
     Geometric,
@@ -28,7 +30,6 @@ SHAPES: dict[str, type[Shape]] = {
     "cosine": Cosine,
     "one_minus_sqrt": OneMinusSqrt,
     "one_minus_square": OneMinusSquare,
-    "geometric": Geometric,
     "mirror_cosine": MirrorCosine,
     "quarter_cosine": QuarterCosine,
     "quarter_sine": QuarterSine,
@@ -88,3 +89,14 @@ class Arguments:
     def shape(self, name: str, value: Any) -> type[Shape]:
         """A shape by the name of its ease."""
         return SHAPES[bounds.choice(value, self.named(name), SHAPES)]
+
+    def decay(self, name: str, value: Any, floor: Level) -> type[Shape]:
+        """A shape by the name of its ease; or ``"geometric"``, to a floor above 0."""
+        shapes = {**SHAPES, GEOMETRIC: Geometric}
+        shape = shapes[bounds.choice(value, self.named(name), shapes)]
+        if shape is Geometric and floor == Level(0.0, 0.0):
+            raise ScheduleError(
+                f"{self.named('floor')} must be more than 0 with {name}='geometric', for no factor leads to "
+                f"0; write floor=0.001 * BASE, or another {name}"
+            )
+        return shape

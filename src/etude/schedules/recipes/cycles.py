@@ -192,7 +192,7 @@ def cyclic_cosine_decay(
         warmup_start_lr: the rate at the start of the warmup; needed if there is one.
         init_lr: the peak of the warmup and the initial decay; not given, it is ``restart_lr``, and where
             that is not given either, BASE.
-        warmup_shape: ``"linear"`` or ``"cosine"``.
+        warmup_shape: ``"linear"``, ``"cosine"`` or another ease.
 
     Elsewhere: ``CyclicCosineDecayLR``, whose warmup is a half cosine to the base rate, which fails for a
     multiplier of 1 or less and restarts at the wrong rate for multipliers such as 3.

@@ -46,7 +46,7 @@ def one_cycle(
         div: peak / start, ≥ 1.
         final_div: start / end, ≥ 1.
         three_phase: whether to come back to the start before the end (Smith's form, with ``ease="linear"``).
-        ease: ``"cosine"`` or ``"linear"``.
+        ease: ``"cosine"``, ``"linear"`` or another.
 
     Elsewhere: torch ``OneCycleLR`` (whose value one step past its end is below 0 or far above it), optax
     ``cosine_onecycle_schedule`` and ``linear_onecycle_schedule`` (one step longer), lrsched ``one_cycle``,
@@ -84,7 +84,7 @@ def one_cycle_momentum(
         over: the whole length.
         up: the share of it in which the rate goes up.
         three_phase: whether the rate comes back to its start before the end.
-        ease: ``"cosine"`` or ``"linear"``.
+        ease: ``"cosine"``, ``"linear"`` or another.
 
     >>> one_cycle_momentum().on(Horizon(total=12))([0, 11])
     array([0.95, 0.95])
@@ -345,6 +345,6 @@ def wsd(
     check = Arguments("wsd")
     start, end = check.length("warmup", warmup), check.length("decay", decay)
     stable = check.rest("over", check.length("over", over), start, end)
-    shape, top = check.shape("ease", ease), check.level("peak", peak)
-    plan = Constant(top, over=stable) >> shape(top, check.level("floor", floor), over=end)
+    top, low = check.level("peak", peak), check.level("floor", floor)
+    plan = Constant(top, over=stable) >> check.decay("ease", ease, low)(top, low, over=end)
     return plan if start.is_zero else rise(top, start) >> plan

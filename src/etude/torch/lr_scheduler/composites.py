@@ -63,6 +63,22 @@ class Composite(DropIn):
             Stack.of(self.optimizer).detach(child)
             child._owner = weakref.ref(self)
 
+    @property
+    @abstractmethod
+    def _active_ones(self) -> Sequence[DropIn]:
+        """The parts that together give its values."""
+
+    def part(self, name: str, index: int) -> Part | None:
+        base = base_of(self.optimizer.param_groups[index], name) if name == "lr" else 0.0
+        return combine(self._active_ones, name, index, base)
+
+    def names(self) -> Iterable[str]:
+        return dict.fromkeys(name for child in self._active_ones for name in child.names())
+
+    @property
+    def _is_writer(self) -> bool:
+        return any(child._is_writer for child in self._active_ones)
+
     def _check_parameters(self) -> None:
         for index, _ in enumerate(self.optimizer.param_groups):
             formulas.of(self, index)
@@ -201,21 +217,35 @@ class SequentialLR(Composite, peers.SequentialLR):
             child._place(self.last_epoch - self._milestones[self._active - 1])
 
     def _evaluate(self) -> None:
-        active = self._active
-        child = self._schedulers[active]
-        child._evaluate()
-        self._values = {name: self._row(name, active) for name in child.names()}
+        self._schedulers[self._active]._evaluate()
 
-    def _row(self, name: str, active: int) -> list[Part | None]:
-        """The values of the part that is on; one that blends has the last of the part before to blend."""
-        first = active
+    @property
+    def _active_ones(self) -> Sequence[DropIn]:
+        """The part that is on; one that blends has the last of the part before to blend."""
+        active = first = self._active
         while first and isinstance(self._schedulers[first], SWALR):
             first -= 1
-        members = self._schedulers[first : active + 1]
-        return [
-            combine(members, name, index, base_of(group, name) if name == "lr" else 0.0)
-            for index, group in enumerate(self.optimizer.param_groups)
-        ]
+        parts: Sequence[DropIn] = self._schedulers[first : active + 1]
+        return parts
+
+    def names(self) -> Iterable[str]:
+        names: Iterable[str] = self._schedulers[self._active].names()
+        return names
+
+    def _glide(self) -> bool:
+        state = self.__dict__
+        step = state["last_epoch"] + 1
+        active = bisect_right(self._milestones, step)
+        child = self._schedulers[active]
+        if active != self._ready or not child._glide():
+            return False
+        state["last_epoch"] = step
+        state["_last_lr"] = child._last_lr
+        return True
+
+    def _prepare(self) -> None:
+        self._ready = self._active  # that part glides, and no other
+        self._schedulers[self._active]._prepare()
 
     def _reporting(self) -> Iterable[DropIn]:
         return [self._schedulers[self._active]]
@@ -257,14 +287,10 @@ class ChainedScheduler(Composite, peers.ChainedScheduler):
     def _evaluate(self) -> None:
         for child in self._schedulers:
             child._evaluate()
-        names = dict.fromkeys(name for child in self._schedulers for name in child.names())
-        self._values = {
-            name: [
-                combine(self._schedulers, name, index, base_of(group, name) if name == "lr" else 0.0)
-                for index, group in enumerate(self.optimizer.param_groups)
-            ]
-            for name in names
-        }
+
+    @property
+    def _active_ones(self) -> Sequence[DropIn]:
+        return list(self._schedulers)
 
     def _reporting(self) -> Iterable[DropIn]:
         return list(self._schedulers)

@@ -241,6 +241,10 @@ class OneCycleLR(Cycling, peers.OneCycleLR):
         if steps_per_epoch is not None and steps_per_epoch > 1:
             tell_tick_length(self, {"total_steps": total_steps})
 
+    def _glide(self) -> bool:
+        # Past its end it first says so.
+        return (self.last_epoch < self.total_steps or self._told) and super()._glide()
+
     def _go(self, step: float | None, *, counted: bool = False) -> None:
         super()._go(step, counted=counted)
         # A loop that steps after its last update stands at the total without using it.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import inspect
+import operator
 import warnings
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from torch import Tensor
@@ -17,7 +19,7 @@ from etude.durations import LARGEST_STEP
 from etude.errors import ResumeError, ScheduleError
 from etude.schedules import bounds
 from etude.torch import formulas
-from etude.torch.groups import Group, own_tensors
+from etude.torch.groups import Group, Place, own_tensors, place_of, write_all
 from etude.torch.lr_scheduler.lines import Lines
 from etude.torch.lr_scheduler.states import check_class, differences
 from etude.torch.stack import Part, Stack
@@ -68,14 +70,37 @@ def check_optimizer(optimizer: object) -> None:
         raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a step that is only the next row of values was prepared for, and writes."""
+
+    lines: Lines
+    groups: list[Group]
+    places: list[Place]
+    lists: list[Any]
+    copies: list[Any]
+    read: Callable[[Group], Any] | None
+    settings: list[Any]
+
+    def holds(self, groups: list[Group]) -> bool:
+        """Whether the groups, the lists among the attributes and what is read of the groups are the same."""
+        return (
+            len(groups) == len(self.groups)
+            and all(map(operator.is_, groups, self.groups))
+            and self.lists == self.copies
+            and (self.read is None or list(map(self.read, groups)) == self.settings)
+        )
+
+
 class DropIn(LRScheduler):
     """A scheduler of torch's name and attributes that computes its rates from the step alone.
 
-    ``vars(scheduler)`` holds torch's attributes and nothing else; an attribute that is changed is followed at
-    the next step.
+    ``vars(scheduler)`` holds torch's attributes and nothing else; an attribute that is set, or a list among
+    them that is changed in place, is followed at the next step. Where nothing was changed and no other
+    scheduler is on the optimizer, a step writes the next of the rows that were worked out ahead.
     """
 
-    __slots__ = ("_built", "_lines", "_owner", "_seen", "_stack", "_told", "_values", "stepped")
+    __slots__ = ("_built", "_lines", "_owner", "_ready", "_seen", "_stack", "_told", "stepped")
 
     # The group's keys that the formula reads.
     _GROUP_KEYS: tuple[str, ...] = ()
@@ -85,10 +110,10 @@ class DropIn(LRScheduler):
     _built: int
     _lines: Lines | None
     _owner: weakref.ref[Any] | None
+    _ready: Any
     _seen: tuple[Any, ...]
     _stack: Stack
     _told: bool
-    _values: dict[str, list[Part | None]]
     stepped: int
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -97,9 +122,14 @@ class DropIn(LRScheduler):
                 f"{cls.__name__} has no verbose any more, as in torch; leave it out and print get_last_lr()"
             )
         self = super().__new__(cls)
-        self._lines, self._owner, self._seen, self._values = None, None, (), {}
+        self._lines, self._owner, self._seen = None, None, ()
         self._built, self._told, self.stepped = 0, False, 0
         return self
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name != "_ready":
+            self._ready = None
 
     def __init_subclass__(cls) -> None:
         if "get_lr" in vars(cls):
@@ -178,16 +208,24 @@ class DropIn(LRScheduler):
 
     def _evaluate(self) -> None:
         """Work out the own values at the own step."""
-        groups = self.optimizer.param_groups
         seen = self._present()
         if self._lines is None or seen != self._seen:
-            formula = formulas.FORMULAS[self._kind]
-            bases = self._bases()
-            self._lines = Lines([formula(self.__dict__, group, i) for i, group in enumerate(groups)], bases)
+            self._lines = self._lay(self._bases())
             # Copied, so that a list that is changed in place is seen to be another.
-            self._seen = tuple(copy.copy(item) if isinstance(item, list | dict) else item for item in seen)
-        # A part whose time has not come stands at -1.
-        self._values = self._lines.at(max(formulas.standing(self._kind, self.__dict__), 0))
+            self._seen = tuple(map(_copied, seen))
+        step = max(self._standing(), 0)  # a part whose time has not come stands at -1
+        self._lines.at(step)
+        self._lines.step = step
+
+    def _lay(self, bases: Sequence[float]) -> Lines:
+        """The schedules of all groups, for their base rates."""
+        formula = formulas.FORMULAS[self._kind]
+        groups = self.optimizer.param_groups
+        return Lines([formula(self.__dict__, group, i) for i, group in enumerate(groups)], bases)
+
+    def _standing(self) -> float:
+        """The step of the schedules at which it stands."""
+        return formulas.standing(self._kind, self.__dict__)
 
     def _present(self) -> tuple[Any, ...]:
         """All that the formula reads."""
@@ -214,8 +252,10 @@ class DropIn(LRScheduler):
 
     def _advance(self) -> None:
         """Move the clock on by one step."""
-        self.last_epoch += 1
-        self._count()
+        # Not by setting attributes: this changes nothing of what was worked out ahead.
+        state = self.__dict__
+        state["last_epoch"] += 1
+        state["_step_count"] += 1
 
     def _count(self) -> None:
         self._step_count += 1
@@ -223,11 +263,10 @@ class DropIn(LRScheduler):
     # The stack's side.
 
     def part(self, name: str, index: int) -> Part | None:
-        row = self._values.get(name)
-        return None if row is None else row[index]
+        return None if self._lines is None else self._lines.part(name, index)
 
     def names(self) -> Iterable[str]:
-        return self._values
+        return () if self._lines is None else self._lines.names
 
     def blend(self, index: int, rate: float | None) -> float | None:
         return None
@@ -243,9 +282,15 @@ class DropIn(LRScheduler):
             self.base_lrs = [clone(group["initial_lr"]) for group in groups]
         self._evaluate()
 
+    def disturb(self) -> None:
+        self._ready = None
+
     def report(self) -> None:
         """Take note of the rates that are in the groups."""
-        self._last_lr = [clone(group["lr"]) for group in self.optimizer.param_groups]
+        self.__dict__["_last_lr"] = [
+            rate.clone() if isinstance(rate := group["lr"], Tensor) else rate
+            for group in self.optimizer.param_groups
+        ]
 
     # The clock.
 
@@ -256,6 +301,8 @@ class DropIn(LRScheduler):
             epoch: the step to go to instead, exactly; torch deprecates it, and ``seek(epoch)`` is the same
                 without its warning.
         """
+        if epoch is None and self._owner is None and self._glide():
+            return
         if epoch is not None:
             warnings.warn(EPOCH_DEPRECATION_WARNING, UserWarning, stacklevel=2)
             self._go(epoch, counted=True)
@@ -271,6 +318,48 @@ class DropIn(LRScheduler):
             ScheduleError: for a step that is negative or not a number; nothing is changed then.
         """
         self._go(step)
+
+    def _glide(self) -> bool:
+        """Take the next step, where that is but the next row of values; return whether it was."""
+        ready = self._ready
+        if ready is None:
+            return False
+        lines, groups = ready.lines, self.optimizer.param_groups
+        step = lines.step + 1
+        if not ((lines.called or step in lines.rows) and ready.holds(groups)):
+            return False
+        row = lines.rows.get(step) or lines.at(step)
+        for column, place in enumerate(ready.places):
+            write_all(groups, place, row[column])
+        lines.step = step
+        self._advance()
+        self.report()
+        return True
+
+    def _prepare(self) -> None:
+        """Get ready to glide, where this can."""
+        groups = self.optimizer.param_groups
+        lines = self._lines
+        if lines is None or not lines.is_complete or lines.step != self._standing():
+            return
+        places = [{place_of(group, name) for group in groups} for name in lines.names]
+        keys = [key for key in self._GROUP_KEYS if any(key in group for group in groups)]
+        if any(len(each) != 1 for each in places) or not all(
+            key in group for key in keys for group in groups
+        ):
+            return
+        lists = [item for item in self._present() if isinstance(item, list | dict)]
+        read = operator.itemgetter(*keys) if keys else None
+        settings = [] if read is None else list(map(read, groups))
+        self._ready = Ready(
+            lines,
+            list(groups),
+            [place for (place,) in places],
+            lists,
+            list(map(_copied, lists)),
+            read,
+            settings,
+        )
 
     def _go(self, step: float | None, *, counted: bool = False) -> None:
         """Move the clock and write; on an error, nothing has changed."""
@@ -290,17 +379,21 @@ class DropIn(LRScheduler):
         except BaseException:
             self._recall(before)
             raise
+        if self._stack.members == [self] and not self._too_early():
+            self._prepare()
 
     def _too_early(self) -> bool:
         return self._step_count == 1 and not self._stack.was_updated
 
     def _remember(self) -> Any:
-        return self.__dict__.copy(), self._values
+        return self.__dict__.copy(), self._lines, self._lines and self._lines.step
 
     def _recall(self, before: Any) -> None:
         self.__dict__.clear()
         self.__dict__.update(before[0])
-        self._values = before[1]
+        self._lines = before[1]
+        if self._lines is not None:
+            self._lines.step = before[2]
 
     def _write(self, *, report: bool = True) -> None:
         """Write what this and all others on the optimizer give."""
@@ -332,7 +425,7 @@ class DropIn(LRScheduler):
 
     @property
     def _is_writer(self) -> bool:
-        return any(part is not None and part[1] is None for part in self._values.get("lr", ()))
+        return self._lines is not None and self._lines.is_writer
 
     def _initial_step(self) -> NoReturn:
         raise TypeError(
@@ -366,6 +459,7 @@ class DropIn(LRScheduler):
         self._check_state(state_dict)
         self._stack.follow()
         before = self._remember()
+        self._ready = None
         try:
             changed = self._load(state_dict)
             self._settle()
@@ -422,6 +516,11 @@ class DropIn(LRScheduler):
     def __repr__(self) -> str:
         given = ", ".join(f"{name}={value!r}" for name, value in self.parameters().items())
         return f"<{type(self).__name__}({given}) at step {self.__dict__.get('last_epoch')}>"
+
+
+def _copied(value: Any) -> Any:
+    # A plain dict also of a Counter, whose own comparison is slow.
+    return list(value) if isinstance(value, list) else dict(value) if isinstance(value, dict) else value
 
 
 def _signature(cls: type) -> Any:

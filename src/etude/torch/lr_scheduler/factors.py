@@ -6,7 +6,6 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
 
 from torch.optim import Optimizer
 from torch.optim import lr_scheduler as peers
@@ -224,7 +223,8 @@ class CosineAnnealingWarmRestarts(DropIn, peers.CosineAnnealingWarmRestarts):
 
     def step(self, epoch: float | None = None) -> None:
         """Move on by one step, or to the given one, which may be a fraction of an epoch."""
-        self._go(epoch)
+        if epoch is not None or self._owner is not None or not self._glide():
+            self._go(epoch)
 
     def _count(self) -> None:
         """As torch's: this class counts no calls."""
@@ -234,12 +234,13 @@ class CosineAnnealingWarmRestarts(DropIn, peers.CosineAnnealingWarmRestarts):
         self.T_cur, self.T_i = formulas.restart(self.T_0, self.T_mult, step)  # type: ignore[assignment]
 
     def _advance(self) -> None:
-        self.last_epoch += 1
-        since: Any = self.T_cur + 1
-        if since >= self.T_i:
-            since %= self.T_i
-            self.T_i *= self.T_mult
-        self.T_cur = since
+        state = self.__dict__
+        state["last_epoch"] += 1
+        since = state["T_cur"] + 1
+        if since >= state["T_i"]:
+            since %= state["T_i"]
+            state["T_i"] *= state["T_mult"]
+        state["T_cur"] = since
 
     def _settle(self) -> None:
         if not self.T_cur >= 0:

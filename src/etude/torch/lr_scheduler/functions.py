@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch.optim import Optimizer
 from torch.optim import lr_scheduler as peers
 
 from etude.errors import ScheduleError
+from etude.torch import formulas
+from etude.torch.functions import Called, Multiplied
 from etude.torch.lr_scheduler.dropin import DropIn, check_optimizer
+from etude.torch.lr_scheduler.lines import CalledLines, Lines
 from etude.torch.lr_scheduler.states import check_count
 
 __all__ = ["LambdaLR", "MultiplicativeLR", "saved_callable"]
@@ -27,6 +30,8 @@ def saved_callable(function: Any) -> dict[str, Any] | None:
 class Functions(DropIn):
     """What the two share: their callables, one for each group, are saved as torch saves them."""
 
+    _SCHEDULE: type[Called]
+
     lr_lambdas: list[Callable[[int], Any]]
 
     def _set_functions(self, optimizer: Optimizer, lr_lambda: Any) -> None:
@@ -39,6 +44,11 @@ class Functions(DropIn):
             if not callable(function):
                 raise TypeError(f"lr_lambda should be a function, but got {type(function).__name__}")
         self.lr_lambdas = functions
+
+    def _lay(self, bases: Sequence[float]) -> Lines:
+        # Of the function itself, also where it has a name that the formula would rather give.
+        functions = [formulas.at(self.lr_lambdas, i, f"{self._kind}'s lr_lambdas") for i in range(len(bases))]
+        return CalledLines([{"lr": self._SCHEDULE(each, self._kind)} for each in functions], bases)
 
     def state_dict(self) -> dict[str, Any]:
         """Return torch's own state; of the callables, the attributes of objects, and nothing of functions."""
@@ -68,6 +78,8 @@ class LambdaLR(Functions, peers.LambdaLR):
         last_epoch: the last step done; -1 starts at step 0.
     """
 
+    _SCHEDULE = Called
+
     def __init__(
         self,
         optimizer: Optimizer,
@@ -88,6 +100,8 @@ class MultiplicativeLR(Functions, peers.MultiplicativeLR):
         lr_lambda: a function of the step, or one for each group; called once for each step, not before.
         last_epoch: the last step done; -1 starts at step 0.
     """
+
+    _SCHEDULE = Multiplied
 
     def __init__(
         self,

@@ -1,99 +1,140 @@
-"""The schedules of all groups, evaluated at one step: a block of steps ahead at a time."""
+"""The schedules of all groups, worked out a block of steps ahead, and the step at which they stand."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from etude.durations import Horizon
-from etude.eases import Array
 from etude.errors import ScheduleError
 from etude.schedules import Schedule
 from etude.tables import Table
-from etude.torch.functions import is_called
+from etude.torch.functions import Called, is_called
 from etude.torch.stack import Part
 
-__all__ = ["Lines"]
+__all__ = ["CalledLines", "Lines", "Row"]
 
-AHEAD = 256
+# At first few, for whoever seeks from step to step; the next ones more, for whoever walks.
+FIRST_AHEAD, MOST_AHEAD = 16, 1024
+
+Row: TypeAlias = tuple[list[float], ...]
+"""The values at one step: for each hyperparameter, one for each group; NaN for a group that lacks it."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Line:
     """One hyperparameter of the groups that share a schedule."""
 
-    name: str
+    column: int
     table: Table
     relative: bool
-    # A user's function is called at the step where its value is needed, once, and not before.
-    ahead: int
     indices: list[int]
-    bases: Array
-    first: float = -1
-    rows: list[list[Part]] = field(default_factory=list)
-
-    def at(self, step: float) -> list[Part]:
-        place = step - self.first
-        if not (0 <= place < len(self.rows) and place == int(place)):
-            self._work_out(step)
-            place = 0
-        return self.rows[int(place)]
-
-    def _work_out(self, step: float) -> None:
-        steps = np.arange(step, step + self.ahead) if step == int(step) else np.array([step])
-        try:
-            values = self._values(steps)
-        except ScheduleError:
-            # Only what is asked for may fail: what lies ahead may never be reached.
-            values = self._values(steps[:1])
-        self.first, self.rows = step, values
-
-    def _values(self, steps: Array) -> list[list[Part]]:
-        values = self.table(steps, self.bases)
-        if not self.relative:
-            return [[(value, None) for value in row] for row in values.tolist()]
-        bases = np.where(self.bases == 0, 1.0, self.bases)
-        shares = (values if (bases == self.bases).all() else self.table(steps, bases)) / bases
-        return [
-            list(zip(row, share, strict=True))
-            for row, share in zip(values.tolist(), shares.tolist(), strict=True)
-        ]
+    bases: list[float]
 
 
 class Lines:
-    """The schedules of all groups."""
+    """The schedules of all groups.
 
-    def __init__(self, plans: Sequence[dict[str, Schedule]], bases: Sequence[float]) -> None:
-        self.size = len(plans)
-        shared: list[tuple[str, Schedule, list[int]]] = []
+    ``rows`` are those that are known, by step. A user's function is called at the step where its value is
+    needed, once, and not before: of it only the present row is known.
+    """
+
+    __slots__ = ("_bases", "_lines", "_of", "called", "names", "rows", "step")
+
+    def __init__(self, plans: Sequence[Mapping[str, Schedule]], bases: Sequence[float]) -> None:
+        shared: dict[tuple[str, Schedule], list[int]] = {}
         for index, plan in enumerate(plans):
             for name, schedule in plan.items():
-                for other, same, indices in shared:
-                    if other == name and same == schedule:
-                        indices.append(index)
-                        break
-                else:
-                    shared.append((name, schedule, [index]))
+                shared.setdefault((name, schedule), []).append(index)
+        self.names = tuple(dict.fromkeys(name for name, _ in shared))
+        self._bases = bases
         self._lines = [
             _Line(
-                name,
+                self.names.index(name),
                 schedule.on(Horizon()),
                 schedule.depends_on_base,
-                1 if is_called(schedule) else AHEAD,
                 indices,
-                np.array([bases[index] for index in indices], dtype=np.float64),
+                [bases[index] for index in indices],
             )
-            for name, schedule, indices in shared
+            for (name, schedule), indices in shared.items()
         ]
-        self.names = tuple(dict.fromkeys(line.name for line in self._lines))
+        self._of = {(self.names[line.column], index): line for line in self._lines for index in line.indices}
+        self.called = any(is_called(schedule) for _, schedule in shared)
+        self.rows: dict[float, Row] = {}
+        self.step: float = 0
 
-    def at(self, step: float) -> dict[str, list[Part | None]]:
-        """The values at a step: for each hyperparameter, one for each group that has it."""
-        values: dict[str, list[Part | None]] = {name: [None] * self.size for name in self.names}
+    @property
+    def is_complete(self) -> bool:
+        """Whether every group has every hyperparameter."""
+        return len(self._of) == len(self.names) * len(self._bases)
+
+    @property
+    def is_writer(self) -> bool:
+        """Whether it names learning rates of its own, not shares of the base."""
+        return any(self.names[line.column] == "lr" and not line.relative for line in self._lines)
+
+    def part(self, name: str, index: int) -> Part | None:
+        """The value of a group at the present step, and its share of the base; None where it has none."""
+        line = self._of.get((name, index))
+        if line is None:
+            return None
+        value = self.at(self.step)[line.column][index]
+        if not line.relative:
+            return value, None
+        base = self._bases[index]
+        return value, value / base if base else line.table(self.step, 1.0)
+
+    def at(self, step: float) -> Row:
+        """The values at a step."""
+        row = self.rows.get(step)
+        if row is None:
+            self.rows = self._work_out(step)
+            row = self.rows[step]
+        return row
+
+    def _work_out(self, step: float) -> dict[float, Row]:
+        """The values at a step and, unless a user's function is asked, the next ones."""
+        steps = [step]
+        if not self.called and step == int(step):
+            ahead = min(4 * len(self.rows), MOST_AHEAD) if step - 1 in self.rows else FIRST_AHEAD
+            steps = list(range(int(step), int(step) + ahead))
+        try:
+            columns = self._columns(steps)
+        except ScheduleError:
+            # Only what is asked for may fail: what lies ahead may never be reached.
+            steps = [step]
+            columns = self._columns(steps)
+        return dict(zip(steps, zip(*columns, strict=True), strict=True))
+
+    def _columns(self, steps: list[float]) -> list[list[list[float]]]:
+        columns = np.full((len(self.names), len(steps), len(self._bases)), math.nan)
         for line in self._lines:
-            row = values[line.name]
-            for index, part in zip(line.indices, line.at(step), strict=True):
-                row[index] = part
+            columns[line.column][:, line.indices] = line.table(steps, line.bases)
+        values: list[list[list[float]]] = columns.tolist()
         return values
+
+
+class CalledLines(Lines):
+    """The same where all there is are users' functions of the step, one for each group.
+
+    Without the way through arrays, which costs more than the functions do.
+    """
+
+    __slots__ = ("_functions", "_pairs")
+
+    def __init__(self, plans: Sequence[dict[str, Called]], bases: Sequence[float]) -> None:
+        super().__init__(plans, bases)
+        functions = list(dict.fromkeys(plan["lr"] for plan in plans))
+        self._functions = [function.at for function in functions]
+        self._pairs = [(base, functions.index(plan["lr"])) for base, plan in zip(bases, plans, strict=True)]
+
+    def _work_out(self, step: float) -> dict[float, Row]:
+        factors = [function(step) for function in self._functions]
+        rates = [base * factors[i] for base, i in self._pairs]
+        if not (min(rates) >= 0 and max(rates) < math.inf):
+            self._columns([step])  # which refuses it by name
+        return {step: (rates,)}

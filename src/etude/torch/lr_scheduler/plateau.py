@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, SupportsFloat
 
 from torch.optim import Optimizer
@@ -16,7 +16,7 @@ from etude.schedules import PlateauState, bounds
 from etude.torch import formulas
 from etude.torch.groups import Group, own_tensors
 from etude.torch.lr_scheduler.dropin import DropIn, check_optimizer, clone
-from etude.torch.stack import Stack, combine
+from etude.torch.stack import Part, Stack, combine
 
 __all__ = ["ReduceLROnPlateau"]
 
@@ -98,12 +98,16 @@ class ReduceLROnPlateau(DropIn, peers.ReduceLROnPlateau):
         return rates
 
     def _evaluate(self) -> None:
-        groups = self.optimizer.param_groups
-        self._factors = self._factors + [1.0] * (len(groups) - len(self._factors))
-        bases = [float(group["initial_lr"]) for group in groups]
-        self._values = {
-            "lr": [(base * factor, factor) for base, factor in zip(bases, self._factors, strict=True)]
-        }
+        self._factors = self._factors + [1.0] * (len(self.optimizer.param_groups) - len(self._factors))
+
+    def part(self, name: str, index: int) -> Part | None:
+        if name != "lr":
+            return None
+        base, factor = self.optimizer.param_groups[index]["initial_lr"], self._factors[index]
+        return float(base) * factor, factor
+
+    def names(self) -> Iterable[str]:
+        return ("lr",)
 
     def follow(self, groups: Sequence[Group], added: int) -> None:
         for group in groups:

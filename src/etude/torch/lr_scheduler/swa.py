@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from torch.optim import Optimizer, swa_utils
@@ -88,7 +88,9 @@ class SWALR(DropIn, swa_utils.SWALR):
             plans = [formula(self.__dict__, group, i)["lr"] for i, group in enumerate(groups)]
             self._tables = [plan.on(Horizon()) for plan in plans]
             self._seen = seen
-        self._values = {"lr": [None] * len(groups)}
+
+    def names(self) -> Iterable[str]:
+        return ("lr",)
 
     def blend(self, index: int, rate: float | None) -> float | None:
         if rate is None:

@@ -464,7 +464,8 @@ def _traces(
         metrics = {followed[0]: metrics}
     if sorted(metrics) != followed:
         raise ScheduleError(
-            f"the metrics to replay must be {', '.join(followed)}; got {', '.join(map(str, metrics)) or 'none'}"
+            f"the metrics to replay must be {', '.join(followed)}; "
+            f"got {', '.join(map(str, metrics)) or 'none'}"
         )
     traces: dict[str, list[float]] = {}
     for name, trace in metrics.items():

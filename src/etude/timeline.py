@@ -228,7 +228,8 @@ class Ramp(Node):
 def _between(first: Array, last: Array, done: Array) -> Array:
     """What lies that share of the way from one value to the other in log rate."""
     ratio = np.divide(last, first, out=np.zeros_like(first * last), where=first > 0)
-    return np.where(done == 1, last, first * ratio**done)
+    # NumPy's own ** is a root where all exponents are 0.5: other last bits for one step than for many.
+    return np.where(done == 1, last, first * np.float_power(ratio, done))
 
 
 @dataclass(frozen=True, slots=True)

@@ -421,6 +421,7 @@ def test_every_schedule_can_be_checked(plan: Schedule, horizon: Horizon, base: f
     for finding in table.check(base, of=of):
         assert finding.code in CODES
         assert finding.message.endswith(".")
+        assert ". " not in finding.message, "it is one sentence"
         assert finding.fix.endswith(".")
         assert all(math.isfinite(number) for number in finding.numbers.values())
 

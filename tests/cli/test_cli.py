@@ -46,7 +46,7 @@ def test_the_verbs_and_their_options_are_these() -> None:
             "expression",
         ],
         "catalogue": ["name"],
-        "check": sorted(["expression", "--base", "--json", *running]),
+        "check": sorted(["expression", "--base", "--json", "--of", *running]),
         "diff": sorted(["first", "second", "--base", "--close", "--plot", *running]),
         "convert": sorted(["expression", "--to", *running]),
         "compare": sorted([*comparing, "--workers"]),

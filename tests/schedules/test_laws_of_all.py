@@ -57,7 +57,7 @@ EVERY = np.arange(STEPS)
 RUN = Horizon(steps_per_epoch=10, total=100)
 each_name = pytest.mark.parametrize("name", sorted(EVERY_KIND))
 # There are as many tests of each law as there are names.
-few = settings(max_examples=15)
+few = settings(max_examples=10)
 
 
 def the_plan(data: st.DataObject, name: str) -> Schedule:

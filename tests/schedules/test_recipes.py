@@ -281,6 +281,7 @@ def test_values(recipe: Schedule, values: dict[int, float]) -> None:
             infinite(10, 20).cooldown(80, over=10),
             {"linear": 0, "cosine": 10, "constant": 30, "cooldown": 80, "hold": 90},
         ),
+        (infinite(10, 20).shift(5), {"hold": 0, "linear": 5, "cosine": 15, "constant": 35}),
         (inverse_sqrt(10), {"linear": 0, "inversesqrt": 10}),
         (flat_cosine(0.25), {"constant": 0, "cosine": 25}),
         (wsd(0, 20, ease="mirror_cosine"), {"constant": 0, "mirrorcosine": 80}),

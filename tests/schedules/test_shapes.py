@@ -192,6 +192,13 @@ def test_geometric_is_a_straight_line_in_the_logarithm(start: float, stop: float
     assert np.log(values) == pytest.approx(np.linspace(np.log(start), np.log(stop), over + 1), abs=1e-12)
 
 
+def test_geometric_half_way_is_the_same_alone_among_steps_and_among_groups() -> None:
+    start, stop = 5.6040747844724565, 9.069395138118978
+    table = Geometric(start * BASE, stop * BASE, over=42).on(RUN)
+    alone = table(21)
+    assert table(range(42))[21] == table(range(42), base=[1.0, 1.0, 1.0])[21, 2] == alone
+
+
 @given(st.floats(0.05, 10), st.integers(1, 50))
 def test_polynomial_to_zero_is_a_power_of_what_is_left(power: float, over: int) -> None:
     values = Polynomial(2.0, 0.0, over=over, power=power).on(RUN)(range(over + 1))

@@ -1,35 +1,93 @@
-"""The examples: one of each name, and of each schedule of the field that needs none; all fit their run."""
+"""The examples, of each name and of the schedules that are one line: all are read, run, checked and drawn."""
 
 from __future__ import annotations
+
+import inspect
 
 import numpy as np
 import pytest
 
-from etude import CATALOGUE, parse
+from etude import CATALOGUE, Schedule, from_json, parse, plots
+from etude.check import Finding
+from etude.spec import from_yaml, to_yaml
 from etude.spec.examples import EXAMPLES, FIELD, HORIZON
 
+ALL = {**EXAMPLES, **FIELD}
+STEPS = np.arange(1_000)
+each = pytest.mark.parametrize("name", ALL)
 
-def test_every_name_has_an_example() -> None:
+
+def test_every_name_has_an_example_and_is_what_the_example_shows() -> None:
     assert EXAMPLES.keys() == CATALOGUE.keys()
+    for name, text in EXAMPLES.items():
+        assert text.startswith(f"{name}(")
+    assert not FIELD.keys() & EXAMPLES.keys()
+    assert len(set(ALL.values())) == len(ALL)
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_an_example_begins_with_its_name(name: str) -> None:
-    assert EXAMPLES[name].startswith(f"{name}(")
+@each
+def test_it_reads_back_from_every_text(name: str) -> None:
+    plan = parse(ALL[name])
+    assert parse(repr(plan)) == from_json(plan.to_json()) == from_yaml(to_yaml(plan)) == plan
 
 
-@pytest.mark.parametrize("expression", [*EXAMPLES.values(), *FIELD.values()], ids=[*EXAMPLES, *FIELD])
-def test_it_resolves_and_shows_something(expression: str) -> None:
-    table = parse(expression).on(HORIZON)
-    values = table(range(table.steps))
+@pytest.mark.parametrize("name", [name for name, made in CATALOGUE.items() if inspect.isclass(made)])
+def test_what_has_a_class_is_written_as_it_is_kept(name: str) -> None:
+    plan = parse(EXAMPLES[name])
+    inner = [part for part in plan.walk() if type(part) is CATALOGUE[name]]
+    assert len(inner) == 1
+    # A phase is called by the class; what feedback decides has no shape of its own.
+    phases = {phase.name for phase in inner[0].on(HORIZON).phases}
+    assert phases == {"constant" if name in ("Constant", "Plateau") else name.lower()}
+
+
+@each
+def test_it_has_values_for_every_group_of_the_whole_run(name: str) -> None:
+    table = parse(ALL[name]).on(HORIZON)
     assert table.steps == 1_000
+    values = table(STEPS)
     assert np.isfinite(values).all()
+    assert values.min() >= 0
     assert values.max() > 0
-    # All but a constant, and a plateau that has seen nothing yet, move within the run.
-    still = expression.startswith(("Constant(", "Plateau(")) or expression == "fixed()"
-    assert (np.ptp(values) == 0) == still
+    # Written in shares of BASE or in plain numbers, never in both.
+    together = table(STEPS, base=[1.0, 0.1, 3.0])
+    shares = [1.0, 0.1, 3.0] if table.depends_on_base else [1.0, 1.0, 1.0]
+    assert together == pytest.approx(values[:, None] * shares, rel=1e-12)
 
 
-def test_what_has_a_name_of_its_own_is_no_row_of_the_field() -> None:
-    assert not set(FIELD) & set(CATALOGUE)
-    assert len(set(FIELD.values()) | set(EXAMPLES.values())) == len(FIELD) + len(EXAMPLES)
+@each
+def test_it_moves_unless_it_says_that_it_does_not(name: str) -> None:
+    flat = np.ptp(parse(ALL[name]).on(HORIZON)(STEPS)) == 0
+    assert flat == (name in ("Constant", "Plateau", "fixed"))
+
+
+@each
+def test_it_is_drawn(name: str) -> None:
+    table = parse(ALL[name]).on(HORIZON)
+    chart = table.chart(title=name)
+    (curve,) = chart.series
+    assert (np.array(curve.y) == table(curve.x)).all()
+    drawn = plots.to_text(chart, width=80).splitlines()
+    assert drawn[0].strip() == name
+    assert len(drawn) > 10
+    assert plots.to_svg(chart).startswith("<svg")
+
+
+@each
+def test_it_is_checked(name: str) -> None:
+    table = parse(ALL[name]).on(HORIZON)
+    findings = [*table.check(), *table.check(base=0.1)]
+    assert all(isinstance(finding, Finding) and finding.message for finding in findings)
+    # Only Adafactor's own warmup is made for longer runs.
+    errors = [finding.code for finding in table.check() if finding.severity == "error"]
+    assert errors == (["warmup-longer-than-run"] if name == "adafactor" else [])
+
+
+@each
+def test_its_facts_are_told(name: str) -> None:
+    plan: Schedule = parse(ALL[name])
+    facts = plan.on(HORIZON).facts()
+    assert facts.exact
+    assert facts.first == plan.on(HORIZON)(0)
+    assert sum(facts.shares.values()) == pytest.approx(1)
+    assert (facts.sum_diverges is None) == ("Custom" in repr(plan) or "Plateau" in repr(plan))

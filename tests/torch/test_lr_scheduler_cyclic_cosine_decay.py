@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from fractions import Fraction
@@ -11,8 +12,9 @@ import torch
 from torch.nn import Parameter
 from torch.optim import SGD, Adam, Optimizer
 
-from etude import BASE
+from etude import BASE, cyclic_cosine_decay
 from etude.errors import ResumeError, ScheduleError
+from etude.torch import adopt, lr_scheduler
 from etude.torch.lr_scheduler import CyclicCosineDecayLR
 
 TUTORIAL: dict[str, Any] = {
@@ -205,9 +207,11 @@ def test_one_value_for_each_group() -> None:
 
 def test_numbers_and_arrays_of_numpys_are_as_good_as_floats() -> None:
     optimizer = sgd(1.0, 2.0)
-    CyclicCosineDecayLR(
-        optimizer, 2, np.float32(0.25), warmup_epochs=2, warmup_start_lr=np.array([0.5, 0.75]), last_epoch=3
+    scheduler = CyclicCosineDecayLR(
+        optimizer, 2, np.float32(0.25), warmup_epochs=2, warmup_start_lr=np.array([0.5, 0.75])
     )
+    assert rates(optimizer) == [0.5, 0.75]
+    scheduler.seek(4)
     assert rates(optimizer) == [0.25, 0.25]
 
 
@@ -259,16 +263,28 @@ def test_an_unknown_argument_is_refused() -> None:
 
 @pytest.mark.parametrize("last_epoch", [-1, 0, 4, 33])
 def test_last_epoch_counts_as_in_torch(last_epoch: int) -> None:
-    optimizer = sgd(1.0)
-    optimizer.param_groups[0]["initial_lr"] = 1.0
-    theirs = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9, last_epoch=last_epoch)
-    ours = CyclicCosineDecayLR(sgd(1.0), **TUTORIAL, last_epoch=last_epoch)
+    schedulers = []
+    for build in (
+        lambda optimizer: torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9, last_epoch=last_epoch),
+        lambda optimizer: CyclicCosineDecayLR(optimizer, **TUTORIAL, last_epoch=last_epoch),
+    ):
+        optimizer = sgd(1.0)
+        optimizer.param_groups[0]["initial_lr"] = 1.0
+        schedulers.append(build(optimizer))
+    theirs, ours = schedulers
     assert ours.last_epoch == theirs.last_epoch == last_epoch + 1
+
+
+def test_last_epoch_without_the_bases_is_refused_as_in_torch() -> None:
+    with pytest.raises(KeyError, match=r"'initial_lr' is not specified in param_groups\[0\]"):
+        CyclicCosineDecayLR(sgd(1.0), **TUTORIAL, last_epoch=4)
 
 
 def test_last_epoch_goes_on_where_the_run_stopped() -> None:
     whole = list(run(CyclicCosineDecayLR(sgd(1e-3), **TUTORIAL), 60))
-    resumed = CyclicCosineDecayLR(sgd(1e-3), **TUTORIAL, last_epoch=36)
+    optimizer = sgd(1e-3)
+    optimizer.param_groups[0]["initial_lr"] = 1e-3
+    resumed = CyclicCosineDecayLR(optimizer, **TUTORIAL, last_epoch=36)
     assert list(run(resumed, 23)) == whole[37:]
 
 
@@ -282,17 +298,57 @@ def test_a_checkpoint_goes_on_exactly() -> None:
     assert list(run(second, 49)) == whole[41:]
 
 
-def test_a_checkpoint_of_other_arguments_is_refused() -> None:
+def test_the_arguments_of_a_checkpoint_are_in_force_and_it_is_said() -> None:
     first = CyclicCosineDecayLR(sgd(1.0), **TUTORIAL)
     second = CyclicCosineDecayLR(sgd(1.0), **{**TUTORIAL, "restart_interval": 20})
-    with pytest.raises(ResumeError, match=r"over=20\)\.repeat"):
+    message = "built with restart_interval=20; the checkpoint's restart_interval=10 is in force"
+    with pytest.warns(UserWarning, match=message):
         second.load_state_dict(first.state_dict())
+    assert list(run(second, 60)) == list(run(first, 60))
+
+
+def test_the_state_of_another_class_is_refused() -> None:
+    other = lr_scheduler.StepLR(sgd(1.0), 3)
+    with pytest.raises(ResumeError, match="this is the state of StepLR, not of CyclicCosineDecayLR"):
+        CyclicCosineDecayLR(sgd(1.0), **TUTORIAL).load_state_dict(other.state_dict())
+
+
+def test_its_state_is_plain_values() -> None:
+    scheduler = CyclicCosineDecayLR(sgd(1.0, 2.0), 4, 0.1 * BASE, 4, 1.5, init_lr=[BASE, 3])
+    state = json.loads(json.dumps(scheduler.state_dict()))
+    assert (state["min_decay_lr"], state["init_lr"]) == (["0.1 * BASE"] * 2, ["BASE", 3.0])
+    again = CyclicCosineDecayLR(sgd(1.0, 2.0), 4, 0.1 * BASE, 4, 1.5, init_lr=[BASE, 3])
+    scheduler.seek(7)
+    again.load_state_dict(scheduler.state_dict())
+    assert rates(again.optimizer) == rates(scheduler.optimizer)
+
+
+def test_it_composes_with_the_others() -> None:
+    optimizer = sgd(1.0)
+    cycles = CyclicCosineDecayLR(optimizer, 4, 0.0, 4)
+    warmup = lr_scheduler.LinearLR(optimizer, 0.25, total_iters=2)
+    used = [rate for (rate,) in run(lr_scheduler.ChainedScheduler([warmup, cycles]), 5)]
+    alone = [rate for (rate,) in run(CyclicCosineDecayLR(sgd(1.0), 4, 0.0, 4), 5)]
+    assert used == pytest.approx([0.25 * alone[0], 0.625 * alone[1], *alone[2:]])
+
+
+def test_it_can_follow_another() -> None:
+    optimizer = sgd(1.0)
+    parts = [lr_scheduler.LinearLR(optimizer, 0.25, total_iters=3), CyclicCosineDecayLR(optimizer, 2, 0.0, 2)]
+    used = [rate for (rate,) in run(lr_scheduler.SequentialLR(optimizer, parts, [3]), 8)]
+    assert used == pytest.approx([0.25, 0.5, 0.75, 1.0, 0.5, 1.0, 0.5, 1.0])
+
+
+def test_it_is_adopted_as_its_recipe() -> None:
+    adopted = adopt(CyclicCosineDecayLR(sgd(1e-3), **TUTORIAL))
+    assert adopted.schedule == cyclic_cosine_decay(**TUTORIAL)
 
 
 @pytest.mark.parametrize("floor", [0.25, [0.25, 0.25]], ids=["a number", "equal numbers"])
 def test_an_added_group_follows_where_all_groups_agree(floor: float | list[float]) -> None:
     optimizer = sgd(1.0, 2.0)
     scheduler = CyclicCosineDecayLR(optimizer, 4, floor)
+    optimizer.step()
     scheduler.step()
     optimizer.add_param_group({"params": [Parameter(torch.zeros(1))], "lr": 4.0})
     scheduler.step()
@@ -303,7 +359,10 @@ def test_an_added_group_is_refused_where_the_groups_differ() -> None:
     optimizer = sgd(1.0, 2.0)
     scheduler = CyclicCosineDecayLR(optimizer, 4, [0.25, 0.5])
     optimizer.add_param_group({"params": [Parameter(torch.zeros(1))], "lr": 4.0})
-    with pytest.raises(ScheduleError, match="the parameter group '2' has no schedule"):
+    optimizer.step()
+    with pytest.raises(
+        ScheduleError, match=r"min_decay_lr=\) has 2 values and .* group 2; append one for it"
+    ):
         scheduler.step()
     assert scheduler.last_epoch == 0
     assert rates(optimizer) == [1.0, 2.0, 4.0]

@@ -172,7 +172,7 @@ def base_unused(course: Course) -> Iterator[Finding]:
         "note",
         f"The optimizer's own rate {base:g} is never used: all levels of the schedule are absolute, and the "
         f"peak in force is {course.peak:g}.",
-        f"{'If it is a factor, multiply it by BASE; else write' if near_one else 'Write'} levels as multiples "
-        f"of BASE, or build the optimizer with lr={course.peak:g}, so that there is one peak.",
+        f"{'If it is a factor, multiply it by BASE; else write' if near_one else 'Write'} levels as "
+        f"multiples of BASE, or build the optimizer with lr={course.peak:g}, so that there is one peak.",
         {"base": base, "peak": course.peak},
     )

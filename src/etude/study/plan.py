@@ -109,7 +109,7 @@ class Plan:
                 )
 
     def warnings(self) -> list[str]:
-        """What the checker warns of in the user's own schedules: once each, at the longest budget that has it."""
+        """What the checker warns of in the user's own schedules, once each: at the longest budget."""
         told: dict[tuple[str, str], str] = {}
         for cell in self.cells():
             if cell.arm in TUTORIALS:

@@ -28,7 +28,7 @@ from torch.optim import swa_utils
 
 from etude.durations import Horizon
 from etude.errors import ScheduleError
-from etude.levels import BASE, Level
+from etude.levels import BASE, Level, to_level
 from etude.schedules import (
     Constant,
     Cosine,
@@ -41,11 +41,13 @@ from etude.schedules import (
     Steps,
     bounds,
     cyclic,
+    cyclic_cosine_decay,
     cyclic_momentum,
     sgdr,
 )
 from etude.schedules.algebra import Product
 from etude.schedules.shapes import Shape
+from etude.spec import parse
 from etude.torch.functions import Called, Multiplied, Under, called
 from etude.torch.groups import Group, base_of
 
@@ -310,6 +312,34 @@ def _one_cycle(attributes: Attributes, group: Group, index: int) -> dict[str, Sc
     return schedules
 
 
+def _cyclic_cosine_decay(attributes: Attributes, group: Group, index: int) -> dict[str, Schedule]:
+    def level(name: str) -> Level | None:
+        values = attributes[name]
+        return None if values is None else _level(at(values, index, f"CyclicCosineDecayLR({name}=)"))
+
+    low = level("min_decay_lr")
+    assert low is not None  # the constructor demands it
+    plan = cyclic_cosine_decay(
+        attributes["init_decay_epochs"],
+        low,
+        attributes["restart_interval"],
+        attributes["restart_interval_multiplier"],
+        level("restart_lr"),
+        attributes["warmup_epochs"],
+        level("warmup_start_lr"),
+        init_lr=level("init_lr"),
+        warmup_shape=attributes["warmup_shape"],
+    )
+    return {"lr": plan}
+
+
+def _level(value: float | str) -> Level:
+    """A rate, or the text of one that follows BASE."""
+    plan = parse(value) if isinstance(value, str) else Constant(value)
+    assert isinstance(plan, Constant)
+    return to_level(plan.level, "CyclicCosineDecayLR's rates")
+
+
 def _swa(attributes: Attributes, group: Group, index: int) -> dict[str, Schedule]:
     shape = _ease(attributes["_anneal_strategy"], "SWALR(anneal_strategy=)")
     over = _whole(attributes, "anneal_epochs", "SWALR", least=0)
@@ -467,12 +497,13 @@ FORMULAS: dict[str, Formula] = {
     "CosineAnnealingWarmRestarts": _restarts,
     "CyclicLR": _cyclic,
     "OneCycleLR": _one_cycle,
+    "CyclicCosineDecayLR": _cyclic_cosine_decay,
     "SWALR": _swa,
     "ReduceLROnPlateau": _plateau,
     "SequentialLR": _sequential,
     "ChainedScheduler": _chained,
 }
-"""By the name of torch's class."""
+"""By the name of the class: torch's, and the one that it lacks."""
 
 PARAMETERS: dict[str, tuple[str, ...]] = {
     "LambdaLR": ("lr_lambdas",),
@@ -493,6 +524,17 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
         "gamma",
         "scale_mode",
         "cycle_momentum",
+    ),
+    "CyclicCosineDecayLR": (
+        "init_decay_epochs",
+        "min_decay_lr",
+        "restart_interval",
+        "restart_interval_multiplier",
+        "restart_lr",
+        "warmup_epochs",
+        "warmup_start_lr",
+        "init_lr",
+        "warmup_shape",
     ),
     "OneCycleLR": ("total_steps", "_schedule_phases", "cycle_momentum"),
     "SWALR": ("anneal_epochs", "_anneal_strategy"),
@@ -521,11 +563,15 @@ def kind(scheduler: object) -> str:
     for ancestor in type(scheduler).__mro__:
         name = ancestor.__name__
         peer = getattr(swa_utils if name == "SWALR" else peers, name, None)
-        if name in FORMULAS and ancestor is peer:
-            # A drop-in, or a subclass that computes nothing itself.
-            same = all(getattr(type(scheduler), method) is getattr(peer, method) for method in COMPUTING)
-            if same or hasattr(scheduler, "stepped"):
-                return name
+        if name not in FORMULAS:
+            continue
+        if hasattr(scheduler, "stepped"):  # a drop-in
+            return name
+        # torch's own, or a subclass that computes nothing itself.
+        if ancestor is peer and all(
+            getattr(type(scheduler), method) is getattr(peer, method) for method in COMPUTING
+        ):
+            return name
     raise ScheduleError(
         f"{type(scheduler).__name__} is not one of torch's schedulers, so its formula is not known; write it "
         f"as a schedule, or as LambdaLR with a function of the step"

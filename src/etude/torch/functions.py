@@ -98,10 +98,7 @@ class Called(Function):
         return lambda t: _each(self.at, t)
 
     def at(self, step: float) -> float:
-        """The factor at one step."""
-        return self._call(int(step) if float(step).is_integer() else step)
-
-    def _call(self, step: float) -> float:
+        """The factor at one step, an int where it is whole."""
         try:
             value = self.function(step)  # type: ignore[arg-type] # a fraction only where one was asked for
         except Exception as error:  # it is the user's, and may fail in any way
@@ -133,12 +130,13 @@ class Multiplied(Called):
     def at(self, step: float) -> float:
         products = self._products
         while len(products) <= step:
-            products.append(products[-1] * self._call(len(products)))
+            products.append(products[-1] * super().at(len(products)))
         return products[math.floor(step)]
 
 
 def _each(function: Callable[[float], float], t: Array) -> Array:
-    return np.array([function(step) for step in t.ravel().tolist()], dtype=np.float64).reshape(t.shape)
+    steps = [int(step) if step.is_integer() else step for step in t.ravel().tolist()]
+    return np.array(list(map(function, steps)), dtype=np.float64).reshape(t.shape)
 
 
 @dataclass(frozen=True, repr=False)

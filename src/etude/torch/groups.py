@@ -144,14 +144,17 @@ def write(group: Group, place: Place, value: float) -> None:
         _put(group, place, value)
 
 
-def write_all(groups: Sequence[Group], place: Place, values: Sequence[float]) -> None:
-    """Set the value at a place in each group, as ``write`` does; at every step, and so without a detour."""
+def write_all(groups: Sequence[Group], place: Place, values: Sequence[float]) -> bool:
+    """Set the value at a place in each group, as ``write`` does; return whether all of them were floats."""
     key, item = place
+    floats = True
     for index, group in enumerate(groups):
-        if item is None and type(group[key]) is float:
+        if item is None and type(group[key]) is float:  # without a detour, for this is done at every step
             group[key] = values[index]
         else:
             write(group, place, values[index])
+            floats = False
+    return floats
 
 
 def base_of(group: Group, name: str) -> float:

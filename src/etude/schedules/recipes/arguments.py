@@ -92,7 +92,7 @@ class Arguments:
 
     def decay(self, name: str, value: Any, floor: Level) -> type[Shape]:
         """A shape by the name of its ease; or ``"geometric"``, to a floor above 0."""
-        shapes = {**SHAPES, GEOMETRIC: Geometric}
+        shapes: dict[str, type[Shape]] = {**SHAPES, GEOMETRIC: Geometric}
         shape = shapes[bounds.choice(value, self.named(name), shapes)]
         if shape is Geometric and floor == Level(0.0, 0.0):
             raise ScheduleError(

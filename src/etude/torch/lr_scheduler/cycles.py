@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -241,9 +242,9 @@ class OneCycleLR(Cycling, peers.OneCycleLR):
         if steps_per_epoch is not None and steps_per_epoch > 1:
             tell_tick_length(self, {"total_steps": total_steps})
 
-    def _glide(self) -> bool:
-        # Past its end it first says so.
-        return (self.last_epoch < self.total_steps or self._told) and super()._glide()
+    @property
+    def _last_glided(self) -> float:  # type: ignore[override] # past its end it first says so
+        return math.inf if self._told else self.total_steps
 
     def _go(self, step: float | None, *, counted: bool = False) -> None:
         super()._go(step, counted=counted)

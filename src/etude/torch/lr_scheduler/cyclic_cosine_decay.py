@@ -1,26 +1,23 @@
-"""``CyclicCosineDecayLR``: warmup, a first cosine decay, then cosine decays with restarts."""
+"""The tutorials' class, which torch does not have."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from fractions import Fraction
+from collections.abc import Iterable
 from numbers import Real
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from torch.optim import Optimizer
 
-from etude.durations import DurationLike
 from etude.errors import ScheduleError
-from etude.levels import Level, LevelLike
-from etude.schedules import bounds, cyclic_cosine_decay
-from etude.torch.scheduler import Scheduler
+from etude.levels import Level, LevelLike, to_level
+from etude.torch.lr_scheduler.dropin import DropIn
 
 __all__ = ["CyclicCosineDecayLR"]
 
 PerGroup: TypeAlias = LevelLike | Iterable[LevelLike]
 
 
-class CyclicCosineDecayLR(Scheduler):
+class CyclicCosineDecayLR(DropIn):
     """Warmup, an initial cosine decay, then cosine decays with restarts.
 
     See ``etude.cyclic_cosine_decay`` for the formula. Lengths count calls of ``step()``: epochs where it
@@ -64,61 +61,52 @@ class CyclicCosineDecayLR(Scheduler):
     def __init__(
         self,
         optimizer: Optimizer,
-        init_decay_epochs: DurationLike,
+        init_decay_epochs: float,
         min_decay_lr: PerGroup,
-        restart_interval: DurationLike | None = None,
-        restart_interval_multiplier: float | Fraction | str | None = None,
+        restart_interval: float | None = None,
+        restart_interval_multiplier: float | str | None = None,
         restart_lr: PerGroup | None = None,
-        warmup_epochs: DurationLike | None = None,
+        warmup_epochs: float | None = None,
         warmup_start_lr: PerGroup | None = None,
         last_epoch: int = -1,
         *,
         init_lr: PerGroup | None = None,
         warmup_shape: str = "linear",
     ) -> None:
-        done = bounds.whole(last_epoch, "CyclicCosineDecayLR(last_epoch=)", least=-1)
         size = len(optimizer.param_groups)
-        plans = [
-            cyclic_cosine_decay(
-                init_decay_epochs,
-                floor,
-                restart_interval,
-                restart_interval_multiplier,
-                restart,
-                warmup_epochs,
-                warm,
-                init_lr=init,
-                warmup_shape=warmup_shape,
-            )
-            for floor, restart, warm, init in zip(
-                _per_group("min_decay_lr", min_decay_lr, size),
-                _per_group_or_none("restart_lr", restart_lr, size),
-                _per_group_or_none("warmup_start_lr", warmup_start_lr, size),
-                _per_group_or_none("init_lr", init_lr, size),
-                strict=True,
-            )
-        ]
-        same = all(plan == plans[0] for plan in plans)
-        # Where all groups agree, so will groups that are added later.
-        super().__init__(optimizer, groups={"*": plans[0]} if same else dict(enumerate(plans)))
-        self.seek(done + 1)
+        self.init_decay_epochs = init_decay_epochs
+        self.min_decay_lr = _per_group("min_decay_lr", min_decay_lr, size)
+        self.restart_interval = restart_interval
+        self.restart_interval_multiplier = restart_interval_multiplier
+        self.restart_lr = _per_group_or_none("restart_lr", restart_lr, size)
+        self.warmup_epochs = warmup_epochs
+        self.warmup_start_lr = _per_group_or_none("warmup_start_lr", warmup_start_lr, size)
+        self.init_lr = _per_group_or_none("init_lr", init_lr, size)
+        self.warmup_shape = warmup_shape
+        self._begin(optimizer, last_epoch)
 
 
-def _per_group(name: str, value: PerGroup, size: int) -> Sequence[LevelLike]:
-    """One value for each group, of one for all or a list."""
-    if isinstance(value, Level | int | float | Real):
-        return [value] * size
-    try:
-        values = [] if isinstance(value, str) else list(value)
-    except TypeError:
-        values = []
+def _per_group(name: str, value: Any, size: int) -> list[float | str]:
+    """One rate for each group, of one for all or a list: as a number, or as text where it follows BASE.
+
+    They go into the state, which holds plain values alone.
+    """
+    values: list[Any]
+    if isinstance(value, Level | Real):
+        values = [value] * size
+    else:
+        try:
+            values = [] if isinstance(value, str) else list(value)
+        except TypeError:
+            values = []
     if len(values) != size:
         raise ScheduleError(
             f"{name} must be a rate, or one for each of the optimizer's {size} parameter groups; "
             f"got {value!r}"
         )
-    return values
+    levels = [to_level(item, f"CyclicCosineDecayLR({name}=)") for item in values]
+    return [repr(level) if level.is_relative else level.offset for level in levels]
 
 
-def _per_group_or_none(name: str, value: PerGroup | None, size: int) -> Sequence[LevelLike | None]:
-    return [None] * size if value is None else _per_group(name, value, size)
+def _per_group_or_none(name: str, value: Any, size: int) -> list[float | str] | None:
+    return None if value is None else _per_group(name, value, size)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 import inspect
-import operator
+import math
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import is_, itemgetter
 from typing import Any, NoReturn
 
 from torch import Tensor
@@ -48,7 +49,9 @@ TOO_EARLY = (
 
 def clone(value: Any) -> Any:
     """Return a value that does not change with the given one."""
-    return value.detach().clone() if isinstance(value, Tensor) else value
+    if not isinstance(value, Tensor):
+        return value
+    return (value.detach() if value.requires_grad else value).clone()
 
 
 def per_group(name: str, optimizer: Optimizer, value: Any) -> list[Any]:
@@ -70,13 +73,17 @@ def check_optimizer(optimizer: object) -> None:
         raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
 
 
+RATE: Place = ("lr", None)
+
+
 @dataclass(frozen=True, slots=True)
 class Ready:
     """What a step that is only the next row of values was prepared for, and writes."""
 
     lines: Lines
+    last: float
     groups: list[Group]
-    places: list[Place]
+    others: list[tuple[int, Place]]
     lists: list[Any]
     copies: list[Any]
     read: Callable[[Group], Any] | None
@@ -86,7 +93,7 @@ class Ready:
         """Whether the groups, the lists among the attributes and what is read of the groups are the same."""
         return (
             len(groups) == len(self.groups)
-            and all(map(operator.is_, groups, self.groups))
+            and all(map(is_, groups, self.groups))
             and self.lists == self.copies
             and (self.read is None or list(map(self.read, groups)) == self.settings)
         )
@@ -104,6 +111,8 @@ class DropIn(LRScheduler):
 
     # The group's keys that the formula reads.
     _GROUP_KEYS: tuple[str, ...] = ()
+    # Where a step has more to do than to write.
+    _last_glided = math.inf
     # Whether ``base_lrs`` are the groups' ``initial_lr``, as in torch but for CyclicLR.
     _BASES_ARE_INITIAL = True
 
@@ -288,7 +297,7 @@ class DropIn(LRScheduler):
     def report(self) -> None:
         """Take note of the rates that are in the groups."""
         self.__dict__["_last_lr"] = [
-            rate.clone() if isinstance(rate := group["lr"], Tensor) else rate
+            rate if type(rate := group["lr"]) is float else clone(rate)
             for group in self.optimizer.param_groups
         ]
 
@@ -326,14 +335,20 @@ class DropIn(LRScheduler):
             return False
         lines, groups = ready.lines, self.optimizer.param_groups
         step = lines.step + 1
-        if not ((lines.called or step in lines.rows) and ready.holds(groups)):
+        row = lines.rows.get(step)
+        if step > ready.last or (row is None and not lines.called) or not ready.holds(groups):
             return False
-        row = lines.rows.get(step) or lines.at(step)
-        for column, place in enumerate(ready.places):
+        if row is None:
+            row = lines.at(step)
+        for column, place in ready.others:
             write_all(groups, place, row[column])
+        floats = write_all(groups, RATE, row[0])
         lines.step = step
         self._advance()
-        self.report()
+        if floats:
+            self.__dict__["_last_lr"] = row[0].copy()
+        else:
+            self.report()
         return True
 
     def _prepare(self) -> None:
@@ -349,12 +364,13 @@ class DropIn(LRScheduler):
         ):
             return
         lists = [item for item in self._present() if isinstance(item, list | dict)]
-        read = operator.itemgetter(*keys) if keys else None
+        read = itemgetter(*keys) if keys else None
         settings = [] if read is None else list(map(read, groups))
         self._ready = Ready(
             lines,
+            self._last_glided,
             list(groups),
-            [place for (place,) in places],
+            [(column, place) for column, (place,) in enumerate(places) if column],
             lists,
             list(map(_copied, lists)),
             read,

@@ -11,7 +11,8 @@ import numpy as np
 
 from etude.durations import Horizon
 from etude.errors import ScheduleError
-from etude.schedules import Schedule
+from etude.levels import BASE
+from etude.schedules import Constant, Schedule
 from etude.tables import Table
 from etude.torch.functions import Called, is_called
 from etude.torch.stack import Part
@@ -22,7 +23,7 @@ __all__ = ["CalledLines", "Lines", "Row"]
 FIRST_AHEAD, MOST_AHEAD = 16, 1024
 
 Row: TypeAlias = tuple[list[float], ...]
-"""The values at one step: for each hyperparameter, one for each group; NaN for a group that lacks it."""
+"""The values at one step: for each hyperparameter, the rate first, one for each group; NaN where it lacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +131,12 @@ class CalledLines(Lines):
         super().__init__(plans, bases)
         functions = list(dict.fromkeys(plan["lr"] for plan in plans))
         self._functions = [function.at for function in functions]
+        Constant(BASE).on(Horizon())(0, bases)  # which refuses bases that are no rates
         self._pairs = [(base, functions.index(plan["lr"])) for base, plan in zip(bases, plans, strict=True)]
 
     def _work_out(self, step: float) -> dict[float, Row]:
         factors = [function(step) for function in self._functions]
         rates = [base * factors[i] for base, i in self._pairs]
-        if not (min(rates) >= 0 and max(rates) < math.inf):
-            self._columns([step])  # which refuses it by name
+        if not sum(rates) < math.inf:
+            self._columns([step])  # which refuses what is too large
         return {step: (rates,)}

@@ -133,8 +133,6 @@ class TestOpening:
                 assert sorted(record.key.seed for record in store.runs()) == [0, 1, 2, 3]
 
     @posix
-    # JAX, where another test has imported it, warns of any fork; this child has no use of it.
-    @pytest.mark.filterwarnings(r"ignore:os.fork\(\) was called:RuntimeWarning")
     def test_a_forked_process_does_not_inherit_the_connection(self, path: Path) -> None:
         # With an inherited one, the parent would take itself for the file's last user when it closes, and
         # remove the log that the child goes on writing to.

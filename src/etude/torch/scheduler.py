@@ -20,6 +20,7 @@ from etude.schedules import Plateau, PlateauState, Schedule
 from etude.tables import Table
 from etude.torch import state
 from etude.torch.groups import (
+    Group,
     Place,
     base_of,
     check_names,
@@ -30,7 +31,7 @@ from etude.torch.groups import (
     pick,
     place_of,
     read,
-    write,
+    write_all,
 )
 from etude.torch.watch import Watch
 
@@ -45,12 +46,13 @@ AHEAD = 256
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """One hyperparameter of the groups that share a table."""
+    """One hyperparameter of the groups that share a table and keep it in the same place."""
 
     name: str
+    place: Place
     table: Table
     indices: tuple[int, ...]
-    places: tuple[Place, ...]
+    groups: tuple[Group, ...]
     bases: Array
 
 
@@ -142,8 +144,10 @@ class Scheduler(LRScheduler):
         watch = self._watch
         if watch.group[watch.key] is not watch.last:
             watch.look(self)
-        target = self.last_epoch + 1 if epoch is None else epoch
-        self.seek(target)
+        if epoch is None:
+            self._go(self.last_epoch + 1, self._feedback)
+        else:
+            self.seek(epoch)
         self._step_count += 1
         if watch.renewed:
             watch.renew(self)
@@ -207,13 +211,16 @@ class Scheduler(LRScheduler):
 
     def _rates(self, values: list[list[float]]) -> list[float]:
         """The rates of all groups: the scheduled ones, and the others as they are."""
+        groups = self.optimizer.param_groups
         scheduled: dict[int, float] = {}
-        for binding, row in zip(self._bindings, values, strict=True):
+        for number, binding in enumerate(self._bindings):
             if binding.name == "lr":
-                scheduled.update(zip(binding.indices, row, strict=True))
+                if len(binding.indices) == len(groups):
+                    return values[number].copy()
+                scheduled.update(zip(binding.indices, values[number], strict=True))
         return [
             scheduled[index] if index in scheduled else read(group, ("lr", None))
-            for index, group in enumerate(self.optimizer.param_groups)
+            for index, group in enumerate(groups)
         ]
 
     def reading(self, step: int, metrics: Mapping[str, float] | None = None) -> Reading:
@@ -260,8 +267,8 @@ class Scheduler(LRScheduler):
         if self._groups_are_others():
             return
         for binding, row in zip(self._bindings, self._values(), strict=True):
-            for index, place, value in zip(binding.indices, binding.places, row, strict=True):
-                yield binding.name, index, place, value
+            for index, value in zip(binding.indices, row, strict=True):
+                yield binding.name, index, binding.place, value
 
     def _factors(self) -> dict[Hashable, float]:
         return {plateau: past.factor for plateau, past in self._feedback.items()}
@@ -269,10 +276,12 @@ class Scheduler(LRScheduler):
     def _values(self) -> list[list[float]]:
         """The values at the present step: for each binding, one for each of its groups."""
         self._follow_groups()
-        if self.last_epoch not in self._ahead:
+        values = self._ahead.get(self.last_epoch)
+        if values is None:
             self._ahead = self._look_ahead()
             self._watch.renewed = True
-        return self._ahead[self.last_epoch]
+            values = self._ahead[self.last_epoch]
+        return values
 
     def _look_ahead(self) -> dict[float, list[list[float]]]:
         """The values of the present step and the next ones."""
@@ -300,10 +309,8 @@ class Scheduler(LRScheduler):
     def _write(self) -> None:
         """Write the present step's values into the groups."""
         values = self._values()
-        param_groups = self.optimizer.param_groups
-        for binding, row in zip(self._bindings, values, strict=True):
-            for index, place, value in zip(binding.indices, binding.places, row, strict=True):
-                write(param_groups[index], place, value)
+        for number, binding in enumerate(self._bindings):
+            write_all(binding.groups, binding.place, values[number])
         self._last_lr = self._rates(values)
         watch = self._watch
         watch.last = watch.group[watch.key]
@@ -322,29 +329,31 @@ class Scheduler(LRScheduler):
     def _bind(self) -> None:
         """Lay the schedules over the groups that there are."""
         param_groups = self.optimizer.param_groups
-        members: dict[tuple[str, Schedule], list[int]] = {}
+        members: dict[tuple[str, Place, Schedule], list[int]] = {}
         places: dict[tuple[int, Place], str] = {}
         for index, group in enumerate(param_groups):
             for name, schedule in pick(self.plans, group, index).items():
-                other = places.setdefault((index, place_of(group, name)), name)
+                place = place_of(group, name)
+                other = places.setdefault((index, place), name)
                 if other != name:
                     raise ScheduleError(
                         f"{other!r} and {name!r} are the same number in the parameter group "
                         f"{group_name(group, index)!r}; leave out the schedule of one of them"
                     )
-                members.setdefault((name, schedule), []).append(index)
-        tables = {schedule: schedule.on(self.horizon) for _, schedule in members}
-        for name in {name for name, _ in members}:
+                members.setdefault((name, place, schedule), []).append(index)
+        tables = {schedule: schedule.on(self.horizon) for _, _, schedule in members}
+        for name in {name for name, _, _ in members}:
             own_tensors(param_groups, name)
         self._bindings = [
             Binding(
                 name,
+                place,
                 tables[schedule],
                 tuple(indices),
-                tuple(place_of(param_groups[index], name) for index in indices),
+                tuple(param_groups[index] for index in indices),
                 np.array([base_of(param_groups[index], name) for index in indices]),
             )
-            for (name, schedule), indices in members.items()
+            for (name, place, schedule), indices in members.items()
         ]
         # The bases are kept in the groups once nothing can be refused any more.
         self._ahead = self._look_ahead()
@@ -354,7 +363,7 @@ class Scheduler(LRScheduler):
                 keep_base(param_groups[index], binding.name, base)
         self._bound = list(param_groups)
         first = self._bindings[0]
-        self._watch.group, self._watch.key = param_groups[first.indices[0]], first.places[0][0]
+        self._watch.group, self._watch.key = first.groups[0], first.place[0]
 
     # Checkpoints.
 

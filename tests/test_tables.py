@@ -571,7 +571,7 @@ CUT = [1 / 3, 2 / 3, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01, 0.001, 0.001]
             WARM * Plateau("loss", patience=2, start_after=2),
             [1.0] * 12,
             1,
-            CUT[:3] + [1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01],
+            [*CUT[:3], 1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01],
         ),
         # Every epoch of 4 steps; every one and a half steps, counted from the step on that is whole.
         (Plateau("loss", patience=0) * 1.0, [5, 5, 5], None, [1.0] * 8 + [0.1] * 4),

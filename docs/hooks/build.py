@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import groupby
 from typing import Any
 
 import blocks
@@ -16,6 +15,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 import etude
+from etude.spec.catalogue import FAMILIES
 from etude.spec.examples import EXAMPLES, FIELD, HORIZON
 
 # The pages train small networks, which more threads only slow down; read when torch is first imported.
@@ -29,8 +29,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Put every entry of the catalogue into the navigation, under its family."""
     section = next(part["Catalogue"] for part in config.nav or [] if "Catalogue" in part)
     section += [
-        {heading: [{name: f"catalogue/{catalogue.path(name)}.md"} for name in group]}
-        for heading, group in groupby(catalogue.names(), catalogue.family)
+        {heading: [{name: f"catalogue/{catalogue.path(name)}.md"} for name in names]}
+        for heading, names in FAMILIES.items()
     ]
     return config
 
@@ -67,9 +67,9 @@ def on_post_page(output: str, *, page: Any, **_: Any) -> str:
 def _catalogue() -> Iterator[tuple[str, str]]:
     """The path and the text of each page and picture."""
     gallery = [GALLERY]
-    for heading, group in groupby(catalogue.names(), catalogue.family):
+    for heading, names in FAMILIES.items():
         gallery.append(f'## {heading}\n\n<div class="gallery" markdown>\n')
-        for name in group:
+        for name in names:
             expression = EXAMPLES[name]
             table = etude.parse(expression).on(HORIZON)
             path = catalogue.path(name)

@@ -13,7 +13,7 @@ from etude import CATALOGUE, Plateau
 from etude.schedules.algebra import Sequence
 from etude.tables import Table
 
-__all__ = ["Entry", "arguments", "family", "names", "page", "path", "read"]
+__all__ = ["Entry", "arguments", "page", "path", "read"]
 
 _FORMULA = re.compile(r"^\w[\w']*(\([\w, ]+\)|_\w+)?\s*=\s")
 _SECTIONS = ("Args", "Returns", "Raises", "Source", "Elsewhere")
@@ -33,20 +33,9 @@ _KINDS = {
     "bool": "yes or no",
     "str": "name",
 }
+
+
 # By the module that defines an entry: the heading that it stands under, in the gallery's order.
-_FAMILIES = {
-    "recipes.decays": "Recipes: decays",
-    "recipes.cycles": "Recipes: cycles",
-    "recipes.phases": "Recipes: phases",
-    "recipes.warmups": "Recipes: warmups",
-    "shapes": "Shapes",
-    "laws": "Laws",
-    "factors": "Factors",
-    "feedback": "Feedback",
-    "algebra": "Building blocks",
-}
-
-
 @dataclass
 class Entry:
     """What a docstring says, by its parts; texts are Markdown."""
@@ -112,26 +101,12 @@ def _markdown(text: str) -> str:
     return re.sub(r"arXiv[: ](\d{4}\.\d{4,5})", r"[arXiv:\1](https://arxiv.org/abs/\1)", text)
 
 
-def family(name: str) -> str:
-    """The heading that an entry of the catalogue stands under."""
-    return _FAMILIES[_module(name)]
-
-
-def _module(name: str) -> str:
-    return CATALOGUE[name].__module__.removeprefix("etude.schedules.")
-
-
-def names() -> list[str]:
-    """All entries, in the gallery's order."""
-    return sorted(CATALOGUE, key=lambda name: (list(_FAMILIES).index(_module(name)), name.lower()))
-
-
 def path(name: str) -> str:
     """Where an entry's page is, without its ending.
 
     Cosine and cosine are two entries: a folder for each kind keeps them apart where case does not count.
     """
-    return f"{'recipes' if _module(name).startswith('recipes.') else 'parts'}/{name}"
+    return f"{'recipes' if '.recipes.' in CATALOGUE[name].__module__ else 'parts'}/{name}"
 
 
 def page(name: str, expression: str, table: Table, picture: str) -> str:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import etude
 from etude import BASE, CATALOGUE, EtudeError, Schedule
 from etude.schedules import recipes
-from etude.spec.catalogue import COMBINATORS, METHODS, nearest
+from etude.spec.catalogue import COMBINATORS, FAMILIES, METHODS, nearest
 from tests.strategies import EVERY_KIND, HORIZON
 
 # The least that builds each.
@@ -221,6 +221,11 @@ def test_bad_parts_of_minimum_and_maximum(name: str, value: Any) -> None:
 
 def test_the_tests_know_every_name() -> None:
     assert set(LEAST) | set(VARIADIC) == set(EVERY_KIND) == set(CATALOGUE)
+
+
+def test_every_name_is_in_one_family() -> None:
+    names = [name for family in FAMILIES.values() for name in family]
+    assert sorted(names) == sorted(CATALOGUE)
 
 
 def test_the_catalogue_is_what_the_facade_offers() -> None:

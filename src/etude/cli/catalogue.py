@@ -13,26 +13,11 @@ from rich.table import Table as Grid
 from etude import plots
 from etude.cli.console import new_console
 from etude.errors import SpecError
-from etude.schedules import algebra, factors, feedback, laws, shapes
-from etude.schedules.recipes import cycles, decays, phases, warmups
 from etude.spec import CATALOGUE, parse
-from etude.spec.catalogue import nearest
+from etude.spec.catalogue import FAMILIES, nearest
 from etude.spec.examples import EXAMPLES, HORIZON
 
 __all__ = ["command"]
-
-# The list's groups in their order, each the module that defines its names.
-GROUPS = {
-    "Shapes": shapes,
-    "Laws": laws,
-    "Factors": factors,
-    "Feedback": feedback,
-    "Building blocks": algebra,
-    "Recipes: decays": decays,
-    "Recipes: cycles": cycles,
-    "Recipes: phases": phases,
-    "Recipes: warmups": warmups,
-}
 
 
 @click.command("catalogue")
@@ -60,13 +45,12 @@ def command(name: str | None) -> None:
 
 def _list(console: Console) -> None:
     """Every name with its first line, in its group."""
-    for heading, module in GROUPS.items():
+    for heading, names in FAMILIES.items():
         grid = Grid(box=None, pad_edge=False, show_header=False)
         grid.add_column(min_width=max(map(len, CATALOGUE)), style="bold", no_wrap=True)
         grid.add_column()
-        for name, made in sorted(CATALOGUE.items()):
-            if inspect.getmodule(made) is module:
-                grid.add_row(name, _plain(inspect.getdoc(made) or "").partition("\n")[0])
+        for name in names:
+            grid.add_row(name, _plain(inspect.getdoc(CATALOGUE[name]) or "").partition("\n")[0])
         console.print(f"\n{heading}:", style="dim")
         console.print(grid)
 

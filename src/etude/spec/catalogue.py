@@ -20,12 +20,34 @@ from etude.schedules.algebra import (
     Until,
 )
 
-__all__ = ["CATALOGUE", "COMBINATORS", "METHODS", "nearest"]
+__all__ = ["CATALOGUE", "COMBINATORS", "FAMILIES", "METHODS", "nearest"]
 
 CATALOGUE: dict[str, Callable[..., Schedule]] = {
     name: getattr(schedules, name) for name in schedules.__all__ if name not in ("Schedule", "PlateauState")
 }
 """Name → shape, law, feedback, function or recipe. Text, documentation, tests and commands walk this."""
+
+_MODULES = {
+    "Recipes: decays": "recipes.decays",
+    "Recipes: cycles": "recipes.cycles",
+    "Recipes: phases": "recipes.phases",
+    "Recipes: warmups": "recipes.warmups",
+    "Shapes": "shapes",
+    "Laws": "laws",
+    "Factors": "factors",
+    "Feedback": "feedback",
+    "Building blocks": "algebra",
+}
+
+FAMILIES: dict[str, tuple[str, ...]] = {
+    family: tuple(
+        name
+        for name, build in sorted(CATALOGUE.items(), key=lambda item: item[0].lower())
+        if build.__module__ == f"{schedules.__name__}.{module}"
+    )
+    for family, module in _MODULES.items()
+}
+"""Heading → the names under it, in the order in which lists and galleries show them."""
 
 METHODS: dict[str, Callable[..., Schedule]] = {
     name: getattr(Schedule, name) for name in ("clip", "cooldown", "repeat", "shift", "stretch", "until")

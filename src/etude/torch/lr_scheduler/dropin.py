@@ -92,8 +92,7 @@ class Ready:
     def holds(self, groups: list[Group]) -> bool:
         """Whether the groups, the lists among the attributes and what is read of the groups are the same."""
         return (
-            len(groups) == len(self.groups)
-            and all(map(is_, groups, self.groups))
+             all(map(is_, groups, self.groups))
             and self.lists == self.copies
             and (self.read is None or list(map(self.read, groups)) == self.settings)
         )

@@ -18,6 +18,7 @@ docs: .venv/installed  ## the documentation, into build/site; a warning is an er
 
 bench: .venv/installed  ## speeds, as ratios
 	$(BIN)/python benchmarks/tables.py
+	$(BIN)/python benchmarks/stepping.py
 
 # torch first and by its exact version, so that no other package chooses another build of it.
 .venv/installed: pyproject.toml constraints.txt

@@ -21,6 +21,9 @@ from etude.torch import Scheduler
 from etude.torch import lr_scheduler as ours
 from tests.torch.beside import Stateful, plain, rates, settings, step, theirs
 
+# Runs longer than T_max are asked for here; that the climb is told has a test of its own.
+pytestmark = pytest.mark.filterwarnings("ignore:CosineAnnealingLR.* is half a period")
+
 
 def sgd(base: float = 0.1) -> Optimizer:
     return SGD([{"params": [Parameter(torch.zeros(1))], "lr": base}], momentum=0.9)

@@ -78,7 +78,7 @@ RATE: Place = ("lr", None)
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What a step that is only the next row of values was prepared for, and writes."""
+    """What a step that is but the next row of values needs, and what must be as it was when this was made."""
 
     lines: Lines
     last: float
@@ -92,7 +92,8 @@ class Ready:
     def holds(self, groups: list[Group]) -> bool:
         """Whether the groups, the lists among the attributes and what is read of the groups are the same."""
         return (
-             all(map(is_, groups, self.groups))
+            len(groups) == len(self.groups)
+            and all(map(is_, groups, self.groups))
             and self.lists == self.copies
             and (self.read is None or list(map(self.read, groups)) == self.settings)
         )
@@ -103,7 +104,8 @@ class DropIn(LRScheduler):
 
     ``vars(scheduler)`` holds torch's attributes and nothing else; an attribute that is set, or a list among
     them that is changed in place, is followed at the next step. Where nothing was changed and no other
-    scheduler is on the optimizer, a step writes the next of the rows that were worked out ahead.
+    scheduler is on the optimizer, a step writes the next of the rows that were worked out ahead; what is
+    changed in ``vars(scheduler)`` itself is seen when these run out.
     """
 
     __slots__ = ("_built", "_lines", "_owner", "_ready", "_seen", "_stack", "_told", "stepped")
@@ -118,6 +120,7 @@ class DropIn(LRScheduler):
     _built: int
     _lines: Lines | None
     _owner: weakref.ref[Any] | None
+    # What the next step needs where it is but the next row: a Ready; of a sequence, which part it is on.
     _ready: Any
     _seen: tuple[Any, ...]
     _stack: Stack
@@ -474,7 +477,6 @@ class DropIn(LRScheduler):
         self._check_state(state_dict)
         self._stack.follow()
         before = self._remember()
-        self._ready = None
         try:
             changed = self._load(state_dict)
             self._settle()

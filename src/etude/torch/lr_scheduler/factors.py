@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from torch.optim import Optimizer
 from torch.optim import lr_scheduler as peers
 
-from etude.errors import ScheduleError
+from etude.errors import ScheduleError, ScheduleWarning
 from etude.schedules import bounds
 from etude.torch import formulas
 from etude.torch.lr_scheduler.dropin import DropIn
@@ -186,6 +186,23 @@ class CosineAnnealingLR(DropIn, peers.CosineAnnealingLR):
         self.eta_min = eta_min
         self._begin(optimizer, last_epoch)
         _warn_of_floor(optimizer, eta_min)
+
+    @property
+    def _last_glided(self) -> float:  # type: ignore[override] # past it, it first says that it climbs
+        return math.inf if self._told else self.T_max
+
+    def _go(self, step: float | None, *, counted: bool = False) -> None:
+        super()._go(step, counted=counted)
+        # Said to a loop that goes on step by step, and not where someone asks for that place.
+        if step is None and self.last_epoch > self.T_max > 0 and not self._told:
+            self._told = True
+            warnings.warn(
+                f"CosineAnnealingLR(T_max={self.T_max}) is half a period: from step {self.T_max} on the rate "
+                f"climbs back, to the base rate at step {2 * self.T_max}. Give T_max the steps of the whole "
+                f"run; to start anew at the top there is CosineAnnealingWarmRestarts [cosine-climbs-back]",
+                ScheduleWarning,
+                stacklevel=3,
+            )
 
 
 class CosineAnnealingWarmRestarts(DropIn, peers.CosineAnnealingWarmRestarts):

@@ -23,7 +23,7 @@ __all__ = ["CalledLines", "Lines", "Row"]
 FIRST_AHEAD, MOST_AHEAD = 16, 1024
 
 Row: TypeAlias = tuple[list[float], ...]
-"""The values at one step: for each hyperparameter, the rate first, one for each group; NaN where it lacks."""
+"""The values at one step, by hyperparameter, the rate first: one for each group, NaN where it has none."""
 
 
 @dataclass(frozen=True, slots=True)

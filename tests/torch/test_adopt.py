@@ -22,6 +22,9 @@ from etude.errors import ScheduleError
 from etude.torch import Scheduler, lr_scheduler
 from etude.torch.adopt import Adopted, adopt
 
+# Runs longer than T_max are asked for here; that the climb is told has a test of its own.
+pytestmark = pytest.mark.filterwarnings("ignore:CosineAnnealingLR.* is half a period")
+
 Make = Callable[[Optimizer], Any]
 
 

@@ -133,7 +133,7 @@ def _function(attributes: Attributes, index: int, name: str) -> Callable[[int], 
     function: Any = at(attributes["lr_lambdas"], index, f"{name}'s lr_lambdas")
     if not callable(function):
         raise TypeError(f"lr_lambda should be a function, but got {type(function).__name__}")
-    return function  # type: ignore[no-any-return]
+    return function  # type: ignore[no-any-return] # it was asked whether it can be called, no more
 
 
 def _step(attributes: Attributes, group: Group, index: int) -> dict[str, Schedule]:
@@ -237,6 +237,7 @@ def _cyclic(attributes: Attributes, group: Group, index: int) -> dict[str, Sched
 
     def between(low: float, high: float) -> Schedule:
         if scale is None:
+            # A number where the signature has other types for other names.
             return cyclic(low, high, up, down, mode, **exponential)  # type: ignore[arg-type]
         by_cycle = attributes["scale_mode"] == "cycle"
         factor = Called(_Scale(scale, float(up + down)) if by_cycle else scale, "CyclicLR", start=1.0)
@@ -366,6 +367,7 @@ def plateau(attributes: Attributes, group: Group, index: int) -> Plateau:
     name = "ReduceLROnPlateau"
     base = base_of(group, "lr")
     floor = _rate(at(attributes["min_lrs"], index, f"{name}'s min_lrs"), f"{name}(min_lr=)")
+    # The two choices are words that bounds has checked, which the types cannot see.
     return Plateau(
         "metric",
         factor=_number(attributes, "factor", name, least=0),

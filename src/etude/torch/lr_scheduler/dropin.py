@@ -541,7 +541,7 @@ def _copied(value: Any) -> Any:
 
 
 def _signature(cls: type) -> Any:
-    signature = inspect.signature(cls.__init__)  # type: ignore[misc]
+    signature = inspect.signature(cls.__init__)  # type: ignore[misc] # of this very class
     return signature.replace(parameters=list(signature.parameters.values())[1:])
 
 

@@ -224,7 +224,7 @@ class CosineAnnealingWarmRestarts(DropIn, peers.CosineAnnealingWarmRestarts):
         self,
         optimizer: Optimizer,
         T_0: int,  # noqa: N803 - torch's name
-        T_mult: int = 1,  # noqa: N803
+        T_mult: int = 1,  # noqa: N803 - torch's name
         eta_min: float = 0.0,
         last_epoch: int = -1,
     ) -> None:
@@ -248,6 +248,7 @@ class CosineAnnealingWarmRestarts(DropIn, peers.CosineAnnealingWarmRestarts):
 
     def _place(self, step: float) -> None:
         self.last_epoch = math.floor(step)
+        # torch declares whole steps; fractions of a step are allowed here.
         self.T_cur, self.T_i = formulas.restart(self.T_0, self.T_mult, step)  # type: ignore[assignment]
 
     def _advance(self) -> None:

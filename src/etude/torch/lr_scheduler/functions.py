@@ -28,13 +28,18 @@ def saved_callable(function: Any) -> dict[str, Any] | None:
 
 
 class Functions(DropIn):
-    """What the two share: their callables, one for each group, are saved as torch saves them."""
+    """What the two share: callables, one for each group, which are saved as torch saves them."""
 
     _SCHEDULE: type[Called]
 
     lr_lambdas: list[Callable[[int], Any]]
 
-    def _set_functions(self, optimizer: Optimizer, lr_lambda: Any) -> None:
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        lr_lambda: Callable[[int], float] | list[Callable[[int], float]],
+        last_epoch: int = -1,
+    ) -> None:
         check_optimizer(optimizer)
         size = len(optimizer.param_groups)
         functions = list(lr_lambda) if isinstance(lr_lambda, list | tuple) else [lr_lambda] * size
@@ -44,6 +49,7 @@ class Functions(DropIn):
             if not callable(function):
                 raise TypeError(f"lr_lambda should be a function, but got {type(function).__name__}")
         self.lr_lambdas = functions
+        self._begin(optimizer, last_epoch)
 
     def _lay(self, bases: Sequence[float]) -> Lines:
         # Of the function itself, also where it has a name that the formula would rather give.
@@ -80,15 +86,6 @@ class LambdaLR(Functions, peers.LambdaLR):
 
     _SCHEDULE = Called
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        lr_lambda: Callable[[int], float] | list[Callable[[int], float]],
-        last_epoch: int = -1,
-    ) -> None:
-        self._set_functions(optimizer, lr_lambda)
-        self._begin(optimizer, last_epoch)
-
 
 class MultiplicativeLR(Functions, peers.MultiplicativeLR):
     """The base rate times the running product of a function of the step.
@@ -102,12 +99,3 @@ class MultiplicativeLR(Functions, peers.MultiplicativeLR):
     """
 
     _SCHEDULE = Multiplied
-
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        lr_lambda: Callable[[int], float] | list[Callable[[int], float]],
-        last_epoch: int = -1,
-    ) -> None:
-        self._set_functions(optimizer, lr_lambda)
-        self._begin(optimizer, last_epoch)

@@ -1,25 +1,32 @@
-"""How long a table of a million steps takes, beside the bare NumPy expression of the same shape.
+"""How long a table takes: beside NumPy's bare expression, beside stepping torch, and for the longest runs.
 
-python benchmarks/tables.py
+python benchmarks/tables.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
 
-import time
+import tracemalloc
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table as Grid
+import torch
+from report import Row, main
+from timing import least
+from torch.nn import Parameter
+from torch.optim import SGD, lr_scheduler
 
 import etude as et
+from etude import BASE
 
 STEPS = 1_000_000
-REPEATS = 15
+# torch is stepped less far, and its time multiplied.
+STEPPED = 100_000
+SHORT, LONG = 10**3, 10**12
+ASKED = 1_000
 
-CASES: dict[str, tuple[et.Schedule, Callable[[Any], Any]]] = {
+SHAPES: dict[str, tuple[et.Schedule, Callable[[Any], Any]]] = {
     "linear": (et.Linear(1.0, 0.1, over="100%"), lambda t: 1.0 + (0.1 - 1.0) * (t / STEPS)),
     "cosine": (et.Cosine(1.0, 0.1, over="100%"), lambda t: 0.1 + 0.9 * (1 + np.cos(np.pi * t / STEPS)) / 2),
     "geometric": (et.Geometric(1.0, 0.001, over="100%"), lambda t: 0.001 ** (t / STEPS)),
@@ -38,30 +45,95 @@ CASES: dict[str, tuple[et.Schedule, Callable[[Any], Any]]] = {
     ),
 }
 
+LENGTHS: dict[str, et.Schedule] = {
+    "warmup, cosine": et.Linear(0.0, BASE, over="1%") >> et.Cosine(BASE, 0.0, over="99%"),
+    "restarts every 100 steps": et.sgdr(100),
+    "restarts ever farther apart": et.sgdr(100, 2),
+    "triangular": et.cyclic(0.1, 1.0, 50),
+}
+NOTES = {
+    "restarts ever farther apart": "Restarts ever farther apart are laid out one by one, exactly: "
+    "there are 34 of them in 10¹² steps and 4 in 10³."
+}
 
-def fastest(work: Callable[[], object]) -> float:
-    """The least of several times, in milliseconds."""
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return 1000 * min(times)
 
-
-def main() -> None:
-    """Time every case and print the ratios."""
+def beside_numpy(*, quick: bool) -> list[Row]:
+    """Every shape beside its expression, which must give the same numbers."""
     steps = np.arange(STEPS)
-    grid = Grid(title=f"{STEPS:,} steps, the fastest of {REPEATS}")
-    for name in ("schedule", "table, ms", "NumPy, ms", "ratio"):
-        grid.add_column(name, justify="left" if name == "schedule" else "right")
-    for name, (schedule, expression) in CASES.items():
+    found = []
+    for name, (schedule, expression) in SHAPES.items():
         table = schedule.on(et.Horizon(total=STEPS))
         np.testing.assert_allclose(table(steps), expression(steps), rtol=1e-9, atol=1e-12)
-        ours, bare = fastest(partial(table, steps)), fastest(partial(expression, steps))
-        grid.add_row(name, f"{ours:.2f}", f"{bare:.2f}", f"{ours / bare:.2f}")
-    Console().print(grid)
+        calls = [partial(table, steps), partial(expression, steps)]
+        ours, bare = least([(call, 1) for call in calls], repeats=1 if quick else 15)
+        found.append(Row(f"{STEPS:,} values", name, "NumPy's expression", 1e3 * ours, 1e3 * bare, "ms"))
+    return found
+
+
+def beside_stepping(*, quick: bool) -> list[Row]:
+    """A table of the whole run, built and asked for, beside torch's scheduler walking through it."""
+    stepped = STEPPED // 100 if quick else STEPPED
+    steps = np.arange(STEPS)
+    plan = et.Cosine(0.1, 0.0, over="100%")
+
+    def walk() -> None:
+        optimizer = SGD([Parameter(torch.zeros(1))], lr=0.1)
+        scheduler = lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
+        optimizer.step()
+        rates = []
+        for _ in range(stepped):
+            rates.append(scheduler.get_last_lr()[0])
+            scheduler.step()
+        np.testing.assert_allclose(rates, plan.on(et.Horizon(total=STEPS))(range(stepped)))
+
+    def table() -> None:
+        plan.on(et.Horizon(total=STEPS))(steps)
+
+    ours, theirs = least([(table, 1), (walk, 1)], repeats=1 if quick else 5)
+    note = f"torch was stepped {stepped:,} times, reading the rate, and the time multiplied."
+    theirs *= STEPS / stepped
+    what = f"a table of {STEPS:,} steps"
+    return [Row(what, "cosine", "stepping torch", 1e3 * ours, 1e3 * theirs, "ms", 0.01, note=note)]
+
+
+def beside_short(*, quick: bool) -> list[Row]:
+    """A table of the longest of runs beside a short one's, in time and in memory at its peak."""
+    found = []
+    for name, schedule in LENGTHS.items():
+        calls = [partial(asked, schedule, total) for total in (LONG, SHORT)]
+        long, short = least([(call, 1 if quick else 20) for call in calls], repeats=1 if quick else 9)
+        what = f"{ASKED:,} values of {LONG:.0e} steps"
+        beside = f"{ASKED:,} values of {SHORT:,} steps"
+        note = NOTES.get(name, "")
+        found.append(Row(what, name, beside, 1e3 * long, 1e3 * short, "ms", 2, note=note))
+        long, short = (peak(call) for call in calls)
+        found.append(Row(what, name, beside, long / 2**10, short / 2**10, "KiB", 2, note=note))
+    return found
+
+
+def asked(schedule: et.Schedule, total: int) -> None:
+    """Lay a schedule over a run and ask for values all over it, and for the last step's value and phase."""
+    table = schedule.on(et.Horizon(total=total))
+    table(np.linspace(0, total - 1, ASKED))
+    table(total - 1)
+    table.phase(total - 1)
+
+
+def peak(work: Callable[[], object]) -> int:
+    """The bytes that a work holds at most."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def rows(*, quick: bool) -> list[Row]:
+    """All of these."""
+    torch.set_num_threads(1)
+    return beside_stepping(quick=quick) + beside_short(quick=quick) + beside_numpy(quick=quick)
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, [("Tables", rows)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 import pickle
 from collections.abc import Iterator
@@ -390,3 +391,67 @@ def test_a_loader_without_a_batch_size_tells_no_samples() -> None:
 def test_runs_that_cannot_be_counted(loader: Any, counting: dict[str, Any], message: str) -> None:
     with pytest.raises(HorizonError, match=message):
         Horizon.of(loader, **counting)
+
+
+# The horizon as JSON holds it.
+
+
+@given(
+    st.none() | st.fractions(Fraction(1, 1000), 10**6),
+    st.none() | st.fractions(Fraction(1, 1000), 10**20),
+    st.none() | st.fractions(Fraction(1, 1000), 10**6),
+    st.none() | st.fractions(Fraction(1, 1000), 10**6),
+)
+def test_a_horizon_is_read_back_exactly(
+    epoch: Fraction | None, total: Fraction | None, samples: Fraction | None, tokens: Fraction | None
+) -> None:
+    horizon = Horizon(epoch, total, samples_per_step=samples, tokens_per_step=tokens)
+    read = Horizon.from_dict(json.loads(json.dumps(horizon.to_dict())))
+    assert read == horizon
+    assert read.to_dict() == horizon.to_dict()
+
+
+def test_the_length_of_a_run_keeps_its_unit() -> None:
+    assert Horizon(391, "90ep - 1st", tokens_per_step=2048).to_dict() == {
+        "steps_per_epoch": "391",
+        "total": "90ep - 1st",
+        "samples_per_step": None,
+        "tokens_per_step": "2048",
+    }
+    counted = Horizon.of(4, epochs=2, accumulate=3)
+    assert Horizon.from_dict(counted.to_dict()) == counted
+
+
+def test_a_dict_of_a_horizon_is_not_changed_by_reading_it() -> None:
+    values = Horizon(391, "90ep").to_dict()
+    before = dict(values)
+    Horizon.from_dict(values)
+    assert values == before
+
+
+NOTHING = Horizon().to_dict()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([], r"a horizon has the fields steps_per_epoch, total, samples_per_step, tokens_per_step; got \[\]"),
+        ({}, r"the horizon's field 'steps_per_epoch' is missing; it is null where it is not given"),
+        (
+            {"steps_per_epoch": None, "total": None, "samples_per_step": None},
+            r"the horizon's field 'tokens_per_step' is missing",
+        ),
+        (NOTHING | {"epochs": "90"}, r"a horizon has no field 'epochs'; it has steps_per_epoch, total, "),
+        (NOTHING | {"total": 8}, r"the horizon's total must be text such as '391', or null; got 8"),
+        (NOTHING | {"steps_per_epoch": 391}, r"the horizon's steps_per_epoch must be text .*; got 391"),
+        (NOTHING | {"steps_per_epoch": "many"}, r"the horizon's steps_per_epoch must be a number.*'many'"),
+        (NOTHING | {"samples_per_step": "0"}, r"samples_per_step must be more than 0"),
+        (NOTHING | {"tokens_per_step": "1/0"}, r"the horizon's tokens_per_step divides by 0; got '1/0'"),
+        (NOTHING | {"total": "long"}, r"Horizon\(total=\) must be a duration"),
+        (NOTHING | {"total": "50%"}, r"Horizon\(total=\) cannot be a percentage of itself"),
+        (NOTHING | {"total": "2ep"}, r"Horizon\(total=\) is 2ep, in epochs, but the horizon has no"),
+    ],
+)
+def test_dicts_that_are_no_horizon(values: Any, message: str) -> None:
+    with pytest.raises(HorizonError, match=message):
+        Horizon.from_dict(values)

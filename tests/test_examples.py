@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import etude
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 FILES = sorted(EXAMPLES.glob("*.py"))
 ETUDE = Path(sys.executable).with_name("etude")
@@ -56,3 +58,31 @@ def test_breast_cancer_py_is_compared(tmp_path: Path) -> None:
     assert set(table) == {"fixed", "cosine"}
     assert "on breast_cancer, over 2 seeds of 400 updates" in " ".join(text.split())
     assert (tmp_path / "etude-study" / "breast_cancer" / "report.html").exists()
+
+
+def rates_and_losses(lines: list[str]) -> tuple[list[float], list[float]]:
+    """What an example prints of each epoch."""
+    found = [re.search(r"loss (\S+), .*lr.* (\S+)$", line) for line in lines]
+    return [float(match[2]) for match in found if match], [float(match[1]) for match in found if match]
+
+
+def test_jax_training_py_uses_the_rates_of_its_schedule(tmp_path: Path) -> None:
+    lines = run([sys.executable, EXAMPLES / "jax_training.py"], tmp_path).splitlines()
+
+    assert lines[0] == "56 batches an epoch = 56 updates an epoch; × 10 epochs = 560 updates"
+    rates, losses = rates_and_losses(lines)
+    plan = etude.linear_to_zero(warmup="1ep").on(etude.Horizon(56, "10ep"))
+    assert rates == pytest.approx(plan(range(55, 560, 56), 0.01), abs=1e-6)
+    assert losses[-1] < 0.3
+
+
+def test_keras_training_py_goes_on_after_it_was_saved(tmp_path: Path) -> None:
+    lines = run([sys.executable, EXAMPLES / "keras_training.py"], tmp_path).splitlines()
+
+    assert lines[0] == "57 batches an epoch = 57 updates an epoch; × 6 epochs = 342 updates"
+    rates, losses = rates_and_losses(lines)
+    plan = etude.one_cycle().on(etude.Horizon(57, "6ep"))
+    assert rates == pytest.approx(plan(range(57, 343, 57), 0.02), abs=1e-6)
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < 0.2
+    assert list(tmp_path.iterdir()) == []

@@ -21,8 +21,9 @@ LAYERS = [
     {"etude.schedules"},
     {"etude.spec"},
     {"etude"},
-    {"etude.convert", "etude.differences"},
-    {"etude.torch", "etude.record"},
+    {"etude.convert", "etude.differences", "etude.tracing"},
+    {"etude.torch", "etude.record", "etude.jax"},
+    {"etude.keras", "etude.trainers"},
     {"etude.study"},
     {"etude.cli"},
 ]
@@ -36,7 +37,14 @@ AT_HOME = {
     "scipy": 1,  # one file, whichever it is
     "jinja2": 1,
     "sqlite3": ["etude/record/"],
-    "torch": ["etude/torch/", "etude/study/"],
+    "torch": ["etude/torch/", "etude/study/", "etude/trainers/"],
+    "lightning": ["etude/trainers/lightning.py"],
+    "transformers": ["etude/trainers/huggingface.py"],
+    "accelerate": ["etude/trainers/accelerate.py"],
+    "ignite": ["etude/trainers/ignite.py"],
+    "jax": ["etude/jax.py"],
+    "optax": [],
+    "keras": ["etude/keras.py"],
     "yaml": ["etude/spec/yaml_document.py"],
     "pandas": [],
 }

@@ -236,6 +236,9 @@ def _parse(text: str, name: str) -> Duration:
     )
 
 
+_SIZES = ("steps_per_epoch", "total", "samples_per_step", "tokens_per_step")
+
+
 @dataclass(frozen=True, init=False, repr=False)
 class Horizon:
     """What turns durations into steps: the size of an epoch, of a step and of the whole run.
@@ -412,6 +415,46 @@ class Horizon:
                 f"write Horizon({key}=..., ...)"
             )
         return per if unit == "ep" else 1 / per
+
+    def to_dict(self) -> dict[str, str | None]:
+        """Return the horizon as JSON holds it: each size as exact text, None where it is not given.
+
+        >>> Horizon(391, "90ep").to_dict()
+        {'steps_per_epoch': '391', 'total': '90ep', 'samples_per_step': None, 'tokens_per_step': None}
+        """
+        sizes = {name: getattr(self, name) for name in _SIZES}
+        return {
+            name: fraction_text(size) if isinstance(size, Fraction) else None if size is None else str(size)
+            for name, size in sizes.items()
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Horizon:
+        """Read what ``to_dict`` wrote.
+
+        Raises:
+            HorizonError: for a field that is missing, unknown, or no text that a Horizon takes.
+        """
+        if not isinstance(values, Mapping):
+            raise HorizonError(f"a horizon has the fields {', '.join(_SIZES)}; got {values!r}")
+        for name in _SIZES:
+            if name not in values:
+                raise HorizonError(
+                    f"the horizon's field {name!r} is missing; it is null where it is not given"
+                )
+        for name, value in values.items():
+            if name not in _SIZES:
+                raise HorizonError(f"a horizon has no field {name!r}; it has {', '.join(_SIZES)}")
+            if value is not None and not isinstance(value, str):
+                raise HorizonError(f"the horizon's {name} must be text such as '391', or null; got {value!r}")
+        sizes = dict(values)
+        for name in _SIZES:
+            if name != "total" and values[name] is not None:
+                try:
+                    sizes[name] = read_fraction(values[name], f"the horizon's {name}")
+                except ScheduleError as error:
+                    raise HorizonError(str(error)) from None
+        return cls(**sizes)
 
     def __str__(self) -> str:
         parts = []

@@ -69,13 +69,24 @@ def refuses(act: Callable[[], object], message: str, scheduler: Scheduler) -> No
 
 
 def test_the_package_offers_the_scheduler_and_the_drop_ins() -> None:
-    assert etude.torch.__all__ == ["Adopted", "Scheduler", "adopt", "lr_scheduler", "mean_over_ranks"]
+    assert etude.torch.__all__ == [
+        "Adopted",
+        "Scheduler",
+        "adopt",
+        "lr_scheduler",
+        "mean_over_ranks",
+        "param_groups",
+        "redecay",
+        "tensorize",
+    ]
 
 
 def test_it_is_one_of_torchs_schedulers() -> None:
     scheduler = Scheduler(sgd(0.1), et.Cosine(over=10))
     assert isinstance(scheduler, LRScheduler)
-    assert list(inspect.signature(scheduler.step).parameters) == ["epoch"]
+    first, *others = inspect.signature(scheduler.step).parameters.values()
+    assert (first.name, first.default) == ("epoch", None)
+    assert all(other.kind is other.KEYWORD_ONLY and other.default is None for other in others)
 
 
 def test_optimizer_step_is_never_wrapped() -> None:
@@ -761,7 +772,7 @@ def test_a_model_an_optimizer_and_a_scheduler_are_copied_together() -> None:
 def test_it_shows_where_it_is() -> None:
     scheduler = Scheduler(sgd(1.0), et.Cosine(over=4))
     scheduler.seek(3)
-    assert repr(scheduler) == "<Scheduler at step 3 of {\"lr of '*'\": 'Cosine(BASE, 0.0, over=4)'}>"
+    assert repr(scheduler) == "<Scheduler at step 3 of lr: Cosine(BASE, 0.0, over=4)>"
 
 
 # Real training.

@@ -190,7 +190,7 @@ def test_a_state_is_one_small_string_of_json(schedule: Schedule) -> None:
     assert list(saved) == ["etude"]
     assert json.loads(json.dumps(saved)) == saved
     content = json.loads(saved["etude"])
-    assert (content["version"], content["step"], content["count"]) == (1, 3, 4)
+    assert (content["version"], content["step"], content["count"]) == (2, 3, 4)
     assert len(saved["etude"]) < 1000
 
 
@@ -330,57 +330,79 @@ def refuses(scheduler: Scheduler, saved: Any, message: str) -> str:
     return str(caught.value)
 
 
-def test_the_state_of_another_horizon_is_refused_with_both() -> None:
+def test_the_state_of_another_horizon_is_refused_in_words() -> None:
     plan = et.Cosine(over="100%")
     first = Scheduler(sgd(1.0), plan, Horizon(total=8))
     first.seek(8)
     message = refuses(Scheduler(sgd(1.0), plan, Horizon(total=16)), first.state_dict(), "another set-up")
-    assert message == (
-        "this checkpoint belongs to another set-up:\n"
-        "  horizon\n"
-        "    in the checkpoint: Horizon(total=8)\n"
-        "    now:               Horizon(total=16)\n"
-        "Build the scheduler as it was, or keep this one and seek(step) to where it should go on"
-    )
+    assert message.splitlines()[:3] == [
+        "this checkpoint belongs to another set-up:",
+        "  lr of group '0': Horizon(total=): 8 in the checkpoint, 16 now",
+        "  lr of group '0': the value at step 8, at base rate 1: 0 in the checkpoint, 0.5 now",
+    ]
+    assert "on_change='stretch'" in message
 
 
-def test_the_state_of_another_schedule_is_refused_with_both() -> None:
+def test_the_state_of_another_schedule_is_refused_in_words() -> None:
+    saved = Scheduler(sgd(1.0), et.Cosine(over=8)).state_dict()
+    message = refuses(Scheduler(sgd(1.0), et.Cosine(over=16)), saved, "another set-up")
+    assert "lr of group '0': Cosine(over=): 8 in the checkpoint, 16 now" in message
+
+
+def test_the_state_of_another_kind_of_schedule_is_refused_with_both() -> None:
     three = et.Linear(0.1 * BASE, BASE, over=2) >> et.Constant(BASE, over=2) >> et.Cosine(over=4)
     two = et.Linear(0.1 * BASE, BASE, over=2) >> et.Cosine(over=4)
     message = refuses(Scheduler(sgd(1.0), two), Scheduler(sgd(1.0), three).state_dict(), "another set-up")
-    assert f"  schedule lr of '*'\n    in the checkpoint: {three}\n    now:               {two}\n" in message
+    assert f": {three} in the checkpoint, {two} now" in message
 
 
 def test_the_state_of_other_base_rates_is_refused_with_those_that_differ() -> None:
     plan = et.Cosine(over=8)
     saved = Scheduler(sgd(1.0, 0.5, 0.25), plan).state_dict()
-    message = refuses(Scheduler(sgd(1.0, 0.4, 0.2), plan), saved, "base lr of group 1")
-    assert "in the checkpoint: 0.5\n    now:               0.4\n  base lr of group 2\n" in message
-    assert "group 0" not in message
+    message = refuses(Scheduler(sgd(1.0, 0.4, 0.2), plan), saved, "base lr of group '1'")
+    assert "base lr of group '1': 0.5 in the checkpoint, 0.4 now" in message
+    assert "base lr of group '2': 0.25 in the checkpoint, 0.2 now" in message
+    assert "group '0'" not in message
 
 
 @pytest.mark.parametrize(
     ("saved", "present", "message"),
     [
-        ({"lr": et.Constant(BASE)}, {"lr": et.Constant(BASE), "momentum": et.Constant(0.9)}, "momentum"),
-        ({"lr": et.Constant(BASE), "momentum": et.Constant(0.9)}, {"lr": et.Constant(BASE)}, "now: +none"),
-        (et.Constant(BASE) * Plateau("a"), et.Constant(BASE) * Plateau("b"), r"Plateau\('a'\)"),
+        (
+            {"lr": et.Constant(BASE)},
+            {"lr": et.Constant(BASE), "momentum": et.Constant(0.9)},
+            "momentum of group '0': none in the checkpoint",
+        ),
+        (
+            {"lr": et.Constant(BASE), "momentum": et.Constant(0.9)},
+            {"lr": et.Constant(BASE)},
+            "momentum of group '0': .* none now",
+        ),
+        (et.Constant(BASE) * Plateau("a"), et.Constant(BASE) * Plateau("b"), r"Plateau\(metric=\): 'a'"),
         (
             et.Constant(BASE) * Plateau("a"),
             et.Constant(BASE) * Plateau("a", patience=3),
-            "patience=3",
+            r"Plateau\(patience=\): 10 in the checkpoint, 3 now",
+        ),
+        (
+            {"lr": et.Constant(BASE), "weight_decay": "lr"},
+            {"lr": et.Constant(BASE), "weight_decay": et.Constant(BASE)},
+            "weight_decay of group '0'",
         ),
     ],
-    ids=["one more", "one less", "another metric", "another patience"],
+    ids=["one more", "one less", "another metric", "another patience", "no longer in proportion"],
 )
 def test_any_other_set_of_schedules_is_refused(saved: Any, present: Any, message: str) -> None:
     refuses(Scheduler(sgd(1.0), present), Scheduler(sgd(1.0), saved).state_dict(), message)
 
 
-def test_the_state_of_other_groups_is_refused() -> None:
+def test_the_state_of_groups_with_other_schedules_is_refused() -> None:
     plan = et.Constant(BASE)
     saved = Scheduler(sgd(1.0, 2.0), groups={0: plan, 1: plan * 0.5}).state_dict()
-    refuses(Scheduler(sgd(1.0, 2.0), groups={0: plan, "*": plan * 0.5}), saved, "schedule lr of 1\n")
+    refuses(Scheduler(sgd(1.0, 2.0), groups={0: plan, "*": plan * 0.25}), saved, "lr of group '1'")
+    same = Scheduler(sgd(1.0, 2.0), groups={0: plan, "*": plan * 0.5})
+    same.load_state_dict(saved)
+    assert rates(same.optimizer) == [1.0, 1.0]
 
 
 def test_the_state_of_one_of_torchs_schedulers_is_refused() -> None:
@@ -396,6 +418,7 @@ def content(**changes: Any) -> dict[str, Any]:
     return {**json.loads(scheduler.state_dict()["etude"]), **changes}
 
 
+COURSE = content()["courses"][0]
 PLATEAU = repr(Plateau("loss"))
 REMEMBERED: dict[str, Any] = {
     "factor": 0.1,
@@ -436,7 +459,8 @@ def test_what_is_no_state_is_refused(saved: Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"version": 2}, "is of version 2 and this Etude reads version 1; install the Etude that wrote it"),
+        ({"version": 3}, "is of version 3 and this Etude reads version 2; install the Etude that wrote it"),
+        ({"version": 1}, "is of version 1"),
         ({"version": 0}, "is of version 0"),
         ({"version": "1"}, "has no version"),
         ({"version": True}, "has no version"),
@@ -448,10 +472,10 @@ def test_what_is_no_state_is_refused(saved: Any, message: str) -> None:
         ({"step": math.nan}, "step must be a number ≥ 0; got nan"),
         ({"step": math.inf}, "step must be a number ≥ 0; got inf"),
         ({"step": 10**400}, "step must be a number ≥ 0; got 1000"),
-        ({"count": 1.5}, "count must be a whole number; got 1.5"),
-        ({"count": True}, "count must be a whole number; got True"),
+        ({"count": 1.5}, "count must be a whole number ≥ 0; got 1.5"),
+        ({"count": True}, "count must be a whole number ≥ 0; got True"),
         ({"plateaus": []}, r"plateaus must be an object of objects; got \[\]"),
-        ({"plateaus": {}}, "the checkpoint's Plateaus are not those of its schedules"),
+        ({"plateaus": {}}, r"damaged: it does not hold what Plateau\('loss'\) has seen"),
         ({"plateaus": {PLATEAU: 0.1}}, "plateaus must be an object of objects"),
         ({"plateaus": {PLATEAU: {}}}, "the state of a Plateau has the fields"),
         ({"plateaus": {PLATEAU: {**REMEMBERED, "bad": -1}}}, "the Plateau's bad must be a whole number"),
@@ -459,12 +483,23 @@ def test_what_is_no_state_is_refused(saved: Any, message: str) -> None:
         ({"plateaus": {PLATEAU: {**REMEMBERED, "best": math.nan}}}, "the Plateau's best must be"),
         ({"plateaus": {PLATEAU: {**REMEMBERED, "seen": 0.5}}}, "the Plateau's seen must be a whole number"),
         ({"plateaus": {PLATEAU: {**REMEMBERED, "total": "x"}}}, "the Plateau's total must be"),
-        ({"schedules": "Constant(BASE)"}, "schedules must be an object of strings"),
-        ({"schedules": {"lr of '*'": 1}}, "schedules must be an object of strings"),
-        ({"horizon": None}, "horizon\n    in the checkpoint: None"),
-        ({"bases": [1.0]}, "bases must be an object of numbers"),
-        ({"bases": {"lr of group 0": "1.0"}}, "bases must be an object of numbers"),
-        ({"bases": {"lr of group 0": math.nan}}, "base lr of group 0\n    in the checkpoint: nan"),
+        ({"skipped": -1}, "skipped must be a whole number ≥ 0; got -1"),
+        ({"groups": None}, "groups must be a whole number ≥ 0; got None"),
+        ({"joined": {"0": -1}}, "joined must be steps by group index"),
+        ({"joined": {"x": 1}}, "joined must be steps by group index"),
+        ({"horizon": None}, r"horizon must be what Horizon.to_dict\(\) returns; got None"),
+        ({"horizon": {}}, r"horizon must be what Horizon.to_dict\(\) returns; got \{\}"),
+        ({"courses": {}}, r"courses must be a list of objects; got \{\}"),
+        ({"courses": ["lr"]}, "courses must be a list of objects"),
+        ({"courses": [{}]}, "the fields bases, fingerprint, of, schedule do not fit"),
+        ({"courses": [{**COURSE, "extra": 1}]}, "the fields extra do not fit"),
+        ({"courses": [{**COURSE, "of": 1}]}, "courses.of must be a string; got 1"),
+        ({"courses": [{**COURSE, "bases": []}]}, r"courses.bases must be a list of finite numbers; got \[\]"),
+        ({"courses": [{**COURSE, "bases": ["1.0"]}]}, "courses.bases must be a list of finite numbers"),
+        ({"courses": [{**COURSE, "bases": [math.nan]}]}, "courses.bases must be a list of finite numbers"),
+        ({"courses": [{**COURSE, "groups": [-1]}]}, "courses.groups must be a list of indices"),
+        ({"courses": [{**COURSE, "position": "x"}]}, "courses.position must be a number ≥ 0 as text"),
+        ({"courses": [{**COURSE, "now": "Cosin(over=5)"}]}, "schedule of lr cannot be read: .*Cosine"),
     ],
     ids=str,
 )
@@ -473,7 +508,9 @@ def test_a_state_edited_by_hand_is_refused(changes: dict[str, Any], message: str
     refuses(scheduler, {"etude": json.dumps(content(**changes))}, message)
 
 
-@pytest.mark.parametrize("field", ["step", "count", "plateaus", "schedules", "horizon", "bases"])
+@pytest.mark.parametrize(
+    "field", ["step", "count", "skipped", "groups", "horizon", "courses", "plateaus", "joined"]
+)
 def test_a_state_without_one_of_its_fields_is_refused(field: str) -> None:
     left = content()
     del left[field]
@@ -499,12 +536,26 @@ def test_a_state_whose_step_cannot_be_evaluated_changes_nothing() -> None:
 
 
 def test_a_snapshot_comes_back_as_it_was() -> None:
+    course = state.SavedCourse(
+        of="lr",
+        schedule="Constant(BASE)",
+        fingerprint=et.Constant(BASE).fingerprint,
+        bases=[0.1, 0.2],
+        groups=[0, 2],
+        built=[0.3],
+        coupled="momentum",
+        now="Constant(0.5 * BASE)",
+        horizon=Horizon(total=5).to_dict(),
+        position="5/2",
+    )
     snapshot = state.Snapshot(
         step=2.5,
         count=4,
+        skipped=1,
+        groups=3,
+        horizon=Horizon(total=10).to_dict(),
+        courses=[course],
         plateaus={"Plateau('x')": PlateauState(0.5, None, 1, 2)},
-        schedules={"lr of '*'": "Constant(BASE)"},
-        horizon="Horizon(total=10)",
-        bases={"lr of group 0": 0.1},
+        joined={"2": 1.5},
     )
     assert state.load({"etude": state.dump(snapshot)}) == snapshot

@@ -20,8 +20,9 @@ from etude.schedules.algebra import Until
 from etude.torch import formulas
 from etude.torch.adopt_timm import TIMM
 from etude.torch.functions import Called, Under
-from etude.torch.groups import base_of, group_names, pick, place_of, read
-from etude.torch.scheduler import Plan, Scheduler
+from etude.torch.groups import base_of, group_names, place_of, read
+from etude.torch.plans import Plan
+from etude.torch.scheduler import Scheduler
 
 __all__ = ["Adopted", "adopt"]
 
@@ -160,7 +161,10 @@ def _in_charge(scheduler: Any) -> Any:
 def _of_scheduler(scheduler: Scheduler) -> Adopted:
     """Etude's own, which is asked for its schedules."""
     groups = scheduler.optimizer.param_groups
-    plans = [pick(scheduler.plans, group, index) for index, group in enumerate(groups)]
+    plans: list[dict[str, Schedule]] = [{} for _ in groups]
+    for binding in scheduler._bindings:
+        for index in binding.indices:
+            plans[index][binding.name] = binding.course.schedule
     return _adopted(
         plans, scheduler.last_epoch, scheduler.optimizer, dict(scheduler._feedback), scheduler.horizon
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from numbers import Real
 from typing import Any, TypeAlias, TypeVar
 
@@ -13,23 +14,30 @@ from torch import Tensor
 from etude.errors import ScheduleError
 
 __all__ = [
+    "Chooser",
     "Group",
+    "Owner",
     "Place",
     "base_of",
     "check_names",
+    "current",
     "group_name",
     "group_names",
+    "is_number",
     "keep_base",
     "own_tensors",
     "pick",
     "place_of",
     "read",
+    "scale_of",
     "write",
     "write_all",
 ]
 
 Group: TypeAlias = dict[str, Any]
 Place: TypeAlias = tuple[str, int | None]
+Chooser: TypeAlias = str | int | Callable[[Group], bool]
+"""Which groups are meant: a name, a pattern of names (``"block.*"``), an index, or a function of the group."""
 Value = TypeVar("Value")
 
 EVERY = "*"
@@ -47,28 +55,39 @@ def group_names(groups: list[Group]) -> list[str]:
     return [name if names.count(name) == 1 else f"{name}[{index}]" for index, name in enumerate(names)]
 
 
-def pick(choices: Mapping[str | int, Value], group: Group, index: int) -> Value:
-    """Return the choice for a group: by its name, by its index, or ``"*"``.
+def pick(choices: Mapping[Any, Value], group: Group, index: int) -> Value:
+    """Return the choice for a group: by its name, by its index, by the first function or pattern that takes
+    it, or ``"*"``.
 
     Raises:
         ScheduleError: where none of them is there.
     """
-    for key in (group_name(group, index), index, str(index), EVERY):
+    name = group_name(group, index)
+    for key in (name, index, str(index)):
         if key in choices:
             return choices[key]
+    for key, choice in choices.items():
+        if key(group) if callable(key) else _is_pattern(key) and fnmatchcase(name, key):
+            return choice
+    if EVERY in choices:
+        return choices[EVERY]
     raise ScheduleError(
         f"the parameter group {group_name(group, index)!r} has no schedule; add groups={{..., "
         f"{group_name(group, index)!r}: plan}} or the key '*' for all others"
     )
 
 
-def check_names(choices: Mapping[str | int, object], groups: list[Group]) -> None:
-    """Refuse names that belong to no group."""
-    known: set[str | int] = {EVERY, *range(len(groups)), *map(str, range(len(groups)))}
-    known |= {group_name(group, i) for i, group in enumerate(groups)}
+def _is_pattern(key: object) -> bool:
+    return isinstance(key, str) and key != EVERY and any(sign in key for sign in "*?[")
+
+
+def check_names(choices: Mapping[Any, object], groups: list[Group]) -> None:
+    """Refuse names and patterns that belong to no group."""
+    names = [group_name(group, i) for i, group in enumerate(groups)]
+    known: set[Any] = {EVERY, *range(len(groups)), *map(str, range(len(groups))), *names}
     for key in choices:
-        if key not in known:
-            names = [group_name(group, i) for i, group in enumerate(groups)]
+        matched = _is_pattern(key) and any(fnmatchcase(name, key) for name in names)
+        if not (callable(key) or key in known or matched):
             near = get_close_matches(str(key), names, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ScheduleError(
@@ -89,7 +108,7 @@ def place_of(group: Group, name: str) -> Place:
     item = _ITEM.fullmatch(name)
     key, index = (item[1], int(item[2])) if item else (name, None)
     value = group.get(key)
-    if index is None and _is_number(value):
+    if index is None and is_number(value):
         return key, None
     if index is not None and isinstance(value, tuple | list) and index < len(value):
         return key, index
@@ -98,7 +117,7 @@ def place_of(group: Group, name: str) -> Place:
             f"{name} must be a number or a floating tensor of one element; got {value!r}: a rate written "
             f"into it would be cut to its dtype, or not fit"
         )
-    numeric = [key for key, value in group.items() if _is_number(value)]
+    numeric = [key for key, value in group.items() if is_number(value)]
     numeric = [key for key in numeric if not key.startswith("initial_")]
     numeric += [f"{key}[{i}]" for key, pair in group.items() if key == "betas" for i in range(len(pair))]
     fix = ""
@@ -109,13 +128,15 @@ def place_of(group: Group, name: str) -> Place:
     )
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Whether a value can be scheduled: a number, or a floating tensor of one element."""
     if isinstance(value, Tensor):
         return value.numel() == 1 and value.is_floating_point()
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def _current(group: Group, place: Place) -> Any:
+def current(group: Group, place: Place) -> Any:
+    """Return what is at a place, a number or a tensor."""
     key, index = place
     return group[key] if index is None else group[key][index]
 
@@ -132,14 +153,14 @@ def _put(group: Group, place: Place, value: float | Tensor) -> None:
 
 def read(group: Group, place: Place) -> float:
     """Return the value at a place as a float."""
-    return float(_current(group, place))
+    return float(current(group, place))
 
 
 def write(group: Group, place: Place, value: float) -> None:
     """Set the value at a place; a tensor keeps its identity, dtype and device."""
-    current = _current(group, place)
-    if isinstance(current, Tensor):
-        current.fill_(value)
+    held = current(group, place)
+    if isinstance(held, Tensor):
+        held.fill_(value)
     else:
         _put(group, place, value)
 
@@ -172,6 +193,32 @@ def keep_base(group: Group, name: str, base: float) -> None:
     group.setdefault(f"initial_{name}", base)
 
 
+def scale_of(group: Group, name: str) -> float:
+    """Return what a value is multiplied by: the rate's ``lr_scale``, where timm keeps a layer's factor."""
+    return float(group.get("lr_scale", 1.0)) if name == "lr" else 1.0
+
+
+class Owner(dict[str, Any]):
+    """A user's object seen as a group: its attributes, or the items of a mapping, and the base that is kept."""
+
+    def __init__(self, owner: Any) -> None:
+        super().__init__()
+        self.owner = owner
+
+    def __getitem__(self, key: str) -> Any:
+        if isinstance(self.owner, Mapping):
+            return self.owner[key]
+        return getattr(self.owner, key)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if key.startswith("initial_"):  # the base is ours, not the object's
+            super().__setitem__(key, value)
+        elif isinstance(self.owner, Mapping):
+            self.owner[key] = value  # type: ignore[index]  # a mapping that cannot be written to raises
+        else:
+            setattr(self.owner, key, value)
+
+
 def own_tensors(groups: list[Group], name: str) -> None:
     """Give each group a tensor of its own where torch gave one to several: to all that were built with it
     by default, and to those that are added later.
@@ -184,7 +231,7 @@ def own_tensors(groups: list[Group], name: str) -> None:
             place = place_of(group, name)
         except ScheduleError:
             continue
-        tensor = _current(group, place)
+        tensor = current(group, place)
         owner = owners.setdefault(id(tensor), group)
         if isinstance(tensor, Tensor) and owner is not group:
             _put(group, place, tensor.detach().clone())

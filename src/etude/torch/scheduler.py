@@ -2,58 +2,81 @@
 
 from __future__ import annotations
 
+import copy
+import logging
 import math
 import operator
+import threading
+import weakref
 from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from fractions import Fraction
+from threading import get_ident
+from typing import Any, Literal
 
-import numpy as np
+from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from etude.durations import LARGEST_STEP, Horizon
+from etude.durations import LARGEST_STEP, DurationLike, Horizon
 from etude.eases import Array
 from etude.errors import ScheduleError
+from etude.levels import LevelLike
 from etude.readings import Reading
-from etude.schedules import Plateau, PlateauState, Schedule
-from etude.tables import Table
-from etude.torch import state
-from etude.torch.groups import (
-    Group,
-    Place,
-    base_of,
-    check_names,
-    group_name,
-    group_names,
-    keep_base,
-    own_tensors,
-    pick,
-    place_of,
-    read,
-    write_all,
-)
+from etude.schedules import Plateau, PlateauState, bounds
+from etude.timeline import ceil_float
+from etude.torch import resuming, state
+from etude.torch.bindings import Binding, Followed, bind
+from etude.torch.changes import Course, Policy, Seam, to_policy
+from etude.torch.clock import Meter
+from etude.torch.groups import Group, Place, base_of, check_names, group_names, read
+from etude.torch.plans import Plan, normal, plateaus, targets_of
+from etude.torch.skips import Skips
 from etude.torch.watch import Watch
+from etude.torch.writers import Writer
 
-__all__ = ["Plan", "Scheduler"]
+__all__ = ["Scheduler"]
 
-Plan: TypeAlias = Schedule | Mapping[str, Schedule]
-"""A schedule of the learning rate, or one for each hyperparameter by name."""
+_LOG = logging.getLogger("etude")
 
-# Rates are worked out this many steps ahead, in one vectorised evaluation.
-AHEAD = 256
+# Values are worked out ahead in one vectorised evaluation: of a few steps at first, for whoever seeks about or
+# observes at every step, then of four times as many each time the last were used up.
+FIRST_AHEAD, MOST_AHEAD = 32, 8192
+# Of so many groups at most, all steps together.
+MOST_VALUES = 2**18
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """One hyperparameter of the groups that share a table and keep it in the same place."""
+class Ahead:
+    """What is known ahead: the rows that the writers hold, and what must still be so for a step to be no more
+    than writing the next one.
+    """
 
-    name: str
-    place: Place
-    table: Table
-    indices: tuple[int, ...]
-    groups: tuple[Group, ...]
-    bases: Array
+    __slots__ = ("bound", "count", "first", "groups", "loads", "quick", "rows", "thread", "writers")
+
+    def __init__(self) -> None:
+        self.groups: list[Group] | None = None
+        self.bound: list[Group] = []
+        self.count = 0
+        self.thread: int | None = None
+        self.writers: list[Writer] = []
+        self.loads: list[list[tuple[Writer, Any]]] = []
+        self.forget()
+
+    def forget(self) -> None:
+        """Take nothing for granted at the next step."""
+        self.first: float = 0
+        self.rows = self.quick = 0
+
+    def row(self, step: float) -> int | None:
+        """Which row a step is; None where it is not known."""
+        row = step - self.first
+        return int(row) if 0 <= row < self.rows and float(row).is_integer() else None
+
+    def load(self, first: float, blocks: list[Array]) -> None:
+        """Give the writers of each binding the values of the steps from ``first`` on."""
+        for loads, block in zip(self.loads, blocks, strict=True):
+            for writer, columns in loads:
+                writer.load(block[:, columns])
+        self.first = first
 
 
 class Scheduler(LRScheduler):
@@ -69,12 +92,23 @@ class Scheduler(LRScheduler):
         optimizer: any torch optimizer.
         schedules: the schedule of the learning rate, or a dict of schedules by hyperparameter: any number
             in the groups, such as ``"lr"``, ``"weight_decay"``, ``"betas[1]"``; ``"momentum"`` is
-            ``betas[0]`` in the optimizers of Adam's kind.
+            ``betas[0]`` in the optimizers of Adam's kind. The name of another hyperparameter instead of a
+            schedule keeps the two in proportion: ``{"lr": plan, "weight_decay": "lr"}``.
         horizon: what turns durations into steps; not needed for a schedule written in steps.
         groups: instead of ``schedules``: a schedule, or a dict of them, for each parameter group, by the
-            group's ``name`` or index; ``"*"`` is for all others, also for those added later. A group that
-            joins later follows the common clock, from its own base rate, from the next ``step()`` on (or
-            ``seek(last_epoch)`` at once).
+            group's ``name``, a pattern of names (``"block.*"``), its index, or a function of the group;
+            ``"*"`` is for all others, also for those added later.
+        targets: numbers outside of the optimizer that schedules are for, by name: the object and its
+            attribute (or key), such as ``{"clip": (clipper, "max_norm")}`` beside ``{"lr": plan, "clip":
+            ramp}``. BASE is the value that is there now.
+        added: what groups that are added later do, from the next ``step()`` on (or ``seek(last_epoch)`` at
+            once): ``"join"`` the common clock, or start their ``"own"`` at 0.
+        count: whether ``step()`` counts ``"updates"`` only or all ``"attempts"``; they differ where a
+            scaler skips an update whose gradients overflowed.
+        scaler: the ``GradScaler`` that steps the optimizer, through which skipped updates are seen.
+        on_change: what to do with the checkpoint of another plan: not given, it is refused with what differs;
+            ``"stretch"`` follows the present plan at the same step, ``"keep"`` the checkpoint's, ``"hold"``
+            the rate that was reached, and ``redecay(over="10%")`` decays from there.
 
     Raises:
         ScheduleError: for a group without a schedule, a name without a group, or a hyperparameter that
@@ -96,7 +130,8 @@ class Scheduler(LRScheduler):
 
     # torch's base class promises tensors for tensor rates; a rate is always a float here.
     base_lrs: list[float]  # type: ignore[assignment]
-    _last_lr: list[float]  # type: ignore[assignment]
+    # Fractions of a step are allowed, where torch counts whole epochs.
+    last_epoch: float  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -104,7 +139,12 @@ class Scheduler(LRScheduler):
         schedules: Plan | None = None,
         horizon: Horizon | None = None,
         *,
-        groups: Mapping[str | int, Plan] | None = None,
+        groups: Mapping[Any, Plan] | None = None,
+        targets: Mapping[str, tuple[Any, str]] | None = None,
+        added: Literal["join", "own"] = "join",
+        count: Literal["updates", "attempts"] = "updates",
+        scaler: GradScaler | None = None,
+        on_change: Policy | str | None = None,
     ) -> None:
         # Not super().__init__(): it wraps optimizer.step, which breaks compiled graphs.
         if not isinstance(optimizer, Optimizer):
@@ -120,40 +160,124 @@ class Scheduler(LRScheduler):
             )
         self.optimizer = optimizer
         self.horizon = Horizon() if horizon is None else horizon
-        self.plans = _normal(groups if schedules is None else {"*": schedules})
+        self.plans = normal(groups if schedules is None else {"*": schedules})
+        self.added = bounds.choice(added, "Scheduler(added=)", ["join", "own"])
+        self.count = bounds.choice(count, "Scheduler(count=)", ["updates", "attempts"])
+        self.on_change = to_policy(on_change)
+        self.seam: Seam | None = None
+        self.skipped = 0
         self.last_epoch = 0
         self._step_count = 1
-        self._feedback = _plateaus(self.plans)
-        self._ahead: dict[float, list[list[float]]] = {}
+        self._targets = targets_of(targets)
+        self._feedback: dict[Plateau, PlateauState] = {}
+        self._became: dict[Followed, Course] = {}
+        self._joined: dict[int, float] = {}
+        self._built: dict[tuple[str, int | None], float] = {}
+        self._meters: dict[Course, Meter] = {}
+        self._before: dict[Course, Fraction] = {}
+        self._skips: Skips | None = None
         self._watch = Watch()
+        self._ahead = Ahead()
         check_names(self.plans, optimizer.param_groups)
         self._bind()
         self._write()
+        if scaler is not None:
+            self._skips = Skips(optimizer, scaler)
+            self._ahead.quick = 0
+        self._follow_loading()
         self._watch.begin(
             self, [(binding.name, binding.table, float(binding.bases[0])) for binding in self._bindings]
         )
 
     # The clock.
 
-    def step(self, epoch: int | None = None) -> None:
+    def step(
+        self,
+        epoch: int | None = None,
+        *,
+        samples: float | None = None,
+        tokens: float | None = None,
+    ) -> None:
         """Move on by one step, or to the given one, and write its values.
 
         Args:
             epoch: the step to go to, as ``seek``; torch's name for it.
+            samples: the samples of this update over all processes, where the schedule is written in samples
+                or epochs and batches are not all of one size.
+            tokens: likewise, where it is written in tokens.
+
+        Raises:
+            ScheduleError: where this cannot be a step, with the optimizer as it was: for amounts that are
+                not positive or not what the schedule counts in, and from a second thread.
         """
+        step = self.last_epoch + 1
+        ahead, watch = self._ahead, self._watch
+        row = step - ahead.first
+        if (
+            0 < row < ahead.quick  # 0 where nothing can be taken for granted
+            and epoch is None
+            and samples is None
+            and tokens is None
+            and self.optimizer.param_groups is ahead.groups
+            and len(ahead.groups) == ahead.count
+            and watch.group[watch.key] is watch.last
+            and get_ident() == ahead.thread
+        ):
+            for writer in ahead.writers:
+                writer.write(row)  # type: ignore[arg-type]  # rows are known for whole steps only
+            watch.last = watch.group[watch.key]
+            self.last_epoch = step
+        elif not self._step(epoch, samples, tokens):
+            return
+        self._step_count += 1
+
+    def _step(self, epoch: int | None, samples: float | None, tokens: float | None) -> bool:
+        """Move on with all that has to be looked after; return whether there was a step."""
+        self._own_thread()
         watch = self._watch
         if watch.group[watch.key] is not watch.last:
             watch.look(self)
-        if epoch is None:
-            self._go(self.last_epoch + 1, self._feedback)
-        else:
+        if self._skips is not None and not self._skips.updated():
+            self.skipped += 1
+            watch.skipped()
+            if self.count == "updates":
+                return False
+        if epoch is not None:
             self.seek(epoch)
-        self._step_count += 1
+        else:
+            before = self._meters, self._before
+            if samples is not None or tokens is not None or self._meters:
+                self._measure(samples, tokens)
+            try:
+                self._go(self.last_epoch + 1, self._feedback)
+            except BaseException:
+                self._meters, self._before = before
+                raise
         if watch.renewed:
             watch.renew(self)
+        return True
+
+    def _measure(self, samples: float | None, tokens: float | None) -> None:
+        """Move every clock on by what this update has seen; on an error, none has moved."""
+        self._follow_groups()
+        meters, before = {}, {}
+        for course in {binding.course: None for binding in self._bindings}:
+            known = self._meters.get(course)
+            if known is None:
+                meter = Meter(course.schedule, course.horizon)
+                meter.seek(self.last_epoch)
+            else:
+                meter = copy.copy(known)
+            before[course] = meter.position
+            meter.advance(samples, tokens)
+            meters[course] = meter
+        self._meters, self._before = meters, before
+        self._ahead.forget()
 
     def seek(self, step: float) -> None:
         """Go to a step, counted from 0, and write its values.
+
+        Where samples or tokens are counted, all updates before it count as of the horizon's size.
 
         Raises:
             ScheduleError: for a step that is negative or not a number; the optimizer is left as it was.
@@ -162,22 +286,44 @@ class Scheduler(LRScheduler):
             raise ScheduleError(f"a step must be a number ≥ 0, at most 2**53; got {step!r}")
         # A plain number, whatever it was: the clock goes into a checkpoint.
         plain = float(step)
-        self._go(int(plain) if plain.is_integer() else plain, self._feedback)
+        meters, self._meters = self._meters, {}
+        if meters:
+            self._ahead.forget()
+        try:
+            self._go(int(plain) if plain.is_integer() else plain, self._feedback)
+        except BaseException:
+            self._meters = meters
+            raise
+        self._ahead.thread = None
 
     def _go(self, step: float, feedback: dict[Plateau, PlateauState]) -> None:
         """Take up a step and what was observed, and write the values; on an error, nothing has changed."""
         before = self.last_epoch, self._feedback
-        # torch declares whole epochs; fractions of a step are allowed here.
-        self.last_epoch = step  # type: ignore[assignment]
+        self.last_epoch = step
         if feedback is not self._feedback:
+            alike = _factors(feedback) == self._factors()
             self._feedback = feedback
-            self._ahead = {}
+            if not alike:
+                self._ahead.forget()
         try:
             self._write()
         except BaseException:
             self.last_epoch, self._feedback = before
-            self._ahead = {}
+            self._ahead.forget()
             raise
+
+    def _own_thread(self) -> None:
+        """Refuse to be stepped by a second thread: one update would count twice."""
+        thread = get_ident()
+        if self._ahead.thread is not None and self._ahead.thread != thread:
+            owner = next((one for one in threading.enumerate() if one.ident == self._ahead.thread), None)
+            if owner is not None:
+                raise ScheduleError(
+                    f"this Scheduler is stepped by the thread {owner.name!r}, and now by "
+                    f"{threading.current_thread().name!r}: two clocks would run in one; step it in one thread, "
+                    f"or hand it over with scheduler.seek(scheduler.last_epoch)"
+                )
+        self._ahead.thread = thread
 
     def observe(self, **metrics: float) -> None:
         """Tell the Plateaus among the schedules what was measured; a lower factor holds from now on.
@@ -202,46 +348,94 @@ class Scheduler(LRScheduler):
         }
         self._go(self.last_epoch, feedback)
 
+    def cooldown(
+        self, over: DurationLike, *, stop: LevelLike = 0.0, ease: str = "linear", name: str = "lr"
+    ) -> None:
+        """Leave the schedule here, and decay from the value it has: on demand, whenever a run is to end.
+
+        A checkpoint taken before is the trunk, which can go on as if this had never been.
+
+        Args:
+            over: how long the decay takes; a share is of the whole run.
+            stop: the last level.
+            ease: see ``Cooldown``.
+            name: the hyperparameter.
+
+        Raises:
+            ScheduleError: for a hyperparameter that has no schedule, or one that is kept in proportion.
+        """
+        self._follow_groups()
+        own = [binding for binding in self._bindings if binding.name == name]
+        if not own or own[0].coupled:
+            why = f"in proportion to {own[0].coupled!r}" if own else "not scheduled"
+            raise ScheduleError(f"cooldown(name={name!r}): {name} is {why}; cool down what has a schedule")
+        became = dict(self._became)
+        for binding in own:
+            course = binding.course
+            # In steps, for the course may be on another horizon.
+            length = over if course.horizon == self.horizon else self.horizon.steps(over, "cooldown(over=)")
+            cooled = course.schedule.cooldown(self._position(course), over=length, stop=stop, ease=ease)
+            became[binding.followed] = Course(cooled, course.horizon)
+        remembered = {repr(plateau): past for plateau, past in self._feedback.items()}
+        self._take_up(became, self._joined, remembered, self.last_epoch)
+
     # What it reads.
 
     # Floats, where torch's base class promises tensors for tensor rates.
     def get_lr(self) -> list[float]:  # type: ignore[override]
         """Return the learning rate of each group at the step ``last_epoch``; nothing else matters."""
-        return self._rates(self._values())
+        self._follow_groups()
+        return self._by_group("lr", self._values())
 
-    def _rates(self, values: list[list[float]]) -> list[float]:
-        """The rates of all groups: the scheduled ones, and the others as they are."""
+    def get_last_lr(self) -> list[float]:  # type: ignore[override]
+        """Return the learning rate of each group that was last written, as floats."""
+        return self._by_group("lr", self._values())
+
+    # torch's own wrappers of schedulers read it.
+    @property
+    def _last_lr(self) -> list[float]:  # type: ignore[override]
+        return self.get_last_lr()
+
+    def _by_group(self, name: str, values: list[Array]) -> list[float]:
+        """A hyperparameter of all groups: the scheduled values, and the others as they are."""
         groups = self.optimizer.param_groups
         scheduled: dict[int, float] = {}
-        for number, binding in enumerate(self._bindings):
-            if binding.name == "lr":
-                if len(binding.indices) == len(groups):
-                    return values[number].copy()
-                scheduled.update(zip(binding.indices, values[number], strict=True))
+        for binding, row in zip(self._bindings, values, strict=True):
+            if binding.name == name:
+                scheduled.update(zip(binding.indices, row.tolist(), strict=True))
         return [
-            scheduled[index] if index in scheduled else read(group, ("lr", None))
+            scheduled[index] if index in scheduled else read(group, (name, None))
             for index, group in enumerate(groups)
         ]
 
     def reading(self, step: int, metrics: Mapping[str, float] | None = None) -> Reading:
-        """Return what the update ``step`` used: the rate of each group, by name, and the phase.
+        """Return what the update ``step`` used: the value of each group, by name, and the phase.
 
         Feedback counts as it is now: read before ``observe``.
         """
         self._follow_groups()
-        rates = self._rates([rows[0] for rows in self._evaluate([step])])
+        rows = [rows[0] for rows in self._evaluate([step])]
         names = group_names(self.optimizer.param_groups)
         phases = [binding.table.phase(step).name for binding in self._bindings if binding.name == "lr"]
+        others: dict[str, dict[str, float]] = {}
+        for binding, row in zip(self._bindings, rows, strict=True):
+            if binding.name != "lr":
+                own = [names[index] for index in binding.indices] or [binding.name]
+                others.setdefault(binding.name, {}).update(zip(own, row.tolist(), strict=True))
         return Reading(
-            step, dict(zip(names, rates, strict=True)), " | ".join(dict.fromkeys(phases)), metrics or {}
+            step,
+            dict(zip(names, self._by_group("lr", rows), strict=True)),
+            " | ".join(dict.fromkeys(phases)),
+            metrics or {},
+            others,
         )
 
     def explain(self, group: str | int = 0, name: str = "lr") -> str:
         """Return in a sentence what makes a group's present value: its base, the phase and the feedback.
 
         Args:
-            group: the parameter group, by name or index.
-            name: the hyperparameter.
+            group: the parameter group, by name or index; of a target it is no matter.
+            name: the hyperparameter, or the target.
 
         Raises:
             ScheduleError: for a group that there is not, or a hyperparameter that is not scheduled there.
@@ -252,118 +446,162 @@ class Scheduler(LRScheduler):
             raise ScheduleError(f"no parameter group is called {group!r}; there are {', '.join(names)}")
         self._follow_groups()
         for binding in self._bindings:
-            if binding.name == name and index in binding.indices:
-                base = float(binding.bases[binding.indices.index(index)])
-                told = binding.table.explain(self.last_epoch, base, factors=self._factors())
-                value, _, why = told.partition(" ")
-                return f"{name} {value} of group {names[index]!r} {why}"
+            if binding.name == name and (binding.is_target or index in binding.indices):
+                whose = "of its target" if binding.is_target else f"of group {names[index]!r}"
+                place = 0 if binding.is_target else binding.indices.index(index)
+                return f"{name} {self._explained(binding, place, whose)}"
         raise ScheduleError(f"{name!r} of the parameter group {names[index]!r} is not scheduled")
 
+    def _explained(self, binding: Binding, place: int, whose: str) -> str:
+        asked = float(binding.asked[place % len(binding.asked)])
+        position = float(self._position(binding.course))
+        told = binding.table.explain(position, asked, factors=self._factors())
+        value, _, why = told.partition(" ")
+        if binding.scale is None:
+            return f"{value} {whose} {why}"
+        scale = float(binding.scale[place])
+        source = f"{binding.coupled} {value}" if binding.coupled else value
+        return f"{float(value) * scale:.6g} {whose} = {scale:.6g} × {source} {why}"
+
     def written(self) -> Iterator[tuple[str, int, Place, float]]:
-        """Every value of the present step, after its hyperparameter, group index and place in the group.
+        """Every value of the present step in the groups, after its hyperparameter, group index and place.
 
         Nothing where the groups are others than those that were written into.
         """
         if self._groups_are_others():
             return
         for binding, row in zip(self._bindings, self._values(), strict=True):
-            for index, value in zip(binding.indices, row, strict=True):
+            for index, value in zip(binding.indices, row.tolist(), strict=False):
                 yield binding.name, index, binding.place, value
 
+    # The values.
+
     def _factors(self) -> dict[Hashable, float]:
-        return {plateau: past.factor for plateau, past in self._feedback.items()}
+        return _factors(self._feedback)
 
-    def _values(self) -> list[list[float]]:
+    def _position(self, course: Course) -> Fraction | float:
+        """Where a course's clock stands: at the step, or where samples and tokens have brought it."""
+        meter = self._meters.get(course)
+        return self.last_epoch if meter is None else meter.position
+
+    def _values(self) -> list[Array]:
         """The values at the present step: for each binding, one for each of its groups."""
-        self._follow_groups()
-        values = self._ahead.get(self.last_epoch)
-        if values is None:
-            self._ahead = self._look_ahead()
-            self._watch.renewed = True
-            values = self._ahead[self.last_epoch]
-        return values
+        row = self._ahead.row(self.last_epoch)
+        if row is not None:
+            return [block[row] for block in self._blocks]
+        return [rows[0] for rows in self._evaluate([self.last_epoch])]
 
-    def _look_ahead(self) -> dict[float, list[list[float]]]:
-        """The values of the present step and the next ones."""
-        steps = [self.last_epoch]
-        if float(self.last_epoch).is_integer():
+    def _write(self) -> None:
+        """Write the present step's values, working out those of the next ones where they are not known."""
+        self._follow_groups()
+        row = self._ahead.row(self.last_epoch)
+        if row is None:
+            self._look_ahead()
+            row = 0
+        for writer in self._ahead.writers:
+            writer.write(row)
+        self._watch.wrote()
+
+    def _look_ahead(self) -> None:
+        """Work out the values of the present step and the next ones, and give them to the writers."""
+        steps: list[float] = [self.last_epoch]
+        if float(self.last_epoch).is_integer() and not self._meters:
             first = int(self.last_epoch)
+            used_up = first == self._ahead.first + self._ahead.rows
+            ahead = 4 * self._ahead.rows if used_up and self._ahead.rows else FIRST_AHEAD
+            ahead = min(ahead, MOST_AHEAD, max(MOST_VALUES // self._width, FIRST_AHEAD))
             total = self.horizon.total_steps
             # Not past the run's end, so that whoever goes on there works out values anew, and is told.
-            end = first + AHEAD if total is None or first > total else math.ceil(total) + 1
-            steps = list(range(first, min(first + AHEAD, end)))
+            end = first + ahead if total is None or first > total else math.ceil(total) + 1
+            steps = list(range(first, min(first + ahead, end)))
         try:
-            columns = self._evaluate(steps)
+            blocks = self._evaluate(steps)
         except ScheduleError:
             # Only what is asked for may fail: the end of a schedule, or of what a user's function knows, may
             # lie within the next steps.
             steps = steps[:1]
-            columns = self._evaluate(steps)
-        return {step: [rows[i] for rows in columns] for i, step in enumerate(steps)}
+            blocks = self._evaluate(steps)
+        self._blocks = blocks
+        self._ahead.load(steps[0], blocks)
+        # Of clocks that samples or tokens move, only the present is known.
+        self._ahead.rows = 0 if self._meters else len(steps)
+        self._ahead.quick = 0 if self._skips is not None else self._ahead.rows
+        self._watch.renewed = True
 
-    def _evaluate(self, steps: list[Any]) -> list[list[list[float]]]:
+    def _evaluate(self, steps: list[float]) -> list[Array]:
         """The values: for each binding, steps × groups."""
         factors = self._factors()
-        return [binding.table(steps, binding.bases, factors=factors).tolist() for binding in self._bindings]
+        return [binding.values(self._places(binding.course, steps), factors) for binding in self._bindings]
 
-    def _write(self) -> None:
-        """Write the present step's values into the groups."""
-        values = self._values()
-        for number, binding in enumerate(self._bindings):
-            write_all(binding.groups, binding.place, values[number])
-        self._last_lr = self._rates(values)
-        watch = self._watch
-        watch.last = watch.group[watch.key]
+    def _places(self, course: Course, steps: list[float]) -> list[float]:
+        """Where a course's clock stands at steps."""
+        meter = self._meters.get(course)
+        if meter is None:
+            return steps
+        known = {self.last_epoch: meter.position, self.last_epoch - 1: self._before.get(course)}
+        places = [known.get(step) for step in steps]
+        if None in places:
+            raise ScheduleError(
+                f"where samples or tokens are counted, only the present step {self.last_epoch} and the one before "
+                f"are known; got {steps}"
+            )
+        return [ceil_float(place) for place in places if place is not None]
 
     # Which schedule is whose.
 
     def _follow_groups(self) -> None:
         """Lay the schedules anew where the groups are others: after one was added, or a state was loaded."""
         if self._groups_are_others():
+            known = len(self.base_lrs)
+            if self.added == "own":
+                later = range(known, len(self.optimizer.param_groups))
+                self._joined = {**dict.fromkeys(later, self.last_epoch), **self._joined}
             self._bind()
 
     def _groups_are_others(self) -> bool:
         groups = self.optimizer.param_groups
-        return len(groups) != len(self._bound) or not all(map(operator.is_, groups, self._bound))
+        return (
+            groups is not self._ahead.groups
+            or len(groups) != len(self._ahead.bound)
+            or not all(map(operator.is_, groups, self._ahead.bound))
+        )
 
     def _bind(self) -> None:
         """Lay the schedules over the groups that there are."""
-        param_groups = self.optimizer.param_groups
-        members: dict[tuple[str, Place, Schedule], list[int]] = {}
-        places: dict[tuple[int, Place], str] = {}
-        for index, group in enumerate(param_groups):
-            for name, schedule in pick(self.plans, group, index).items():
-                place = place_of(group, name)
-                other = places.setdefault((index, place), name)
-                if other != name:
-                    raise ScheduleError(
-                        f"{other!r} and {name!r} are the same number in the parameter group "
-                        f"{group_name(group, index)!r}; leave out the schedule of one of them"
-                    )
-                members.setdefault((name, place, schedule), []).append(index)
-        tables = {schedule: schedule.on(self.horizon) for _, _, schedule in members}
-        for name in {name for name, _, _ in members}:
-            own_tensors(param_groups, name)
-        self._bindings = [
-            Binding(
-                name,
-                place,
-                tables[schedule],
-                tuple(indices),
-                tuple(param_groups[index] for index in indices),
-                np.array([base_of(param_groups[index], name) for index in indices]),
-            )
-            for (name, place, schedule), indices in members.items()
-        ]
-        # The bases are kept in the groups once nothing can be refused any more.
-        self._ahead = self._look_ahead()
-        self.base_lrs = [base_of(group, "lr") for group in param_groups]
-        for binding in self._bindings:
-            for index, base in zip(binding.indices, binding.bases.tolist(), strict=True):
-                keep_base(param_groups[index], binding.name, base)
-        self._bound = list(param_groups)
-        first = self._bindings[0]
-        self._watch.group, self._watch.key = first.groups[0], first.place[0]
+        groups = self.optimizer.param_groups
+        bindings = bind(self.plans, groups, self._targets, self._joined, self._became, self.horizon)
+        known = self._feedback
+        feedback = {
+            plateau: known.get(plateau, fresh)
+            for plateau, fresh in plateaus(binding.course.schedule for binding in bindings).items()
+        }
+        # What cannot be evaluated here and now is refused before anything has changed.
+        for binding in bindings:
+            binding.values([self._position(binding.course)], _factors(feedback))
+        self._bindings = bindings
+        self._feedback = feedback
+        self._ahead.loads = [list(binding.writers(groups)) for binding in bindings]
+        self._ahead.writers = [writer for loads in self._ahead.loads for writer, _ in loads]
+        self._width = sum(len(binding.bases) for binding in bindings)
+        self._ahead.groups, self._ahead.count, self._ahead.bound = groups, len(groups), list(groups)
+        self.base_lrs = [base_of(group, "lr") for group in groups]
+        for binding in bindings:
+            binding.keep_bases()
+        first = bindings[0]
+        self._watch.follow(first.groups[0], first.place[0])
+        self._ahead.forget()
+
+    def _follow_loading(self) -> None:
+        """Write the present values again when the optimizer has loaded a state, with the rates of another time."""
+        reference = weakref.ref(self)
+
+        def loaded(_: Optimizer) -> None:
+            scheduler = reference()
+            if scheduler is not None:
+                scheduler._write()
+
+        handle = self.optimizer.register_load_state_dict_post_hook(loaded)
+        weakref.finalize(self, handle.remove)
 
     # Checkpoints.
 
@@ -375,69 +613,97 @@ class Scheduler(LRScheduler):
         """
         return {state.KEY: state.dump(self._snapshot())}
 
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state_dict: Mapping[str, Any], on_change: Policy | str | None = None) -> None:
         """Take up a saved state, in any order with building the scheduler and loading the optimizer.
 
+        Args:
+            state_dict: what ``state_dict()`` returned; it is not changed.
+            on_change: what to do with the state of another plan, instead of the Scheduler's own ``on_change``.
+
         Raises:
-            ResumeError: for the state of something else, or of other schedules, horizon or base rates,
-                saying what differs; nothing is changed then.
+            ResumeError: for the state of something else, or of other schedules, horizon or base rates and no
+                policy, saying what differs; nothing is changed then.
         """
         loaded = state.load(state_dict)
+        policy = self.on_change if on_change is None else to_policy(on_change)
         self._follow_groups()
-        loaded.check_belongs_to(self._snapshot())
-        self._go(loaded.step, {plateau: loaded.plateaus[repr(plateau)] for plateau in self._feedback})
-        self._step_count = loaded.count
+        joined = {int(index): step for index, step in loaded.joined.items()} if self.added == "own" else {}
+        groups = self.optimizer.param_groups
+        bindings = bind(self.plans, groups, self._targets, joined, {}, self.horizon)
+        resumed = resuming.resume(loaded, bindings, self.horizon, group_names(groups), policy)
+        self._take_up(resumed.became, joined, loaded.plateaus, loaded.step, resumed)
+        self._step_count, self.skipped = loaded.count, loaded.skipped
+        self.seam = resumed.seam
+        self._ahead.thread = None
         self._watch.resumed(self)
+        if self.seam is not None:
+            _LOG.warning("%s", self.seam)
+
+    def _take_up(
+        self,
+        became: dict[Followed, Course],
+        joined: dict[int, float],
+        remembered: Mapping[str, PlateauState],
+        step: float,
+        resumed: resuming.Resumed | None = None,
+    ) -> None:
+        """Follow other courses from a step on; on an error, nothing has changed."""
+        before = {name: getattr(self, name) for name in _FOLLOWED}
+        old_bases = [(binding, binding.bases.tolist()) for binding in self._bindings]
+        try:
+            self._became, self._joined = became, joined
+            if resumed is not None:
+                resumed.put_bases()
+                self._built = resumed.built
+                self._meters, self._before = resumed.meters(), {}
+            self.last_epoch = step
+            self._feedback = {}
+            self._bind()
+            self._feedback = {
+                plateau: remembered.get(repr(plateau), past) for plateau, past in self._feedback.items()
+            }
+            self._write()
+        except BaseException:
+            vars(self).update(before)
+            for binding, bases in old_bases:
+                binding.put_bases(bases)
+            self._bind()
+            self._feedback = before["_feedback"]
+            raise
 
     def _snapshot(self) -> state.Snapshot:
+        groups = len(self.base_lrs)
         return state.Snapshot(
             step=self.last_epoch,
             count=self._step_count,
-            plateaus={repr(plateau): past for plateau, past in self._feedback.items()},
-            schedules={
-                f"{name} of {group!r}": repr(schedule)
-                for group, plan in self.plans.items()
-                for name, schedule in plan.items()
-            },
-            horizon=repr(self.horizon),
-            bases={
-                f"{binding.name} of group {index}": base
+            skipped=self.skipped,
+            groups=groups,
+            horizon=self.horizon.to_dict(),
+            courses=[
+                resuming.saved(binding, self.horizon, groups, self._meters.get(binding.course), self._built)
                 for binding in self._bindings
-                for index, base in zip(binding.indices, binding.bases.tolist(), strict=True)
-            },
+            ],
+            plateaus={repr(plateau): past for plateau, past in self._feedback.items()},
+            joined={str(index): step for index, step in self._joined.items()},
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy looks after its own optimizer: it lays its schedules anew at the first step.
+        return {**vars(self), "_ahead": Ahead()}
+
+    def __setstate__(self, values: dict[str, Any]) -> None:
+        vars(self).update(values)
+        self._follow_loading()
+
     def __repr__(self) -> str:
-        return f"<Scheduler at step {self.last_epoch} of {self._snapshot().schedules}>"
+        followed = dict.fromkeys((binding.name, repr(binding.course.schedule)) for binding in self._bindings)
+        plans = "; ".join(f"{name}: {text}" for name, text in followed)
+        return f"<Scheduler at step {self.last_epoch} of {plans}>"
 
 
-def _normal(plans: Mapping[str | int, Plan] | None) -> dict[str | int, dict[str, Schedule]]:
-    """Every plan as a dict of schedules by hyperparameter."""
-    normal: dict[str | int, dict[str, Schedule]] = {}
-    if not isinstance(plans, Mapping) or not plans:
-        raise ScheduleError(f"groups must be a dict of schedules by group name or index; got {plans!r}")
-    for group, plan in plans.items():
-        named = {"lr": plan} if isinstance(plan, Schedule) else plan
-        if not isinstance(named, Mapping) or not named:
-            raise ScheduleError(
-                f"the plan of {group!r} must be a schedule, or a dict of them by hyperparameter; got {plan!r}"
-            )
-        for name, schedule in named.items():
-            if not isinstance(schedule, Schedule):
-                raise ScheduleError(
-                    f"the schedule of {name!r} must be a schedule; got {schedule!r}"
-                    + ("; read text with etude.parse(...)" if isinstance(schedule, str) else "")
-                )
-        normal[group] = dict(named)
-    return normal
+# What tells which courses are followed, and where they stand.
+_FOLLOWED = ("_became", "_built", "_joined", "_meters", "_before", "_feedback", "last_epoch")
 
 
-def _plateaus(plans: Mapping[str | int, Mapping[str, Schedule]]) -> dict[Plateau, PlateauState]:
-    """A fresh state for each Plateau in the schedules; equal ones share theirs."""
-    return {
-        part: part.fresh()
-        for plan in plans.values()
-        for schedule in plan.values()
-        for part in schedule.walk()
-        if isinstance(part, Plateau)
-    }
+def _factors(feedback: Mapping[Plateau, PlateauState]) -> dict[Hashable, float]:
+    return {plateau: past.factor for plateau, past in feedback.items()}

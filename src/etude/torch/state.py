@@ -1,24 +1,103 @@
-"""A scheduler's checkpoint: one JSON string with a version, and what it must match to be taken up."""
+"""A scheduler's checkpoint: one JSON string with a version, that names what it belongs to.
+
+It never executes code: schedules are read as text, and a user's function that the present schedules do not
+name is not imported.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
-from etude.durations import LARGEST_STEP
-from etude.errors import ResumeError, ScheduleError
-from etude.schedules import PlateauState
+from etude.durations import LARGEST_STEP, Horizon, read_fraction
+from etude.errors import EtudeError, ResumeError, ScheduleError
+from etude.schedules import Custom, PlateauState
+from etude.spec import parse
+from etude.torch.changes import Course
 
-__all__ = ["KEY", "Snapshot", "dump", "load"]
+__all__ = ["KEY", "SavedCourse", "Snapshot", "dump", "load"]
 
 # One field, so that distributed checkpoints, which store a state field by field, survive later ones.
 KEY = "etude"
-VERSION = 1
-# A base rate that was a float32 tensor's and one that was a float's are the same to within a rounding.
-BASE_TOLERANCE = 1e-6
+VERSION = 2
+
+
+@dataclass(frozen=True, slots=True)
+class SavedCourse:
+    """What one hyperparameter of some groups followed.
+
+    Args:
+        of: the hyperparameter.
+        schedule: the schedule that was planned, as text.
+        fingerprint: of the same.
+        bases: the base of each group; one where all are alike.
+        groups: the groups by index; None where it was all of them, nothing for a target.
+        built: the bases that the optimizer was built with, where a policy went on from others.
+        coupled: the hyperparameter that it was in proportion to.
+        now: what was followed instead, as text: after ``cooldown``, or a policy of ``on_change``.
+        horizon: the horizon of that, where it is another.
+        position: where its clock stood, where that is not the step: samples or tokens were counted.
+    """
+
+    of: str
+    schedule: str
+    fingerprint: str
+    bases: list[float]
+    groups: list[int] | None = None
+    built: list[float] | None = None
+    coupled: str | None = None
+    now: str | None = None
+    horizon: dict[str, str | None] | None = None
+    position: str | None = None
+
+    def has(self, index: int | None) -> bool:
+        """Whether a group is among its own; None is a target."""
+        if index is None:
+            return self.groups == []
+        return self.groups is None or index in self.groups
+
+    def base(self, index: int | None) -> float:
+        """The base of a group that it has."""
+        return self._of(self.bases, index)
+
+    def built_base(self, index: int | None) -> float:
+        """The base that the optimizer was built with."""
+        return self._of(self.bases if self.built is None else self.built, index)
+
+    def _of(self, bases: list[float], index: int | None) -> float:
+        place = 0 if index is None else index if self.groups is None else self.groups.index(index)
+        return bases[place if len(bases) > 1 else 0]
+
+    def course(self, horizon: Horizon, known: set[Custom]) -> Course:
+        """What was followed.
+
+        Args:
+            horizon: the run's, for what has none of its own.
+            known: the functions that may be imported.
+
+        Raises:
+            ResumeError: for text that is no schedule, is not the one that was saved, or names a function that
+                is not known.
+        """
+        try:
+            schedule = parse(self.schedule if self.now is None else self.now)
+            own = horizon if self.horizon is None else Horizon.from_dict(self.horizon)
+        except EtudeError as error:
+            raise _damaged(f"the schedule of {self.of} cannot be read: {error}") from None
+        if self.now is None and schedule.fingerprint != self.fingerprint:
+            raise _damaged(f"the schedule of {self.of} has been changed: {self.schedule}")
+        strange = {part.function for part in schedule.walk() if isinstance(part, Custom)}
+        strange -= {function.function for function in known}
+        if strange:
+            raise ResumeError(
+                f"the checkpoint's schedule of {self.of} calls {', '.join(sorted(strange))}, which the present "
+                f"schedules do not name, and a checkpoint never runs code by itself; build the scheduler with "
+                f"that schedule, or resume with on_change='stretch'"
+            )
+        return Course(schedule, own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,47 +106,25 @@ class Snapshot:
 
     step: float
     count: int
+    skipped: int
+    groups: int
+    horizon: dict[str, str | None]
+    courses: list[SavedCourse]
     plateaus: dict[str, PlateauState]
-    schedules: dict[str, str]
-    horizon: str
-    bases: dict[str, float]
+    joined: dict[str, float]
 
-    def check_belongs_to(self, present: Snapshot) -> None:
-        """Refuse, with what differs, unless the schedules, the horizon and the base rates are the same."""
-        lines = _differences("schedule", self.schedules, present.schedules)
-        lines += _differences("horizon", {"": self.horizon}, {"": present.horizon})
-        # A group that was added during the run may still be missing, or be there already.
-        moved = [
-            key
-            for key, base in self.bases.items()
-            if not math.isclose(base, present.bases.get(key, base), rel_tol=BASE_TOLERANCE)
-        ]
-        lines += _differences(
-            "base", {key: self.bases[key] for key in moved}, {key: present.bases[key] for key in moved}
-        )
-        if not lines and self.plateaus.keys() != present.plateaus.keys():
-            lines.append("  the checkpoint's Plateaus are not those of its schedules")
-        if lines:
-            raise ResumeError(
-                "this checkpoint belongs to another set-up:\n"
-                + "\n".join(lines)
-                + "\nBuild the scheduler as it was, or keep this one and seek(step) to where it should go on"
-            )
-
-
-def _differences(what: str, saved: Mapping[str, Any], present: Mapping[str, Any]) -> list[str]:
-    lines = []
-    for key in [*saved, *(key for key in present if key not in saved)]:
-        if saved.get(key) != present.get(key):
-            lines.append(f"  {f'{what} {key}'.strip()}")
-            lines.append(f"    in the checkpoint: {saved.get(key, 'none')}")
-            lines.append(f"    now:               {present.get(key, 'none')}")
-    return lines
+    def of(self, name: str, index: int | None) -> SavedCourse | None:
+        """What a hyperparameter of a group followed."""
+        return next((saved for saved in self.courses if saved.of == name and saved.has(index)), None)
 
 
 def dump(snapshot: Snapshot) -> str:
     """Write a snapshot as JSON."""
-    return json.dumps({"version": VERSION, **asdict(snapshot)})
+    values = asdict(snapshot)
+    values["courses"] = [
+        {key: value for key, value in course.items() if value is not None} for course in values["courses"]
+    ]
+    return json.dumps({"version": VERSION, **values})
 
 
 def load(state_dict: Mapping[str, Any]) -> Snapshot:
@@ -93,30 +150,97 @@ def load(state_dict: Mapping[str, Any]) -> Snapshot:
             f"the scheduler's state is of version {version} and this Etude reads version {VERSION}; install "
             f"the Etude that wrote it"
         )
-    wanted = {field.name for field in fields(Snapshot)}
     given = {name: value for name, value in values.items() if name != "version"}
-    if set(given) != wanted:
-        raise _damaged(f"the fields {', '.join(sorted(set(given) ^ wanted))} do not fit")
-    if not (_is_number(given["step"]) and 0 <= given["step"] <= LARGEST_STEP):
-        raise _damaged(f"its step must be a number ≥ 0; got {given['step']!r}")
-    if isinstance(given["count"], bool) or not isinstance(given["count"], int):
-        raise _damaged(f"its count must be a whole number; got {given['count']!r}")
-    for name, holds, what in (
-        ("plateaus", lambda value: isinstance(value, dict), "an object of objects"),
-        ("schedules", lambda value: isinstance(value, str), "an object of strings"),
-        ("bases", _is_number, "an object of numbers"),
-    ):
-        if not isinstance(given[name], dict) or not all(map(holds, given[name].values())):
-            raise _damaged(f"{name} must be {what}; got {given[name]!r}")
+    _check("", given, Snapshot, _FIELDS)
+    courses = []
+    for entry in given["courses"]:
+        _check("courses", entry, SavedCourse, _COURSE)
+        courses.append(SavedCourse(**entry))
     try:
-        given["plateaus"] = {key: PlateauState.from_dict(past) for key, past in given["plateaus"].items()}
+        plateaus = {key: PlateauState.from_dict(past) for key, past in given["plateaus"].items()}
     except ScheduleError as error:
         raise _damaged(str(error)) from None
-    return Snapshot(**given)
+    return Snapshot(**{**given, "courses": courses, "plateaus": plateaus})
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+Holds = tuple[Callable[[Any], bool], str]
+
+
+def _number(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return isinstance(value, int) or math.isfinite(value)  # a whole number may be too large to be a float
+
+
+def _step(value: object) -> bool:
+    return _number(value) and 0 <= value <= LARGEST_STEP  # type: ignore[operator]  # it is a number
+
+
+def _count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _all(value: object, holds: Callable[[Any], bool]) -> bool:
+    return isinstance(value, list) and all(map(holds, value))
+
+
+def _each(value: object, holds: Callable[[Any], bool]) -> bool:
+    return isinstance(value, dict) and all(map(holds, value.values()))
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _fraction(value: object) -> bool:
+    try:
+        return isinstance(value, str) and read_fraction(value, "position") >= 0
+    except ScheduleError:
+        return False
+
+
+def _horizon(value: object) -> bool:
+    try:
+        return isinstance(value, dict) and Horizon.from_dict(value) is not None
+    except EtudeError:
+        return False
+
+
+_TEXT: Holds = (_text, "a string")
+_FIELDS: dict[str, Holds] = {
+    "step": (_step, "a number ≥ 0"),
+    "count": (_count, "a whole number ≥ 0"),
+    "skipped": (_count, "a whole number ≥ 0"),
+    "groups": (_count, "a whole number ≥ 0"),
+    "horizon": (_horizon, "what Horizon.to_dict() returns"),
+    "courses": (lambda value: _all(value, lambda one: isinstance(one, dict)), "a list of objects"),
+    "plateaus": (lambda value: _each(value, lambda one: isinstance(one, dict)), "an object of objects"),
+    "joined": (lambda value: _each(value, _step) and all(map(str.isdecimal, value)), "steps by group index"),
+}
+_COURSE: dict[str, Holds] = {
+    "of": _TEXT,
+    "groups": (lambda value: _all(value, _count), "a list of indices"),
+    "schedule": _TEXT,
+    "fingerprint": _TEXT,
+    "bases": (lambda value: _all(value, _number) and bool(value), "a list of finite numbers"),
+    "built": (lambda value: _all(value, _number) and bool(value), "a list of finite numbers"),
+    "coupled": _TEXT,
+    "now": _TEXT,
+    "horizon": (_horizon, "what Horizon.to_dict() returns"),
+    "position": (_fraction, "a number ≥ 0 as text"),
+}
+
+
+def _check(where: str, given: dict[str, Any], kind: type[Any], rules: Mapping[str, Holds]) -> None:
+    """Refuse fields that are missing, unknown or no such value."""
+    needed = {field.name for field in fields(kind) if field.default is MISSING}
+    odd = (needed - set(given)) | (set(given) - set(rules))
+    if odd:
+        raise _damaged(f"the fields {', '.join(sorted(odd))} do not fit")
+    for name, value in given.items():
+        holds, what = rules[name]
+        if not holds(value):
+            raise _damaged(f"its {f'{where}.{name}' if where else name} must be {what}; got {value!r}")
 
 
 def _damaged(why: str) -> ResumeError:

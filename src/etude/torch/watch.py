@@ -31,6 +31,8 @@ __all__ = ["Watch", "tell_tick_length"]
 
 # Clock and updates may differ by skipped updates and partial windows, not by this factor.
 APART = 1.5
+# A scaler that begins at its usual 65,536 may skip a dozen updates until gradients fit, not as many as this.
+IN_VAIN = 50
 # What no value in a group is.
 STALE = object()
 
@@ -43,6 +45,7 @@ class Watched(Protocol):
     optimizer: Optimizer
     horizon: Horizon
     last_epoch: Any
+    skipped: int
     _step_count: int
 
     def written(self) -> Iterable[tuple[str, int, Place, float]]:
@@ -59,23 +62,41 @@ class Watch:
     ``renewed``, which says that values were worked out anew.
     """
 
+    __slots__ = ("__weakref__", "_in_vain", "_told", "_updates", "group", "key", "last", "renewed")
+
     def __init__(self) -> None:
         self.group: Group = {}
         self.key = ""
         self.last: Any = STALE
         self.renewed = False
         self._told: set[str] = set()
+        self._in_vain = 0
         self._updates: _Updates | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy counts no updates: the hook belongs to the original's optimizer.
-        return {**vars(self), "_updates": None}
+        kept = {name: getattr(self, name) for name in self.__slots__ if name != "__weakref__"}
+        return {**kept, "_updates": None}
 
-    def _tell(self, finding: Finding, *, once: str) -> None:
-        """Warn, unless it was told before; the caller's caller's caller is the user."""
+    def __setstate__(self, values: dict[str, Any]) -> None:
+        for name, value in values.items():
+            setattr(self, name, value)
+
+    def _tell(self, finding: Finding, *, once: str, depth: int = 4) -> None:
+        """Warn, unless it was told before; so many calls above is the user."""
         if once not in self._told:
             self._told.add(once)
-            warnings.warn(_words(finding), ScheduleWarning, stacklevel=4)
+            warnings.warn(_words(finding), ScheduleWarning, stacklevel=depth)
+
+    # What is written.
+
+    def follow(self, group: Group, key: str) -> None:
+        """Look at what is written into this group from now on."""
+        self.group, self.key, self.last = group, key, STALE
+
+    def wrote(self) -> None:
+        """Take note of what has been written."""
+        self.last = self.group[self.key]
 
     # At the start.
 
@@ -112,8 +133,14 @@ class Watch:
         for name, index, place, value in scheduler.written():
             found = read(groups[index], place)
             if not math.isclose(found, value, **_rounding(groups[index], place)):
-                self._tell(_changed(scheduler, name, index, place, found), once="changed")
+                self._tell(_changed(scheduler, name, index, place, found), once="changed", depth=5)
                 return
+
+    def skipped(self) -> None:
+        """Count the attempts in a row that were no updates, and tell when they are many."""
+        self._in_vain += 1
+        if self._in_vain == IN_VAIN:
+            self._tell(_none_real(), once="skipped", depth=5)
 
     def renew(self, scheduler: Watched) -> None:
         """Where values were worked out anew: compare at the next step, and see whether the run is over."""
@@ -121,7 +148,7 @@ class Watch:
         self.last = STALE
         total = scheduler.horizon.total_steps
         if total is not None and scheduler.last_epoch > math.ceil(total):
-            self._tell(_goes_on(math.ceil(total)), once="goes-on")
+            self._tell(_goes_on(math.ceil(total)), once="goes-on", depth=5)
 
 
 def _rounding(group: Group, place: Place) -> dict[str, float]:
@@ -189,6 +216,18 @@ def _goes_on(total: int) -> Finding:
     )
 
 
+def _none_real() -> Finding:
+    return Finding(
+        "no-updates",
+        "warning",
+        f"None of the last {IN_VAIN} calls of step() came after an update: the scaler has skipped them, or it "
+        f"steps another optimizer, or step() is called more often than scaler.step(optimizer).",
+        "See that gradients are finite, and call scheduler.step() once after each scaler.step(optimizer) and "
+        "scaler.update().",
+        {"calls": IN_VAIN},
+    )
+
+
 class _Updates:
     """A hook that counts the optimizer's updates through one epoch, beside the scheduler's steps.
 
@@ -206,6 +245,7 @@ class _Updates:
     def start(self, scheduler: Watched) -> None:
         """Count from here."""
         self._before = scheduler._step_count
+        self._skipped = scheduler.skipped
         self._seen = 0
 
     def remove(self) -> None:
@@ -218,6 +258,8 @@ class _Updates:
         scheduler, watch = self._scheduler(), self._watch()
         if scheduler is None or watch is None:
             return
+        if scheduler.skipped != self._skipped:  # what was skipped counts on one side only: begin again
+            self.start(scheduler)
         ticks, seen = scheduler._step_count - self._before, self._seen
         self._seen += 1
         if max(ticks, seen) < self._planned or not ticks or not seen:

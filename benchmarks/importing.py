@@ -1,0 +1,66 @@
+"""How long the imports take, each in a process of its own.
+
+    python benchmarks/importing.py [--quick] [--json FILE]
+
+The median of several, after one that is not counted.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+
+from report import Row, main
+
+CLOCKED = """
+import time
+begin = time.perf_counter()
+{before}
+middle = time.perf_counter()
+{statement}
+print(middle - begin, time.perf_counter() - middle)
+"""
+
+
+def seconds(statement: str, *, after: str = "", times: int) -> tuple[float, float]:
+    """The time of a statement in a fresh Python, and of the one before it."""
+    command = [sys.executable, "-c", CLOCKED.format(before=after, statement=statement)]
+    found = []
+    for _ in range(times + 1):
+        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        found.append([float(number) for number in printed.split()])
+    before, clocked = (statistics.median(column) for column in zip(*found[1:], strict=True))
+    return clocked, before
+
+
+def empty(*, times: int) -> float:
+    """The time that Python itself takes to start and end."""
+    found = []
+    for _ in range(times + 1):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", ""], check=True)
+        found.append(time.perf_counter() - start)
+    return statistics.median(found[1:])
+
+
+def rows(*, quick: bool) -> list[Row]:
+    """Time both imports, beside what they cannot do without."""
+    times = 1 if quick else 7
+    alone, _ = seconds("import etude", times=times)
+    found = [
+        Row("import etude", "alone", "an empty python", alone, empty(times=times), "s", 0.2, absolute=True)
+    ]
+    for statement, peer, bound in (
+        ("import etude", "import numpy", None),
+        ("import etude.torch", "import torch", 0.1),
+        ("from etude.torch import Scheduler", "import torch", 0.1),
+    ):
+        ours, theirs = seconds(statement, after=peer, times=times)
+        found.append(Row(statement, f"after {peer}", peer, ours, theirs, "s", bound, absolute=True))
+    return found
+
+
+if __name__ == "__main__":
+    main(__doc__, [("Imports", rows)])

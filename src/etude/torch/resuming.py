@@ -1,0 +1,299 @@
+"""Taking up a checkpoint: whether it belongs to the present set-up, and what is followed where it does not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from etude.durations import Horizon, read_fraction
+from etude.errors import EtudeError, ResumeError, ScheduleError
+from etude.schedules import Custom, Plateau
+from etude.timeline import ceil_float
+from etude.torch.bindings import Binding, Followed
+from etude.torch.changes import Course, Policy, Seam, continued, differences_in_words
+from etude.torch.clock import Meter
+from etude.torch.state import SavedCourse, Snapshot
+
+__all__ = ["Resumed", "resume", "saved"]
+
+# A base rate that was a float32 tensor's and one that was a float's are the same to within a rounding.
+BASE_TOLERANCE = 1e-6
+
+POLICIES = (
+    "Build the scheduler as it was, or say what a run under another plan follows: on_change='stretch' (the present "
+    "plan, at the same step), 'keep' (the checkpoint's plan), 'hold' (the rate that was reached), or "
+    "redecay(over='10%') (down from there)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """What is followed from a checkpoint on.
+
+    Args:
+        became: the courses that are not those of the present plans.
+        bases: the base of each group of a binding.
+        built: the bases that the optimizer was built with where others are followed, by hyperparameter and
+            group: with these, too, the next checkpoint will fit.
+        positions: where clocks stand that samples or tokens have moved.
+        seam: what was changed, where a policy was needed.
+    """
+
+    became: dict[Followed, Course]
+    bases: list[tuple[Binding, list[float]]]
+    built: dict[tuple[str, int | None], float]
+    positions: dict[Course, Fraction]
+    seam: Seam | None
+
+    def put_bases(self) -> None:
+        """Set the bases that are followed."""
+        for binding, bases in self.bases:
+            binding.put_bases(bases)
+
+    def meters(self) -> dict[Course, Meter]:
+        """The clocks that samples or tokens had moved, where they stood."""
+        meters = {}
+        for course, position in self.positions.items():
+            meters[course] = Meter(course.schedule, course.horizon)
+            meters[course].seek(position)
+        return meters
+
+
+def saved(
+    binding: Binding,
+    horizon: Horizon,
+    groups: int,
+    meter: Meter | None,
+    built: Mapping[tuple[str, int | None], float],
+) -> SavedCourse:
+    """What the checkpoint holds of a binding."""
+    course = binding.course
+    bases = binding.bases.tolist()
+    origin = [built.get((binding.name, index), base) for index, base in _by_index(binding)]
+    everywhere = len(binding.indices) == groups
+    return SavedCourse(
+        of=binding.name,
+        groups=None if everywhere else list(binding.indices),
+        schedule=repr(binding.planned),
+        fingerprint=binding.planned.fingerprint,
+        bases=_short(bases),
+        built=None if origin == bases else _short(origin),
+        coupled=binding.coupled,
+        now=None if course.schedule == binding.planned else repr(course.schedule),
+        horizon=None if course.horizon == horizon else course.horizon.to_dict(),
+        position=None if meter is None else meter.text,
+    )
+
+
+def _short(bases: list[float]) -> list[float]:
+    return bases[:1] if len(set(bases)) == 1 else bases
+
+
+def resume(
+    loaded: Snapshot, bindings: Sequence[Binding], horizon: Horizon, names: list[str], policy: Policy | None
+) -> Resumed:
+    """Work out what is followed from a checkpoint on.
+
+    Args:
+        loaded: the checkpoint.
+        bindings: the present plans, as they are without it.
+        horizon: the present one.
+        names: of the groups.
+        policy: what to do with another plan; None refuses it.
+
+    Raises:
+        ResumeError: for another plan, with what differs; or where a policy cannot be followed.
+    """
+    then = Horizon.from_dict(loaded.horizon)
+    known = {part for binding in bindings for part in binding.planned.walk() if isinstance(part, Custom)}
+    factors = {
+        part: loaded.plateaus[repr(part)].factor
+        for binding in bindings
+        for part in binding.planned.walk()
+        if isinstance(part, Plateau) and repr(part) in loaded.plateaus
+    }
+    lines = [*_without_a_plan(loaded, bindings, names)]
+    became: dict[Followed, Course] = {}
+    bases: list[tuple[Binding, list[float]]] = []
+    built: dict[tuple[str, int | None], float] = {}
+    positions: dict[Course, Fraction] = {}
+    rates: dict[tuple[str, str], tuple[float, float]] = {}
+    for binding in bindings:
+        past = _past(loaded, binding)
+        if not past:
+            continue
+        present = binding.course
+        one = next(iter(past.values()))
+        at = Fraction(loaded.step) if one.position is None else read_fraction(one.position, "position")
+        own = {
+            index: saved.base(index)
+            if _close(saved.base(index), base) or _close(saved.built_base(index), base)
+            else base
+            for index, base, saved in _with_bases(binding, past)
+        }
+        moved = [
+            (index, saved.base(index), own[index])
+            for index, _, saved in _with_bases(binding, past)
+            if not _close(saved.base(index), own[index])
+        ]
+        alike = all(
+            saved.fingerprint == binding.planned.fingerprint and saved.coupled == binding.coupled
+            for saved in past.values()
+        )
+        if alike and then == horizon and not moved:
+            course = one.course(then, known) if one.now is not None else present
+        elif policy is None:
+            whose = _whose(binding, past, names)
+            if one.coupled != binding.coupled:
+                lines.append(f"{whose}: {_kept(one.coupled)} in the checkpoint, {_kept(binding.coupled)} now")
+            lines += [f"{whose}: {line}" for line in _words(one, then, present, known, at)]
+            lines += [
+                f"base {binding.name} of {_called(index, names)}: {before:.6g} in the checkpoint, {now:.6g} now"
+                for index, before, now in moved
+            ]
+            continue
+        else:
+            if policy == "stretch":
+                course = present
+            else:
+                course = _continued(policy, past, then, present, known, at, _whose(binding, past, names))
+                own = {index: saved.base(index) for index, saved in past.items()}
+            _compare(rates, binding, past, then, known, own, course, at, names, factors)
+        if course != present:
+            became[binding.followed] = course
+        if one.position is not None:
+            positions[course] = at
+        bases.append((binding, [own.get(index, base) for index, base in _by_index(binding)]))
+        for index, base, saved in _with_bases(binding, past):
+            built[binding.name, index] = saved.built_base(index) if _close(base, own[index]) else base
+    missing = {
+        repr(part)
+        for binding in bindings
+        for part in binding.planned.walk()
+        if isinstance(part, Plateau) and repr(part) not in loaded.plateaus
+    }
+    if missing and not lines and policy is None:
+        raise ResumeError(
+            f"the scheduler's state is damaged: it does not hold what {', '.join(sorted(missing))} has seen"
+        )
+    if lines and policy is None:
+        shown = "".join(f"\n  {line}" for line in dict.fromkeys(lines))
+        raise ResumeError(f"this checkpoint belongs to another set-up:{shown}\n{POLICIES}")
+    seam = Seam(str(policy), loaded.step, rates) if rates or lines else None
+    return Resumed(became, bases, built, positions, seam)
+
+
+def _by_index(binding: Binding) -> Iterator[tuple[int | None, float]]:
+    """The bases of a binding after their groups; None is a target."""
+    yield from zip(binding.indices or (None,), binding.bases.tolist(), strict=True)
+
+
+def _past(loaded: Snapshot, binding: Binding) -> dict[int | None, SavedCourse]:
+    """What the checkpoint holds of a binding's groups, without those that it did not know."""
+    found = {}
+    for index, _ in _by_index(binding):
+        saved = loaded.of(binding.name, index)
+        if saved is not None and (index is None or index < loaded.groups):
+            found[index] = saved
+    return found
+
+
+def _with_bases(
+    binding: Binding, past: Mapping[int | None, SavedCourse]
+) -> Iterator[tuple[int | None, float, SavedCourse]]:
+    for index, base in _by_index(binding):
+        if index in past:
+            yield index, base, past[index]
+
+
+def _without_a_plan(loaded: Snapshot, bindings: Sequence[Binding], names: list[str]) -> Iterator[str]:
+    """What is scheduled on one side only, of the groups that both have."""
+    now = {(binding.name, index): binding for binding in bindings for index, _ in _by_index(binding)}
+    for (name, index), binding in now.items():
+        known = index is None or index < loaded.groups
+        if known and loaded.of(name, index) is None:
+            yield f"{name} of {_called(index, names)}: none in the checkpoint, {binding.planned!r} now"
+    for saved in loaded.courses:
+        indices = range(loaded.groups) if saved.groups is None else saved.groups or (None,)
+        for index in indices:
+            if (saved.of, index) not in now and (index is None or index < len(names)):
+                yield f"{saved.of} of {_called(index, names)}: {saved.schedule} in the checkpoint, none now"
+
+
+def _kept(coupled: str | None) -> str:
+    return "a schedule of its own" if coupled is None else f"in proportion to {coupled}"
+
+
+def _called(index: int | None, names: list[str]) -> str:
+    return "its target" if index is None else f"group {names[index]!r}"
+
+
+def _whose(binding: Binding, past: Mapping[int | None, SavedCourse], names: list[str]) -> str:
+    groups = [_called(index, names) for index in past]
+    shown = groups[0] if len(groups) == 1 else f"{groups[0]} and {len(groups) - 1} more"
+    return f"{binding.name} of {'all groups' if len(names) == len(groups) > 1 else shown}"
+
+
+def _words(
+    saved: SavedCourse, then: Horizon, present: Course, known: set[Custom], at: Fraction
+) -> Iterator[str]:
+    """What differs between the checkpoint's course and the present one."""
+    try:
+        yield from differences_in_words(saved.course(then, known), present, at)
+    except EtudeError:  # a function that may not be called here, or a value that cannot be had
+        yield f"the schedule: {saved.now or saved.schedule} in the checkpoint, {present.schedule!r} now"
+
+
+def _continued(
+    policy: Policy,
+    past: Mapping[int | None, SavedCourse],
+    then: Horizon,
+    present: Course,
+    known: set[Custom],
+    at: Fraction,
+    whose: str,
+) -> Course:
+    """What a policy makes of a binding's course."""
+    courses = {saved.course(then, known) for saved in past.values()}
+    if len(courses) > 1:
+        raise ResumeError(
+            f"{whose} followed {len(courses)} different schedules in the checkpoint and one now, so that "
+            f"on_change={str(policy)!r} cannot go on with them; give the groups their own schedules with "
+            f"groups={{...}}, or write on_change='stretch'"
+        )
+    try:
+        return continued(policy, courses.pop(), present, at)
+    except ScheduleError as error:
+        raise ResumeError(str(error)) from None
+
+
+def _compare(
+    rates: dict[tuple[str, str], tuple[float, float]],
+    binding: Binding,
+    past: Mapping[int | None, SavedCourse],
+    then: Horizon,
+    known: set[Custom],
+    bases: Mapping[int | None, float],
+    course: Course,
+    at: Fraction,
+    names: list[str],
+    factors: Mapping[Plateau, float],
+) -> None:
+    """Note the rate by the checkpoint and the rate now of every group."""
+    place = ceil_float(at)
+    given: dict[Hashable, float] = {**factors}
+    for index, saved in past.items():
+        if binding.coupled:  # it follows the other, whose seam is told
+            continue
+        try:
+            before = saved.course(then, known).table(place, saved.base(index), factors=given)
+        except EtudeError:  # a function that may not be called here
+            before = math.nan
+        now = course.table(place, bases[index], factors=given)
+        rates[binding.name, binding.name if index is None else names[index]] = before, now
+
+
+def _close(saved: float, present: float) -> bool:
+    return math.isclose(saved, present, rel_tol=BASE_TOLERANCE)

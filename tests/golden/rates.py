@@ -1,0 +1,86 @@
+"""Rates that every framework must give: specs, horizons and bases with their values at some steps."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from etude import Horizon, parse
+from etude.spec.examples import EXAMPLES, FIELD, HORIZON
+
+__all__ = ["PATH", "Case", "read", "written"]
+
+PATH = Path(__file__).with_name("rates.json")
+BASE_RATE = 0.3
+
+STEPS = [0, 1, 7, 99, 100, 101, 250, 499, 500, 750, 801, 999, 1_000, 1_001, 2_500]
+"""Ends, boundaries and their neighbours on the examples' horizon of 1,000 steps, and past its end."""
+
+FAR_STEPS = [0, 2**24 - 1, 2**24, 2**24 + 1, 2**24 + 2, 2_000_000_001, 2**31 - 2, 2**31 - 1]
+"""Around the last step that float32 can count, and up to the last one of 32 bits."""
+
+FAR = [
+    "(Constant(1.0, over=1) >> Constant(0.5, over=1)).repeat()",
+    "Steps(0.5, at=[16777215, 16777217, 2147483647])",
+    "Points([(16777215, 0.1), (16777217, 0.5), (16777218, BASE)])",
+    "Linear(0.0, BASE, over=16777217) >> Cosine(over='100% - 16777217st')",
+    "cyclic(0.1 * BASE, BASE, 3, 4)",
+    "sgdr(1, 2)",
+    "sgdr(7, '3/2', gain=0.9)",
+    "sgdr('1/3st')",
+    "InverseSqrt(1000)",
+    "Exponential(0.5, per=100000000) * Noise(3, 0.5)",
+    "Noise(3, 0.5, distribution='normal')",
+    "Linear(over=2147483646)",
+]
+"""What a float32 count gets wrong."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One schedule on a horizon, and its values."""
+
+    plan: str
+    horizon: Horizon
+    base: float
+    steps: list[int]
+    values: list[float]
+
+
+def written() -> str:
+    """The golden file, worked out anew."""
+    # What follows a metric, or calls a function of Python, is for Python alone.
+    texts = [text for text in (EXAMPLES | FIELD).values() if "Plateau" not in text and "Custom" not in text]
+    cases = [_case(text, HORIZON, STEPS) for text in texts]
+    cases += [_case(text, Horizon(total=2**31 - 1), FAR_STEPS) for text in FAR]
+    return "[\n" + ",\n".join(map(json.dumps, cases)) + "\n]\n"
+
+
+def _case(text: str, horizon: Horizon, steps: list[int]) -> dict[str, Any]:
+    sizes = ("steps_per_epoch", "samples_per_step", "tokens_per_step")
+    counts = {name: str(getattr(horizon, name)) for name in sizes if getattr(horizon, name) is not None}
+    return {
+        "plan": text,
+        "horizon": counts | {"total": str(horizon.total)},
+        "base": BASE_RATE,
+        "steps": steps,
+        "values": parse(text).on(horizon)(steps, BASE_RATE).tolist(),
+    }
+
+
+def read() -> list[Case]:
+    """The golden file's cases."""
+    return [_read(case) for case in json.loads(PATH.read_text(encoding="utf-8"))]
+
+
+def _read(case: dict[str, Any]) -> Case:
+    sizes: dict[str, Any] = {
+        name: size if name == "total" else int(size) for name, size in case["horizon"].items()
+    }
+    return Case(case["plan"], Horizon(**sizes), case["base"], case["steps"], case["values"])
+
+
+if __name__ == "__main__":
+    PATH.write_text(written(), encoding="utf-8")

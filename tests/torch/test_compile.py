@@ -1,0 +1,274 @@
+"""Compiled steps: what a change of the rate costs, as a float and as a tensor; torch's scheduler beside ours.
+
+``optimizer.step`` itself is never one graph: torch breaks it on purpose, to leave its no_grad outside. The
+whole step is compiled here as torch's own tests do it, with the function under the two wrappers of ``step``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch._dynamo.backends.registry import lookup_backend
+from torch._dynamo.exc import FailOnRecompileLimitHit, Unsupported
+from torch._dynamo.utils import counters
+from torch.optim import SGD, AdamW, Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
+
+from etude import BASE, Cosine, Horizon
+from etude.torch import Scheduler
+from etude.torch.tensorize import recompiles_with_floats, tensorize
+from tests.torch.test_tensorize import refused, variants
+
+# torch's compiler uses what torch has deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.*is deprecated:DeprecationWarning")
+
+RATES = 1000
+# How often torch compiles a function before it gives up.
+LIMIT = torch._dynamo.config.recompile_limit
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    """No compiled code of other tests, and gradients in the graph."""
+    torch._dynamo.reset()
+    counters.clear()
+    with torch._dynamo.config.patch(trace_autograd_ops=True):
+        yield
+    torch._dynamo.reset()
+
+
+@dataclass
+class Counting:
+    """A backend that counts what it compiles."""
+
+    name: str = "aot_eager"
+    graphs: int = 0
+
+    def __call__(self, module: Any, inputs: Any) -> Any:
+        self.graphs += 1
+        return lookup_backend(self.name)(module, inputs)
+
+
+class Training:
+    """A model of two layers, each a parameter group, and a compiled step of it."""
+
+    def __init__(
+        self, kind: Callable[..., Optimizer], *, backend: str = "aot_eager", tensors: bool, **options: Any
+    ) -> None:
+        torch.manual_seed(0)
+        self.model = nn.Sequential(nn.Linear(4, 4, bias=False), nn.Linear(4, 2, bias=False))
+        groups: Any = [
+            {"params": [layer.weight], "lr": rate} for layer, rate in zip(self.model, (0.1, 0.2), strict=True)
+        ]
+        self.optimizer = kind(groups, **options)
+        if tensors:
+            tensorize(self.optimizer)
+        self.weights = list(self.model.parameters())
+        for weight in self.weights:
+            weight.grad = torch.zeros_like(weight)
+        self.batch = torch.ones(3, 4)
+        self.backend = Counting(backend)
+
+    def whole(self, update: Callable[[], None]) -> Callable[[], Tensor]:
+        """Forward, backward and update in one graph, or an error."""
+
+        def step() -> Tensor:
+            loss: Tensor = self.model(self.batch).square().mean()
+            gradients = torch.autograd.grad(loss, self.weights)
+            with torch.no_grad():
+                for weight, gradient in zip(self.weights, gradients, strict=True):
+                    assert weight.grad is not None
+                    weight.grad.copy_(gradient)
+                update()
+            return loss.detach()
+
+        return torch.compile(step, backend=self.backend, fullgraph=True)
+
+    def update(self) -> Callable[[], None]:
+        """The optimizer's step as it is, in as many graphs as torch makes of it."""
+
+        def update() -> None:
+            self.optimizer.step()
+
+        return torch.compile(update, backend=self.backend)
+
+    def run(self, step: Callable[[], Tensor], scheduler: LRScheduler, steps: int) -> list[float]:
+        losses = []
+        for _ in range(steps):
+            losses.append(float(step()))
+            scheduler.step()
+        return losses
+
+
+def bare(optimizer: Optimizer) -> Callable[[], None]:
+    """The update without the wrapper that calls hooks and the one that breaks the graph."""
+    inner: Any = optimizer.step
+    inner = inner.__wrapped__.__wrapped__
+    return lambda: inner(optimizer)
+
+
+def ours(optimizer: Optimizer, steps: int = RATES) -> Scheduler:
+    return Scheduler(optimizer, Cosine(BASE, 0.001 * BASE, over=steps), Horizon(total=steps))
+
+
+# One graph, compiled once.
+
+
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+@pytest.mark.parametrize("kind", [SGD, AdamW, torch.optim.RMSprop])
+def test_the_whole_step_is_compiled_once_for_a_thousand_rates(kind: Any, backend: str) -> None:
+    training = Training(kind, tensors=True, backend=backend)
+    scheduler = ours(training.optimizer)
+    step = training.whole(bare(training.optimizer))
+    losses = training.run(step, scheduler, RATES)
+    assert training.backend.graphs == counters["stats"]["unique_graphs"] == 1
+    assert not counters["graph_break"]
+    assert losses[-1] < losses[0]
+
+
+def test_inductor_compiles_it_once_too() -> None:
+    training = Training(SGD, tensors=True, backend="inductor")
+    scheduler = ours(training.optimizer)
+    training.run(training.whole(bare(training.optimizer)), scheduler, RATES)
+    assert (training.backend.graphs, dict(counters["graph_break"])) == (1, {})
+
+
+def test_a_momentum_is_compiled_in_once_it_is_there() -> None:
+    training = Training(SGD, tensors=True, momentum=0.9)
+    training.run(training.whole(bare(training.optimizer)), ours(training.optimizer), 20)
+    assert training.backend.graphs == 2  # the first update makes the buffers
+
+
+@pytest.mark.parametrize("kind", [SGD, AdamW])
+def test_the_compiled_losses_are_those_of_uncompiled_steps_at_float_rates(kind: Any) -> None:
+    compiled, plain = Training(kind, tensors=True), Training(kind, tensors=False)
+
+    def step() -> Tensor:
+        plain.optimizer.zero_grad()
+        loss: Tensor = plain.model(plain.batch).square().mean()
+        loss.backward()
+        plain.optimizer.step()
+        return loss.detach()
+
+    expected = plain.run(step, ours(plain.optimizer, 50), 50)
+    found = compiled.run(compiled.whole(bare(compiled.optimizer)), ours(compiled.optimizer, 50), 50)
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_torchs_scheduler_breaks_the_same_step() -> None:
+    """It wraps ``optimizer.step`` once more, so that torch's own break is left in the graph."""
+    training = Training(SGD, tensors=True)
+    CosineAnnealingLR(training.optimizer, RATES)
+    with pytest.raises(Unsupported, match=r"torch\._dynamo\.graph_break"):
+        training.whole(bare(training.optimizer))()
+
+
+def test_torchs_wrapper_is_a_break_of_its_own_where_breaks_are_allowed() -> None:
+    def breaks(scheduled: Callable[[Optimizer], LRScheduler]) -> dict[str, int]:
+        torch._dynamo.reset()
+        counters.clear()
+        training = Training(SGD, tensors=True)
+        scheduler = scheduled(training.optimizer)
+        update = training.update()
+        for _ in range(3):
+            update()
+            scheduler.step()
+        return {reason.splitlines()[0]: count for reason, count in counters["graph_break"].items()}
+
+    own = "Call to `torch._dynamo.graph_break()`"
+    assert breaks(ours).keys() == {own}
+    assert breaks(lambda optimizer: CosineAnnealingLR(optimizer, RATES)).keys() == {
+        own,
+        "Attempted to call function marked as skipped",
+    }
+
+
+def test_a_scheduler_that_counts_updates_through_its_first_epoch_compiles_nothing_anew() -> None:
+    def graphs(horizon: Horizon) -> tuple[int, int]:
+        torch._dynamo.reset()
+        counters.clear()
+        training = Training(SGD, tensors=True)
+        scheduler = Scheduler(training.optimizer, Cosine(over=50), horizon)
+        update = training.update()
+        for _ in range(50):
+            update()
+            scheduler.step()
+        return training.backend.graphs, sum(counters["graph_break"].values())
+
+    assert graphs(Horizon(steps_per_epoch=10, total=50)) == graphs(Horizon(total=50))
+
+
+def test_a_scheduler_can_be_built_when_the_step_is_compiled() -> None:
+    """It then moves the rates' numbers together, and the compiled code goes on reading them."""
+    training = Training(SGD, tensors=True)
+    step = training.whole(bare(training.optimizer))
+    first = float(step())
+    scheduler = ours(training.optimizer, 100)
+    scheduler.seek(50)
+    losses = training.run(step, scheduler, 20)
+    assert training.backend.graphs == 1
+    assert first > losses[0] > losses[-1]
+
+
+# Floats.
+
+
+def graphs_over(kind: Any, options: dict[str, Any], *, tensors: bool, steps: int) -> int:
+    """How many graphs an update is compiled to, with breaks where torch has them."""
+    torch._dynamo.reset()
+    training = Training(kind, tensors=tensors, **options)
+    scheduler = ours(training.optimizer, steps)
+    update = training.update()
+    for _ in range(steps):
+        for weight in training.weights:
+            assert weight.grad is not None
+            weight.grad.copy_(weight.detach())
+        update()
+        scheduler.step()
+    return training.backend.graphs
+
+
+# These torch never compiles.
+UNCOMPILED = (torch.optim.LBFGS, torch.optim.SparseAdam)
+
+
+@pytest.mark.parametrize(("kind", "options"), [v for v in variants() if v.values[0] not in UNCOMPILED])
+def test_which_optimizers_are_compiled_at_each_change_is_known(kind: Any, options: dict[str, Any]) -> None:
+    optimizer = Training(kind, tensors=False, **options).optimizer
+    steps = LIMIT + 2
+    found = graphs_over(kind, options, tensors=False, steps=steps)
+    assert recompiles_with_floats(optimizer) == (found >= LIMIT)
+    if refused(kind, options):
+        return
+    assert not recompiles_with_floats(tensorize(optimizer))
+    again = graphs_over(kind, options, tensors=True, steps=steps)
+    assert again <= (2 if options.get("momentum") else 1)
+
+
+def test_at_the_limit_a_whole_graph_is_an_error() -> None:
+    training = Training(SGD, tensors=False)
+    step = training.whole(bare(training.optimizer))
+    with pytest.raises(FailOnRecompileLimitHit, match="fullgraph=True"):
+        training.run(step, ours(training.optimizer), LIMIT + 1)
+    assert training.backend.graphs >= LIMIT
+
+
+def test_and_else_the_update_is_not_compiled_any_more() -> None:
+    assert graphs_over(SGD, {}, tensors=False, steps=3 * LIMIT) == LIMIT
+
+
+def test_an_optimizer_made_of_torchs_is_known_too() -> None:
+    class Own(SGD):
+        pass
+
+    class Other(Optimizer):
+        pass
+
+    weight = nn.Parameter(torch.zeros(1))
+    assert recompiles_with_floats(Own([weight], lr=0.1))
+    assert not recompiles_with_floats(Other([weight], {"lr": 0.1}))

@@ -78,8 +78,8 @@ class EtudeSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: i
         super().__init__()
         self.plan = parse(plan) if isinstance(plan, str) else plan
         self.horizon = horizon
-        self.base = base
         self._rates = _on_this_backend(formula(self.plan, horizon, base, "EtudeSchedule"))
+        self.base = float(base)
 
     def __call__(self, step: Any) -> Any:
         """Return the rates at the counts ``step``, below 2³¹."""
@@ -102,12 +102,12 @@ class EtudeSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: i
             sizes: dict[str, Any] = {
                 name: size if name == "total" else Fraction(size) for name, size in config["horizon"].items()
             }
-            plan, base = config["plan"], config["base"]
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            plan, horizon, base = config["plan"], Horizon(**sizes), config["base"]
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise SpecError(
                 f"the config of an EtudeSchedule has plan, horizon and base; got {config!r}"
             ) from error
-        return cls(plan, Horizon(**sizes), base)
+        return cls(plan, horizon, base)
 
 
 def _on_this_backend(values: Formula) -> Callable[[Any], Any]:

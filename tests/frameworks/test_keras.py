@@ -95,12 +95,12 @@ def test_a_saved_model_goes_on_where_it_was(tmp_path: Path) -> None:
     ids=repr,
 )
 def test_the_config_is_json_that_gives_the_schedule_back(plan: Any, horizon: Horizon) -> None:
-    schedule = EtudeSchedule(plan, horizon, 0.1)
+    schedule = EtudeSchedule(plan, horizon, np.float32(0.5))
     config = json.loads(json.dumps(schedule.get_config()))
 
     again = EtudeSchedule.from_config(config)
 
-    assert (again.plan, again.horizon, again.base) == (plan, horizon, 0.1)
+    assert (again.plan, again.horizon, again.base) == (plan, horizon, 0.5)
     assert again(np.arange(99)).tolist() == schedule(np.arange(99)).tolist()
     assert (
         keras.optimizers.schedules.deserialize(keras.optimizers.schedules.serialize(schedule)).get_config()
@@ -135,6 +135,8 @@ WRONG: list[tuple[Any, str]] = [
     (None, "the config of an EtudeSchedule has plan, horizon and base; got None"),
     ({"plan": "cosine()", "horizon": None, "base": 1.0}, "has plan, horizon and base; got"),
     ({"plan": "cosine()", "horizon": {"steps_per_epoch": "x"}, "base": 1.0}, "has plan, horizon and base"),
+    ({"plan": "cosine()", "horizon": {"steps_per_epoch": "1/0"}, "base": 1.0}, "has plan, horizon and base"),
+    ({"plan": "cosine()", "horizon": {"epochs": "9"}, "base": 1.0}, "has plan, horizon and base"),
     ({"plan": "cosine(", "horizon": {"total": "9st"}, "base": 1.0}, "cosine"),
 ]
 

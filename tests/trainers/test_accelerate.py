@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch.optim import SGD
 
-from etude import BASE, Linear
+from etude import BASE, Cosine, Horizon, Linear
 from etude.torch import Scheduler
 from etude.trainers.accelerate import prepare
+from tests.test_examples import EXAMPLES, run
 from tests.trainers.accelerate_ranks import SETTINGS, UPDATES, resumed
 from tests.trainers.processes import torchrun
 
@@ -152,3 +154,14 @@ def test_preparing_again_with_the_rest_changes_nothing(accelerator: Accelerator)
 
     assert accelerator.prepare(optimizer, prepared)[1] is prepared
     assert accelerator._schedulers == [prepared]
+
+
+def test_the_example_trains_under_its_schedule(tmp_path: Path) -> None:
+    lines = run([sys.executable, EXAMPLES / "accelerate_training.py"], tmp_path).splitlines()
+
+    # 29 batches by twos, of which the last is alone.
+    updates = [int(line.split(":")[0].split()[1]) for line in lines]
+    rates = [float(line.rpartition(" ")[2]) for line in lines]
+    assert updates == [15, 30, 45, 60, 75, 90]
+    plan = Linear(0.05, 0.5, over="1ep") >> Cosine(0.5, 0.0, over="5ep")
+    assert rates == pytest.approx(plan.on(Horizon(15))([update - 1 for update in updates]), abs=1e-4)

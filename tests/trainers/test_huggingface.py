@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import runpy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,13 +26,15 @@ from transformers import (
 
 import etude as et
 from etude import BASE, Horizon
-from etude.errors import HorizonError, ResumeError, ScheduleError
+from etude.errors import HorizonError, ResumeError, ScheduleError, ScheduleWarning
 from etude.torch import Scheduler
 from etude.trainers.huggingface import Observe, ScheduledTrainer, horizon_of
+from tests.trainers.processes import torchrun
 
 pytestmark = pytest.mark.timeout(60)
 
 EXAMPLES = 16
+PROGRAMS = Path(__file__).parents[2] / "examples"
 DECAY = et.Linear(BASE, 0, over="100%")
 
 
@@ -167,6 +171,18 @@ def test_a_scheduler_may_be_handed_over_ready_made(tmp_path: Path) -> None:
 
     assert used.first == pytest.approx([1, 0.853553, 0.5, 0.146447], abs=1e-6)
     assert logged(trainer) == used.first
+
+
+def test_a_ready_made_scheduler_goes_on_in_a_second_training_and_tells(tmp_path: Path) -> None:
+    args = arguments(tmp_path)
+    network = model()
+    optimizer = SGD(network.parameters(), lr=1.0)
+    scheduler: Any = Scheduler(optimizer, DECAY, horizon_of(args, Sentences()))
+    trainer = Trainer(network, args, train_dataset=Sentences(), optimizers=(optimizer, scheduler))
+    trainer.train()
+
+    with pytest.warns(ScheduleWarning, match=r"planned 8 updates and the run goes on.*\[run-goes-on\]"):
+        trainer.train()
 
 
 def test_transformers_own_schedule_logs_what_it_uses_and_begins_with_an_update_at_zero(
@@ -401,3 +417,31 @@ def test_a_longer_run_is_on_the_new_curve_from_its_first_update(
 
     assert rates == pytest.approx(expected, abs=1e-15)
     assert rates == sorted(rates, reverse=True)
+
+
+# Several processes.
+
+
+def test_two_processes_have_the_rates_of_one_and_a_run_goes_on_with_another_number(tmp_path: Path) -> None:
+    plan = et.linear_to_zero(warmup=3)
+    both = torchrun("tests.trainers.huggingface_ranks", 2, tmp_path / "two")
+    args = arguments(tmp_path, num_train_epochs=3)
+    resume = str(tmp_path / "run" / "checkpoint-5")
+    alone, again = train(args, plan, optimizers=(None, None), resume=resume)
+
+    expected = closed_form(plan, Horizon(total=12))
+    horizons = ["Horizon(steps_per_epoch=4, total='3ep', samples_per_step=4)"]
+    assert both == [{"used": expected, "horizons": horizons}] * 2
+    assert again.first == expected[5:]
+    assert repr(alone.lr_scheduler.horizon) == horizons[0]
+
+
+def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(PROGRAMS / "huggingface_training.py"))
+
+    printed = capsys.readouterr().out
+    assert printed.startswith("57 batches an epoch = 57 updates an epoch; × 4 epochs = 228 updates\n")
+    rates = [float(rate) for rate in re.findall(r"'learning_rate': '(\S+)'", printed)]
+    table = et.linear_to_zero(warmup="10%").on(Horizon(total=228))
+    assert rates == pytest.approx(table(range(37, 228, 38), 1e-2).tolist(), rel=1e-3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from etude import BASE, Cosine, Horizon, Linear, Plateau
 from etude.torch import Scheduler, lr_scheduler
 from etude.trainers.ignite import attach
+from tests.test_examples import EXAMPLES
+from tests.test_examples import run as run_example
 
 UPDATES = 8
 CURVE = [1 - step / UPDATES for step in range(UPDATES)]
@@ -262,3 +265,13 @@ def test_what_does_not_fit_is_refused(
 
     with pytest.raises(error, match=message):
         attach(run.trainer if engine else None, given, accumulate=accumulate)  # type: ignore[arg-type]
+
+
+def test_the_example_trains_under_its_schedule(tmp_path: Path) -> None:
+    lines = run_example([sys.executable, EXAMPLES / "ignite_training.py"], tmp_path).splitlines()
+
+    updates = [int(line.split(":")[0].split()[1]) for line in lines]
+    rates = [float(line.rpartition(" ")[2]) for line in lines]
+    assert updates == [29, 58, 87, 116, 145, 174]
+    plan = Linear(0.02, 0.2, over="1ep") >> Cosine(0.2, 0.0, over="5ep")
+    assert rates == pytest.approx(plan.on(Horizon(29))([update - 1 for update in updates]), abs=1e-4)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
+import re
+import runpy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +28,7 @@ from etude import BASE, Horizon
 from etude.errors import HorizonError, ResumeError, ScheduleError, ScheduleWarning
 from etude.torch import Scheduler
 from etude.trainers.lightning import Observe, RateMonitor, config, horizon_of
+from tests.trainers.processes import torchrun
 
 pytestmark = [
     # Lightning 2.6.6 under torch 2.13.
@@ -44,8 +43,13 @@ pytestmark = [
     pytest.mark.timeout(60),
 ]
 
+PROGRAMS = Path(__file__).parents[2] / "examples"
 ROWS = 16
 DECAY = et.Linear(BASE, 0, over="100%")
+
+
+def inputs(rows: int, seed: int = 0) -> Tensor:
+    return torch.randn(rows, 2, generator=torch.Generator().manual_seed(seed))
 
 
 class Recorded(SGD):
@@ -88,9 +92,8 @@ class Resumable:
     def __iter__(self) -> Iterator[list[Tensor]]:
         first, self.position = self.position % self.batches, 0
         for number in range(first, self.batches):
-            generator = torch.Generator().manual_seed(number)
             self.position = number + 1
-            yield [torch.randn(4, 2, generator=generator)]
+            yield [inputs(4, seed=number)]
 
     def state_dict(self) -> dict[str, int]:
         return {"position": self.position}
@@ -107,9 +110,7 @@ class Module(LightningModule):
         torch.manual_seed(0)
         self.body, self.head = nn.Linear(2, 2), nn.Linear(2, 1)
         self.build = build
-        self.loader = (
-            DataLoader(TensorDataset(torch.ones(ROWS, 2)), batch_size=4) if loader is None else loader
-        )
+        self.loader = DataLoader(TensorDataset(inputs(ROWS)), batch_size=4) if loader is None else loader
         self.scheduler: Any = None
 
     def configure_optimizers(self) -> Any:
@@ -537,12 +538,18 @@ def test_a_checkpoint_of_a_validation_holds_what_was_observed(tmp_path: Path) ->
 
 
 class Unfreeze(BaseFinetuning):
+    def __init__(self, lr: float | None = 0.1, *, at_once: bool = False) -> None:
+        super().__init__()
+        self.lr, self.at_once = lr, at_once
+
     def freeze_before_training(self, pl_module: Module) -> None:
         self.freeze(pl_module.body)
 
     def finetune_function(self, pl_module: Module, epoch: int, optimizer: Any) -> None:
         if epoch == 1:
-            self.unfreeze_and_add_param_group(pl_module.body, optimizer, lr=0.1)
+            self.unfreeze_and_add_param_group(pl_module.body, optimizer, lr=self.lr)
+            if self.at_once:
+                pl_module.scheduler.seek(pl_module.scheduler.last_epoch)
 
 
 def finetuned(make: Callable[[Any], Any]) -> Callable[[Module], dict[str, Any]]:
@@ -554,23 +561,39 @@ def finetuned(make: Callable[[Any], Any]) -> Callable[[Module], dict[str, Any]]:
     return build
 
 
+def joined(module: Module) -> Scheduler:
+    return Scheduler(module.optimizer, DECAY, horizon_of(module.trainer))
+
+
 def test_a_group_that_is_unfrozen_follows_the_schedule_from_its_own_base() -> None:
     """T40: torch's LambdaLR fails at its next step."""
     torchs = finetuned(lambda module: lr_scheduler.LambdaLR(module.optimizer, lambda step: 1 - step / 12))
     with pytest.raises(ValueError, match=r"zip\(\) argument 2 is longer|is shorter"):
         fit(Module(torchs), Unfreeze(), max_epochs=3)
 
-    ours = finetuned(lambda module: Scheduler(module.optimizer, DECAY, horizon_of(module.trainer)))
-    module = Module(ours)
-    fit(module, Unfreeze(), max_epochs=3)
     expected = closed_form(DECAY, Horizon(total=12))
-    assert used(module) == expected
-    added = [rates[1] for rates in module.optimizer.used[5:]]
-    assert added == pytest.approx([0.1 * rate for rate in expected[5:]], rel=1e-15)
+    for at_once, raw in ((False, [0.1]), (True, [])):
+        module = Module(finetuned(joined))
+        fit(module, Unfreeze(at_once=at_once), max_epochs=3)
+        added = [rates[1] for rates in module.optimizer.used[4:]]
+        assert used(module) == expected
+        # From the next step on, or at once where it is asked for.
+        assert added[: len(raw)] == raw
+        assert added[len(raw) :] == pytest.approx(
+            [0.1 * rate for rate in expected[4 + len(raw) :]], rel=1e-15
+        )
+
+
+def test_a_group_that_is_unfrozen_without_a_rate_has_a_tenth_of_the_moments_for_its_base() -> None:
+    """So says Lightning, of rates that have no schedule."""
+    module = Module(finetuned(joined))
+    fit(module, Unfreeze(lr=None), max_epochs=3)
+
+    assert module.scheduler.base_lrs == [1, pytest.approx(used(module)[4] / 10)]
 
 
 def test_a_fit_is_resumed_after_a_group_was_added(tmp_path: Path) -> None:
-    ours = finetuned(lambda module: Scheduler(module.optimizer, DECAY, horizon_of(module.trainer)))
+    ours = finetuned(joined)
     whole = Module(ours, Resumable())
     keep = ModelCheckpoint(tmp_path, every_n_train_steps=6, save_top_k=-1, filename="{step}")
     fit(whole, Unfreeze(), keep, max_epochs=3)
@@ -685,17 +708,25 @@ WARMUP = et.Linear(0.1 * BASE, BASE, over=5)
 
 
 @pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")  # torch's, of Lightning's order
-def test_a_skipped_update_does_not_tick() -> None:
+@pytest.mark.parametrize(
+    ("fused", "theirs", "rates"),
+    [
+        # A scaler leaves out the step of a plain optimizer; a fused one finds the overflow in its step.
+        (False, [0.46, 0.64, 0.82, 1, 1, 1], [0.1, 0.28, 0.46, 0.64, 0.82, 1]),
+        (True, [0.1, 0.28, 0.46, 0.64, 0.82, 1, 1, 1], [0.1, 0.1, 0.1, 0.28, 0.46, 0.64, 0.82, 1]),
+    ],
+)
+def test_a_skipped_update_does_not_tick(fused: bool, theirs: list[float], rates: list[float]) -> None:
     """T23: Lightning steps schedulers after attempts."""
 
     def torchs(module: Module) -> Any:
-        module.optimizer = Recorded(module.parameters(), lr=1.0)
+        module.optimizer = Recorded(module.parameters(), lr=1.0, fused=fused)
         warmup = lr_scheduler.LinearLR(module.optimizer, 0.1, 1.0, total_iters=5)
         return {"optimizer": module.optimizer, "lr_scheduler": config(warmup)}
 
     def ours(module: Module) -> Any:
         scaler = module.trainer.precision_plugin.scaler  # type: ignore[union-attr]
-        module.optimizer = Recorded(module.parameters(), lr=1.0)
+        module.optimizer = Recorded(module.parameters(), lr=1.0, fused=fused)
         module.scheduler = Scheduler(module.optimizer, WARMUP, scaler=scaler)
         return {"optimizer": module.optimizer, "lr_scheduler": config(module.scheduler)}
 
@@ -703,83 +734,33 @@ def test_a_skipped_update_does_not_tick() -> None:
     fit(today, **in_half())
     fit(module, **in_half())
 
-    assert used(today) == pytest.approx([0.46, 0.64, 0.82, 1, 1, 1])
-    assert used(module) == pytest.approx([0.1, 0.28, 0.46, 0.64, 0.82, 1])
+    assert used(today) == pytest.approx(theirs)
+    assert used(module) == pytest.approx(rates)
     assert (module.scheduler.last_epoch, module.scheduler.skipped) == (6, 2)
 
 
 # Several processes.
 
-RANKS = """
-import json
-import sys
-import warnings
-from pathlib import Path
-
-import torch
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
-
-import etude as et
-from etude.torch import Scheduler
-from etude.trainers.lightning import config, horizon_of
-
-warnings.simplefilter("ignore")
-folder, devices, ckpt = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-
-
-class Module(LightningModule):
-    def __init__(self):
-        super().__init__()
-        self.layer = torch.nn.Linear(2, 1)
-        self.used = []
-
-    def configure_optimizers(self):
-        optimizer = torch.optim.SGD(self.parameters(), lr=1.0)
-        self.scheduler = Scheduler(optimizer, et.linear_to_zero(warmup=3), horizon_of(self.trainer))
-        return {"optimizer": optimizer, "lr_scheduler": config(self.scheduler)}
-
-    def training_step(self, batch, index):
-        return self.layer(batch[0]).pow(2).mean()
-
-    def on_before_optimizer_step(self, optimizer):
-        self.used.append(optimizer.param_groups[0]["lr"])
-
-    def train_dataloader(self):
-        data = torch.utils.data.TensorDataset(torch.ones(32, 2))
-        return torch.utils.data.DataLoader(data, batch_size=8 // devices)
-
-
-module = Module()
-trainer = Trainer(
-    accelerator="cpu", devices=devices, strategy="ddp" if devices > 1 else "auto", max_epochs=3, logger=False,
-    enable_progress_bar=False, enable_model_summary=False, default_root_dir=folder,
-    callbacks=[ModelCheckpoint(folder, every_n_train_steps=4, save_top_k=-1, filename="{step}")],
-)
-trainer.fit(module, ckpt_path=None if ckpt == "-" else ckpt)
-name = f"devices{devices}rank{trainer.global_rank}{'resumed' if ckpt != '-' else ''}.json"
-(folder / name).write_text(json.dumps({"used": module.used, "horizon": repr(module.scheduler.horizon)}))
-"""
-
 
 def test_two_processes_have_the_rates_of_one_and_a_fit_goes_on_with_another_number(tmp_path: Path) -> None:
-    program = tmp_path / "ranks.py"
-    program.write_text(RANKS, encoding="utf-8")
-    settings = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-
-    def run(devices: int, ckpt: str) -> None:
-        command = [sys.executable, str(program), str(tmp_path), str(devices), ckpt]
-        done = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=55, check=False)
-        assert done.returncode == 0, done.stderr
-
-    def found(name: str) -> list[float]:
-        told = json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))
-        assert told["horizon"] == "Horizon(steps_per_epoch=4, total='3ep', samples_per_step=8)"
-        return told["used"]  # type: ignore[no-any-return]
-
-    run(2, "-")
-    run(1, str(tmp_path / "step=4.ckpt"))
+    both = torchrun("tests.trainers.lightning_ranks", 2, tmp_path / "two", "2")
+    alone = Module(scheduled(et.linear_to_zero(warmup=3)))
+    with pytest.warns(UserWarning, match="your dataloader is not resumable"):
+        fit(alone, max_epochs=3, ckpt_path=tmp_path / "step=5.ckpt")
 
     expected = closed_form(et.linear_to_zero(warmup=3), Horizon(total=12))
-    assert found("devices2rank0") == found("devices2rank1") == expected
-    assert found("devices1rank0resumed") == expected[4:]
+    horizon = "Horizon(steps_per_epoch=4, total='3ep', samples_per_step=4)"
+    assert both == [{"used": expected, "horizon": horizon}] * 2
+    assert used(alone) == expected[5:]
+    assert repr(alone.scheduler.horizon) == horizon
+
+
+def test_the_example_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(PROGRAMS / "lightning_training.py"))
+
+    printed = capsys.readouterr().out
+    assert printed.startswith("29 batches an epoch = 29 updates an epoch; × 6 epochs = 174 updates\n")
+    rates = [float(rate) for rate in re.findall(r"last update used {'lr': (\S+),", printed)]
+    table = et.one_cycle().on(Horizon(total=174))
+    assert rates == table(range(28, 174, 29), 0.2).tolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 import torch.distributed as dist
 
+from etude import Cosine, Horizon
+from tests.test_examples import EXAMPLES, run
 from tests.trainers.processes import torchrun
 from tests.trainers.torchrun_ranks import KINDS, UPDATES, resumed
 
@@ -119,3 +122,17 @@ def test_a_plateau_fed_with_the_mean_cuts_at_the_same_time_everywhere(both: list
 
 def test_a_plateau_fed_with_each_processs_own_metric_does_not(both: list[Any]) -> None:
     assert both[0]["plateau of its own"] != both[1]["plateau of its own"]
+
+
+def test_the_example_goes_on_with_fewer_processes(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--rdzv-backend=c10d"]
+    command += ["--rdzv-endpoint=127.0.0.1:0"]
+    lines = []
+    for processes in (2, 1):
+        started = [*command, f"--nproc-per-node={processes}", EXAMPLES / "torchrun_training.py"]
+        lines += run(started, tmp_path).splitlines()
+
+    updates = [int(line.split(":")[0].split()[1]) for line in lines]
+    rates = [float(line.rpartition(" ")[2]) for line in lines]
+    assert updates == [29, 58, 87, 116, 145, 174]
+    assert rates == pytest.approx(Cosine(0.5, 0.0, over=174).on(Horizon())(updates), abs=1e-4)

@@ -92,6 +92,13 @@ class Binding:
         for writer, members in tensor_writers([groups[index] for index in tensors], self.place):
             yield writer, [tensors[member] for member in members]
 
+    def tensors(self) -> Iterator[tuple[tuple[int, Place], Tensor]]:
+        """The tensors among its numbers, after their group's index and their place."""
+        for index, group in zip(self.indices, self.groups, strict=False):
+            held = current(group, self.place)
+            if isinstance(held, Tensor):
+                yield (index, self.place), held
+
     def keep_bases(self) -> None:
         """Keep the bases where they are found again: in the groups, and with the target."""
         for group, base in zip(self.groups, self.bases.tolist(), strict=True):
@@ -199,15 +206,15 @@ def _of_targets(plans: Plans, targets: Mapping[str, Target]) -> Iterator[tuple[s
 
 
 def _asked(name: str, coupled: str | None, groups: list[Group], bases: Array) -> tuple[Array, Array | None]:
-    """The bases that the table is asked for, one where all are alike, and what its values are multiplied by."""
+    """The bases that the table is asked for, one where all are alike, and the scale of its values."""
     scales = np.array([scale_of(group, name) for group in groups])
     asked = bases
     if coupled is not None:
         asked = np.array([base_of(group, coupled) for group in groups])
         if not (asked > 0).all():
             raise ScheduleError(
-                f"{name} cannot be in proportion to {coupled}, whose base is 0 in one of the groups; give it a "
-                f"schedule"
+                f"{name} cannot be in proportion to {coupled}, whose base is 0 in one of the groups; give it "
+                f"a schedule"
             )
         scales = scales * bases / asked
     if (asked == asked[0]).all():

@@ -37,7 +37,7 @@ __all__ = [
 Group: TypeAlias = dict[str, Any]
 Place: TypeAlias = tuple[str, int | None]
 Chooser: TypeAlias = str | int | Callable[[Group], bool]
-"""Which groups are meant: a name, a pattern of names (``"block.*"``), an index, or a function of the group."""
+"""Which groups are meant: a name, a pattern of names (``"block.*"``), an index, or a function of a group."""
 Value = TypeVar("Value")
 
 EVERY = "*"
@@ -199,7 +199,7 @@ def scale_of(group: Group, name: str) -> float:
 
 
 class Owner(dict[str, Any]):
-    """A user's object seen as a group: its attributes, or the items of a mapping, and the base that is kept."""
+    """A user's object seen as a group: its attributes, or the items of a mapping, with its base."""
 
     def __init__(self, owner: Any) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a user says is to be scheduled, checked at the door: plans by group and hyperparameter, and targets."""
+"""What a user says is to be scheduled, checked at the door: plans by group, and targets."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ __all__ = ["Coupled", "Plan", "Plans", "Target", "normal", "plateaus", "targets_
 Plan: TypeAlias = Schedule | Mapping[str, Schedule | str]
 """A schedule of the learning rate, or one for each hyperparameter by name.
 
-The name of another hyperparameter in a schedule's place couples the two: ``{"lr": plan, "weight_decay": "lr"}``
-is a weight decay in proportion to the rate.
+The name of another hyperparameter in a schedule's place couples the two: ``{"lr": plan,
+"weight_decay": "lr"}`` is a weight decay in proportion to the rate.
 """
 
 

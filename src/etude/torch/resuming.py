@@ -1,4 +1,4 @@
-"""Taking up a checkpoint: whether it belongs to the present set-up, and what is followed where it does not."""
+"""Taking up a checkpoint: whether it belongs to the present set-up, and what is followed if not."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from etude.timeline import ceil_float
 from etude.torch.bindings import Binding, Followed
 from etude.torch.changes import Course, Policy, Seam, continued, differences_in_words
 from etude.torch.clock import Meter
+from etude.torch.groups import scale_of
 from etude.torch.state import SavedCourse, Snapshot
 
 __all__ = ["Resumed", "resume", "saved"]
@@ -22,8 +23,8 @@ __all__ = ["Resumed", "resume", "saved"]
 BASE_TOLERANCE = 1e-6
 
 POLICIES = (
-    "Build the scheduler as it was, or say what a run under another plan follows: on_change='stretch' (the present "
-    "plan, at the same step), 'keep' (the checkpoint's plan), 'hold' (the rate that was reached), or "
+    "Build the scheduler as it was, or say what a run under another plan follows: on_change='stretch' (the "
+    "present plan, at the same step), 'keep' (the checkpoint's plan), 'hold' (the rate that was reached), or "
     "redecay(over='10%') (down from there)"
 )
 
@@ -108,18 +109,12 @@ def resume(
     """
     then = Horizon.from_dict(loaded.horizon)
     known = {part for binding in bindings for part in binding.planned.walk() if isinstance(part, Custom)}
-    factors = {
-        part: loaded.plateaus[repr(part)].factor
-        for binding in bindings
-        for part in binding.planned.walk()
-        if isinstance(part, Plateau) and repr(part) in loaded.plateaus
-    }
     lines = [*_without_a_plan(loaded, bindings, names)]
     became: dict[Followed, Course] = {}
     bases: list[tuple[Binding, list[float]]] = []
     built: dict[tuple[str, int | None], float] = {}
     positions: dict[Course, Fraction] = {}
-    rates: dict[tuple[str, str], tuple[float, float]] = {}
+    changed: list[tuple[Binding, Mapping[int | None, SavedCourse], Fraction]] = []
     for binding in bindings:
         past = _past(loaded, binding)
         if not past:
@@ -144,45 +139,81 @@ def resume(
         )
         if alike and then == horizon and not moved:
             course = one.course(then, known) if one.now is not None else present
+            _check_feedback(loaded, course)
         elif policy is None:
-            whose = _whose(binding, past, names)
-            if one.coupled != binding.coupled:
-                lines.append(f"{whose}: {_kept(one.coupled)} in the checkpoint, {_kept(binding.coupled)} now")
-            lines += [f"{whose}: {line}" for line in _words(one, then, present, known, at)]
-            lines += [
-                f"base {binding.name} of {_called(index, names)}: {before:.6g} in the checkpoint, {now:.6g} now"
-                for index, before, now in moved
-            ]
+            for some in _by_course(past):
+                lines += _changes(some, binding, then, known, at, names)
+            for index, old, new in moved:
+                whose = f"base {binding.name} of {_called(index, names)}"
+                lines.append(f"{whose}: {old:.6g} in the checkpoint, {new:.6g} now")
             continue
         else:
             if policy == "stretch":
                 course = present
             else:
-                course = _continued(policy, past, then, present, known, at, _whose(binding, past, names))
+                course = _continued(policy, past, then, binding, known, at, _whose(binding, past, names))
                 own = {index: saved.base(index) for index, saved in past.items()}
-            _compare(rates, binding, past, then, known, own, course, at, names, factors)
-        if course != present:
+            changed.append((binding, past, at))
+        # What is in proportion to another hyperparameter follows whatever that one follows.
+        if course != present and not binding.coupled:
             became[binding.followed] = course
         if one.position is not None:
             positions[course] = at
         bases.append((binding, [own.get(index, base) for index, base in _by_index(binding)]))
         for index, base, saved in _with_bases(binding, past):
             built[binding.name, index] = saved.built_base(index) if _close(base, own[index]) else base
-    missing = {
-        repr(part)
-        for binding in bindings
-        for part in binding.planned.walk()
-        if isinstance(part, Plateau) and repr(part) not in loaded.plateaus
-    }
-    if missing and not lines and policy is None:
-        raise ResumeError(
-            f"the scheduler's state is damaged: it does not hold what {', '.join(sorted(missing))} has seen"
-        )
     if lines and policy is None:
         shown = "".join(f"\n  {line}" for line in dict.fromkeys(lines))
         raise ResumeError(f"this checkpoint belongs to another set-up:{shown}\n{POLICIES}")
+    based = {
+        (binding.name, index): base
+        for binding, own_bases in bases
+        for (index, _), base in zip(_by_index(binding), own_bases, strict=True)
+    }
+    rates = {
+        (binding.name, binding.name if index is None else names[index]): pair
+        for binding, past, at in changed
+        for index, pair in _compare(
+            loaded, binding, past, then, known, based, became.get(binding.followed, binding.course), at
+        )
+    }
     seam = Seam(str(policy), loaded.step, rates) if rates or lines else None
     return Resumed(became, bases, built, positions, seam)
+
+
+def _check_feedback(loaded: Snapshot, course: Course) -> None:
+    """Refuse a checkpoint without the memory of a Plateau that it followed."""
+    plateaus = {repr(part) for part in course.schedule.walk() if isinstance(part, Plateau)}
+    if missing := sorted(plateaus - set(loaded.plateaus)):
+        raise ResumeError(
+            f"the scheduler's state is damaged: it does not hold what {', '.join(missing)} has seen"
+        )
+
+
+def _by_course(past: Mapping[int | None, SavedCourse]) -> list[dict[int | None, SavedCourse]]:
+    """The groups of a binding, those together that followed the same in the checkpoint."""
+    found: dict[int, dict[int | None, SavedCourse]] = {}
+    for index, saved in past.items():
+        found.setdefault(id(saved), {})[index] = saved
+    return list(found.values())
+
+
+def _changes(
+    past: Mapping[int | None, SavedCourse],
+    binding: Binding,
+    then: Horizon,
+    known: set[Custom],
+    at: Fraction,
+    names: list[str],
+) -> Iterator[str]:
+    """What differs now, of groups that followed the same in the checkpoint."""
+    whose = _whose(binding, past, names)
+    saved = next(iter(past.values()))
+    if saved.coupled != binding.coupled:
+        yield f"{whose}: {_kept(saved.coupled)} in the checkpoint, {_kept(binding.coupled)} now"
+    elif saved.coupled is None:  # else the lines of the other hyperparameter say it
+        for line in _words(saved, then, binding.course, known, at):
+            yield f"{whose}: {line}"
 
 
 def _by_index(binding: Binding) -> Iterator[tuple[int | None, float]]:
@@ -250,12 +281,20 @@ def _continued(
     policy: Policy,
     past: Mapping[int | None, SavedCourse],
     then: Horizon,
-    present: Course,
+    binding: Binding,
     known: set[Custom],
     at: Fraction,
     whose: str,
 ) -> Course:
     """What a policy makes of a binding's course."""
+    other = next(
+        (saved.coupled for saved in past.values() if saved.coupled != binding.coupled), binding.coupled
+    )
+    if other != binding.coupled:
+        raise ResumeError(
+            f"{whose}: {_kept(other)} in the checkpoint, {_kept(binding.coupled)} now, so that "
+            f"on_change={str(policy)!r} cannot go on with it; plan it as it was, or write on_change='stretch'"
+        )
     courses = {saved.course(then, known) for saved in past.values()}
     if len(courses) > 1:
         raise ResumeError(
@@ -264,35 +303,49 @@ def _continued(
             f"groups={{...}}, or write on_change='stretch'"
         )
     try:
-        return continued(policy, courses.pop(), present, at)
+        return continued(policy, courses.pop(), binding.course, at)
     except ScheduleError as error:
         raise ResumeError(str(error)) from None
 
 
 def _compare(
-    rates: dict[tuple[str, str], tuple[float, float]],
+    loaded: Snapshot,
     binding: Binding,
     past: Mapping[int | None, SavedCourse],
     then: Horizon,
     known: set[Custom],
-    bases: Mapping[int | None, float],
+    bases: Mapping[tuple[str, int | None], float],
     course: Course,
     at: Fraction,
-    names: list[str],
-    factors: Mapping[Plateau, float],
-) -> None:
-    """Note the rate by the checkpoint and the rate now of every group."""
-    place = ceil_float(at)
-    given: dict[Hashable, float] = {**factors}
-    for index, saved in past.items():
-        if binding.coupled:  # it follows the other, whose seam is told
+) -> Iterator[tuple[int | None, tuple[float, float]]]:
+    """The value of every group by the checkpoint's plan, and its value now."""
+    for (index, _), group in zip(_by_index(binding), binding.groups, strict=True):
+        if index not in past:
             continue
+        saved = past[index]
+        scale = scale_of(group, binding.name)
+        other = saved if saved.coupled is None else loaded.of(saved.coupled, index)
+        if other is None:
+            raise ResumeError(
+                f"the scheduler's state is damaged: it does not hold the {saved.coupled} of a group"
+            )
         try:
-            before = saved.course(then, known).table(place, saved.base(index), factors=given)
+            old = _value(loaded, saved.course(then, known), at, saved.base(index), other.base(index))
         except EtudeError:  # a function that may not be called here
-            before = math.nan
-        now = course.table(place, bases[index], factors=given)
-        rates[binding.name, binding.name if index is None else names[index]] = before, now
+            old = math.nan
+        own = bases[binding.name, index]
+        now = _value(loaded, course, at, own, bases[binding.coupled or binding.name, index])
+        yield index, (scale * old, scale * now)
+
+
+def _value(loaded: Snapshot, course: Course, at: Fraction, base: float, asked: float) -> float:
+    """The value of a base, in proportion to that of the one that the course is asked for."""
+    plateaus = {part for part in course.schedule.walk() if isinstance(part, Plateau)}
+    factors: dict[Hashable, float] = {
+        one: loaded.plateaus[repr(one)].factor for one in plateaus if repr(one) in loaded.plateaus
+    }
+    value = course.table(ceil_float(at), asked, factors=factors)
+    return value if base == asked else value * base / asked
 
 
 def _close(saved: float, present: float) -> bool:

@@ -17,6 +17,7 @@ from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from etude.check import Finding
 from etude.durations import LARGEST_STEP, DurationLike, Horizon
 from etude.eases import Array
 from etude.errors import ScheduleError
@@ -25,58 +26,25 @@ from etude.readings import Reading
 from etude.schedules import Plateau, PlateauState, bounds
 from etude.timeline import ceil_float
 from etude.torch import resuming, state
+from etude.torch.ahead import STALE, Ahead
 from etude.torch.bindings import Binding, Followed, bind
 from etude.torch.changes import Course, Policy, Seam, to_policy
 from etude.torch.clock import Meter
-from etude.torch.groups import Group, Place, base_of, check_names, group_names, read
+from etude.torch.findings import findings
+from etude.torch.groups import Place, base_of, check_names, group_names, read
 from etude.torch.plans import Plan, normal, plateaus, targets_of
 from etude.torch.skips import Skips
 from etude.torch.watch import Watch
-from etude.torch.writers import Writer
 
 __all__ = ["Scheduler"]
 
 _LOG = logging.getLogger("etude")
 
-# Values are worked out ahead in one vectorised evaluation: of a few steps at first, for whoever seeks about or
-# observes at every step, then of four times as many each time the last were used up.
+# Values are worked out ahead in one vectorised evaluation: of a few steps at first, for whoever seeks about
+# or observes at every step, then of four times as many each time the last were used up.
 FIRST_AHEAD, MOST_AHEAD = 32, 8192
 # Of so many groups at most, all steps together.
 MOST_VALUES = 2**18
-
-
-class Ahead:
-    """What is known ahead: the rows that the writers hold, and what must still be so for a step to be no more
-    than writing the next one.
-    """
-
-    __slots__ = ("bound", "count", "first", "groups", "loads", "quick", "rows", "thread", "writers")
-
-    def __init__(self) -> None:
-        self.groups: list[Group] | None = None
-        self.bound: list[Group] = []
-        self.count = 0
-        self.thread: int | None = None
-        self.writers: list[Writer] = []
-        self.loads: list[list[tuple[Writer, Any]]] = []
-        self.forget()
-
-    def forget(self) -> None:
-        """Take nothing for granted at the next step."""
-        self.first: float = 0
-        self.rows = self.quick = 0
-
-    def row(self, step: float) -> int | None:
-        """Which row a step is; None where it is not known."""
-        row = step - self.first
-        return int(row) if 0 <= row < self.rows and float(row).is_integer() else None
-
-    def load(self, first: float, blocks: list[Array]) -> None:
-        """Give the writers of each binding the values of the steps from ``first`` on."""
-        for loads, block in zip(self.loads, blocks, strict=True):
-            for writer, columns in loads:
-                writer.load(block[:, columns])
-        self.first = first
 
 
 class Scheduler(LRScheduler):
@@ -185,9 +153,7 @@ class Scheduler(LRScheduler):
             self._skips = Skips(optimizer, scaler)
             self._ahead.quick = 0
         self._follow_loading()
-        self._watch.begin(
-            self, [(binding.name, binding.table, float(binding.bases[0])) for binding in self._bindings]
-        )
+        self._watch.begin(self, self.check())
 
     # The clock.
 
@@ -211,7 +177,7 @@ class Scheduler(LRScheduler):
                 not positive or not what the schedule counts in, and from a second thread.
         """
         step = self.last_epoch + 1
-        ahead, watch = self._ahead, self._watch
+        ahead = self._ahead
         row = step - ahead.first
         if (
             0 < row < ahead.quick  # 0 where nothing can be taken for granted
@@ -220,12 +186,13 @@ class Scheduler(LRScheduler):
             and tokens is None
             and self.optimizer.param_groups is ahead.groups
             and len(ahead.groups) == ahead.count
-            and watch.group[watch.key] is watch.last
+            and ahead.group[ahead.key] is ahead.last
             and get_ident() == ahead.thread
         ):
-            for writer in ahead.writers:
-                writer.write(row)  # type: ignore[arg-type]  # rows are known for whole steps only
-            watch.last = watch.group[watch.key]
+            if ahead.one is not None:
+                ahead.group[ahead.key] = ahead.last = ahead.one[row]  # type: ignore[call-overload]  # rows are whole
+            else:
+                ahead.write(row)  # type: ignore[arg-type]  # likewise
             self.last_epoch = step
         elif not self._step(epoch, samples, tokens):
             return
@@ -234,8 +201,8 @@ class Scheduler(LRScheduler):
     def _step(self, epoch: int | None, samples: float | None, tokens: float | None) -> bool:
         """Move on with all that has to be looked after; return whether there was a step."""
         self._own_thread()
-        watch = self._watch
-        if watch.group[watch.key] is not watch.last:
+        watch, ahead = self._watch, self._ahead
+        if ahead.group[ahead.key] is not ahead.last:
             watch.look(self)
         if self._skips is not None and not self._skips.updated():
             self.skipped += 1
@@ -320,8 +287,8 @@ class Scheduler(LRScheduler):
             if owner is not None:
                 raise ScheduleError(
                     f"this Scheduler is stepped by the thread {owner.name!r}, and now by "
-                    f"{threading.current_thread().name!r}: two clocks would run in one; step it in one thread, "
-                    f"or hand it over with scheduler.seek(scheduler.last_epoch)"
+                    f"{threading.current_thread().name!r}: two clocks would run in one; step it in one "
+                    f"thread, or hand it over with scheduler.seek(scheduler.last_epoch)"
                 )
         self._ahead.thread = thread
 
@@ -463,6 +430,13 @@ class Scheduler(LRScheduler):
         source = f"{binding.coupled} {value}" if binding.coupled else value
         return f"{float(value) * scale:.6g} {whose} = {scale:.6g} × {source} {why}"
 
+    def check(self) -> tuple[Finding, ...]:
+        """Return what is wrong, or perhaps not meant, about the schedules on this optimizer.
+
+        Errors and warnings among it are told when the Scheduler is built; notes are told here alone.
+        """
+        return tuple(findings(self.optimizer, self._bindings))
+
     def written(self) -> Iterator[tuple[str, int, Place, float]]:
         """Every value of the present step in the groups, after its hyperparameter, group index and place.
 
@@ -498,9 +472,7 @@ class Scheduler(LRScheduler):
         if row is None:
             self._look_ahead()
             row = 0
-        for writer in self._ahead.writers:
-            writer.write(row)
-        self._watch.wrote()
+        self._ahead.write(row)
 
     def _look_ahead(self) -> None:
         """Work out the values of the present step and the next ones, and give them to the writers."""
@@ -542,10 +514,14 @@ class Scheduler(LRScheduler):
         places = [known.get(step) for step in steps]
         if None in places:
             raise ScheduleError(
-                f"where samples or tokens are counted, only the present step {self.last_epoch} and the one before "
-                f"are known; got {steps}"
+                f"where samples or tokens are counted, only the present step {self.last_epoch} and the one "
+                f"before are known; got {steps}"
             )
         return [ceil_float(place) for place in places if place is not None]
+
+    def wake(self) -> None:
+        """Look around at the next step."""
+        self._ahead.last = STALE
 
     # Which schedule is whose.
 
@@ -580,19 +556,17 @@ class Scheduler(LRScheduler):
             binding.values([self._position(binding.course)], _factors(feedback))
         self._bindings = bindings
         self._feedback = feedback
-        self._ahead.loads = [list(binding.writers(groups)) for binding in bindings]
-        self._ahead.writers = [writer for loads in self._ahead.loads for writer, _ in loads]
         self._width = sum(len(binding.bases) for binding in bindings)
-        self._ahead.groups, self._ahead.count, self._ahead.bound = groups, len(groups), list(groups)
         self.base_lrs = [base_of(group, "lr") for group in groups]
         for binding in bindings:
             binding.keep_bases()
-        first = bindings[0]
-        self._watch.follow(first.groups[0], first.place[0])
-        self._ahead.forget()
+        writers = [list(binding.writers(groups)) for binding in bindings]
+        self._ahead.follow(groups, bindings[0].groups[0], bindings[0].place[0], writers)
+        # Once the writers have moved them together.
+        self._watch.follow({at: held for binding in bindings for at, held in binding.tensors()})
 
     def _follow_loading(self) -> None:
-        """Write the present values again when the optimizer has loaded a state, with the rates of another time."""
+        """Write the present values again when the optimizer has loaded a state with those of another time."""
         reference = weakref.ref(self)
 
         def loaded(_: Optimizer) -> None:
@@ -618,7 +592,7 @@ class Scheduler(LRScheduler):
 
         Args:
             state_dict: what ``state_dict()`` returned; it is not changed.
-            on_change: what to do with the state of another plan, instead of the Scheduler's own ``on_change``.
+            on_change: what to do with the state of another plan, instead of the Scheduler's own policy.
 
         Raises:
             ResumeError: for the state of something else, or of other schedules, horizon or base rates and no

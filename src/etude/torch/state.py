@@ -93,9 +93,9 @@ class SavedCourse:
         strange -= {function.function for function in known}
         if strange:
             raise ResumeError(
-                f"the checkpoint's schedule of {self.of} calls {', '.join(sorted(strange))}, which the present "
-                f"schedules do not name, and a checkpoint never runs code by itself; build the scheduler with "
-                f"that schedule, or resume with on_change='stretch'"
+                f"the checkpoint's schedule of {self.of} calls {', '.join(sorted(strange))}, which the "
+                f"present schedules do not name, and a checkpoint never runs code by itself; build the "
+                f"scheduler with that schedule, or resume with on_change='stretch'"
             )
         return Course(schedule, own)
 

@@ -40,8 +40,8 @@ def tensorize(optimizer: AnyOptimizer) -> AnyOptimizer:
       it there, so that nothing waits;
     - else on the CPU, where the update's arithmetic reads it: from a device it would be fetched at each step.
 
-    On the CPU it is of float64, so that training goes as with floats, bit by bit; elsewhere of float32, which
-    is what torch's fused kernels read.
+    It is of float32, within one rounding of the float: that is what torch's fused kernels read, and its
+    compiler takes a lone float64 on the CPU for a number of Python's, which in some optimizers is an error.
 
     Args:
         optimizer: any torch optimizer that takes tensors as rates.
@@ -55,7 +55,7 @@ def tensorize(optimizer: AnyOptimizer) -> AnyOptimizer:
     >>> weight = torch.nn.Parameter(torch.zeros(1))
     >>> optimizer = tensorize(torch.optim.SGD([weight], lr=0.1))
     >>> optimizer.param_groups[0]["lr"]
-    tensor(0.1000, dtype=torch.float64)
+    tensor(0.1000)
     """
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"tensorize takes a torch optimizer; got {type(optimizer).__name__}")
@@ -94,8 +94,7 @@ def _check_takes_tensors(optimizer: Optimizer, group: Group, name: str) -> None:
 def _as_tensor(group: Group) -> Tensor:
     on_device = bool(group["params"]) and (group.get("capturable") or group.get("fused"))
     device = group["params"][0].device if on_device else torch.device("cpu")
-    dtype = torch.float64 if device.type == "cpu" else torch.float32
-    return torch.tensor(read(group, ("lr", None)), dtype=dtype, device=device)
+    return torch.tensor(read(group, ("lr", None)), dtype=torch.float32, device=device)
 
 
 def recompiles_with_floats(optimizer: Optimizer) -> bool:

@@ -10,7 +10,6 @@ import math
 import warnings
 import weakref
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -22,9 +21,8 @@ from torch.utils.hooks import RemovableHandle
 
 from etude.check import Finding
 from etude.durations import Horizon
-from etude.errors import EtudeError, ScheduleWarning
-from etude.tables import Table
-from etude.torch.groups import Group, Place, read
+from etude.errors import ScheduleWarning
+from etude.torch.groups import Group, Place, current, read
 from etude.torch.stack import members_on
 
 __all__ = ["Watch", "tell_tick_length"]
@@ -33,8 +31,6 @@ __all__ = ["Watch", "tell_tick_length"]
 APART = 1.5
 # A scaler that begins at its usual 65,536 may skip a dozen updates until gradients fit, not as many as this.
 IN_VAIN = 50
-# What no value in a group is.
-STALE = object()
 
 _SCHEDULERS: weakref.WeakKeyDictionary[Optimizer, weakref.WeakSet[Any]] = weakref.WeakKeyDictionary()
 
@@ -51,6 +47,9 @@ class Watched(Protocol):
     def written(self) -> Iterable[tuple[str, int, Place, float]]:
         """The hyperparameter, group index, place and value of everything that the present step writes."""
 
+    def wake(self) -> None:
+        """Have a look at the next step."""
+
     def explain(self, group: str | int, name: str) -> str:
         """What makes a value, in a sentence."""
 
@@ -58,29 +57,19 @@ class Watched(Protocol):
 class Watch:
     """What one scheduler remembers in order to notice what is amiss.
 
-    ``step()`` compares ``group[key]`` with ``last``, the object that was written there, and looks at
-    ``renewed``, which says that values were worked out anew.
+    ``step()`` looks at ``renewed``, which says that values were worked out anew.
     """
 
-    __slots__ = ("__weakref__", "_in_vain", "_told", "_updates", "group", "key", "last", "renewed")
-
     def __init__(self) -> None:
-        self.group: Group = {}
-        self.key = ""
-        self.last: Any = STALE
         self.renewed = False
         self._told: set[str] = set()
+        self._tensors: dict[tuple[int, Place], tuple[Tensor, int]] = {}
         self._in_vain = 0
         self._updates: _Updates | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy counts no updates: the hook belongs to the original's optimizer.
-        kept = {name: getattr(self, name) for name in self.__slots__ if name != "__weakref__"}
-        return {**kept, "_updates": None}
-
-    def __setstate__(self, values: dict[str, Any]) -> None:
-        for name, value in values.items():
-            setattr(self, name, value)
+        return {**vars(self), "_tensors": {}, "_updates": None}
 
     def _tell(self, finding: Finding, *, once: str, depth: int = 4) -> None:
         """Warn, unless it was told before; so many calls above is the user."""
@@ -90,24 +79,29 @@ class Watch:
 
     # What is written.
 
-    def follow(self, group: Group, key: str) -> None:
-        """Look at what is written into this group from now on."""
-        self.group, self.key, self.last = group, key, STALE
+    def follow(self, tensors: Mapping[tuple[int, Place], Tensor]) -> None:
+        """Look at what others write into these tensors from now on, without reading them."""
+        self._tensors = {at: (tensor, tensor._version) for at, tensor in tensors.items()}
 
-    def wrote(self) -> None:
-        """Take note of what has been written."""
-        self.last = self.group[self.key]
+    def _untouched(self, at: tuple[int, Place], held: Any) -> bool:
+        """Whether nobody has written into a tensor that a whole column is written through.
+
+        torch counts what is written into a tensor itself. To read its value would wait for its device.
+        """
+        known = self._tensors.get(at)
+        if known is None or known[0] is not held:
+            return False
+        self._tensors[at] = held, held._version
+        return known[1] == int(held._version)
 
     # At the start.
 
-    def begin(self, scheduler: Watched, tables: Iterable[tuple[str, Table, float]]) -> None:
-        """Tell what the checker finds in the table of each hyperparameter, and begin to count updates."""
+    def begin(self, scheduler: Watched, findings: Iterable[Finding]) -> None:
+        """Tell what the checker has found, but for its notes, and begin to count updates."""
         _SCHEDULERS.setdefault(scheduler.optimizer, weakref.WeakSet()).add(scheduler)
-        if scheduler.horizon.total is not None:
-            for name, table, base in tables:
-                for finding in _findings(name, table, base):
-                    if finding.severity != "note":
-                        self._tell(finding, once=finding.message)
+        for finding in findings:
+            if finding.severity != "note":
+                self._tell(finding, once=finding.message)
         per_epoch = scheduler.horizon.steps_per_epoch
         # With one step an epoch the clock counts epochs, and updates are no matter.
         if (
@@ -131,6 +125,8 @@ class Watch:
             self._updates = None
         groups = scheduler.optimizer.param_groups
         for name, index, place, value in scheduler.written():
+            if self._untouched((index, place), current(groups[index], place)):
+                continue
             found = read(groups[index], place)
             if not math.isclose(found, value, **_rounding(groups[index], place)):
                 self._tell(_changed(scheduler, name, index, place, found), once="changed", depth=5)
@@ -145,7 +141,7 @@ class Watch:
     def renew(self, scheduler: Watched) -> None:
         """Where values were worked out anew: compare at the next step, and see whether the run is over."""
         self.renewed = False
-        self.last = STALE
+        scheduler.wake()
         total = scheduler.horizon.total_steps
         if total is not None and scheduler.last_epoch > math.ceil(total):
             self._tell(_goes_on(math.ceil(total)), once="goes-on", depth=5)
@@ -160,15 +156,6 @@ def _rounding(group: Group, place: Place) -> dict[str, float]:
 
 def _words(finding: Finding) -> str:
     return f"{finding.message} {finding.fix} [{finding.code}]"
-
-
-def _findings(name: str, table: Table, base: float) -> list[Finding]:
-    try:
-        found = table.check(base, of=name)
-    except EtudeError:  # a check that cannot be made must not stop a run that can
-        return []
-    # A run has one learning rate; of the others it is said which is meant.
-    return [one if name == "lr" else replace(one, message=f"{name}: {one.message}") for one in found]
 
 
 def _changed(scheduler: Watched, name: str, index: int, place: Place, found: float) -> Finding:
@@ -220,8 +207,8 @@ def _none_real() -> Finding:
     return Finding(
         "no-updates",
         "warning",
-        f"None of the last {IN_VAIN} calls of step() came after an update: the scaler has skipped them, or it "
-        f"steps another optimizer, or step() is called more often than scaler.step(optimizer).",
+        f"None of the last {IN_VAIN} calls of step() came after an update: the scaler has skipped them, or "
+        f"it steps another optimizer, or step() is called more often than scaler.step(optimizer).",
         "See that gradients are finite, and call scheduler.step() once after each scaler.step(optimizer) and "
         "scaler.update().",
         {"calls": IN_VAIN},
@@ -267,7 +254,7 @@ class _Updates:
             self.done = seen > 2 * self._planned
         else:
             self.done = True
-            watch.last = STALE  # so that the next step takes the hook away
+            scheduler.wake()  # so that the next step takes the hook away
             if max(ticks, seen) >= APART * min(ticks, seen):
                 watch._tell(_apart(self._planned, seen, ticks), once="ticks")
 

@@ -45,8 +45,7 @@ def horizon_of(args: TrainingArguments, dataset: Any) -> Horizon:
             "with auto_find_batch_size=True the number of updates is known only when the Trainer runs; use "
             "ScheduledTrainer, which asks it then"
         )
-    # With split_batches it is the batch of all processes together, and each of them gets its part.
-    ranks = 1 if args.accelerator_config.split_batches else args.world_size  # type: ignore[union-attr]
+    ranks = _ranks(args)
     samples = args.train_batch_size * args.gradient_accumulation_steps * ranks
     try:
         examples = dataset if isinstance(dataset, int) else len(dataset)
@@ -61,6 +60,11 @@ def horizon_of(args: TrainingArguments, dataset: Any) -> Horizon:
     batches = rounded(Fraction(rounded(Fraction(examples, args.train_batch_size)), ranks))
     per_epoch = max(math.ceil(Fraction(batches, args.gradient_accumulation_steps)), 1)
     return _horizon(args, batches, per_epoch, samples, ranks)
+
+
+def _ranks(args: TrainingArguments) -> int:
+    """The processes that have batches of their own: with split_batches they share each."""
+    return 1 if args.accelerator_config.split_batches else args.world_size  # type: ignore[union-attr]
 
 
 def _horizon(args: TrainingArguments, batches: int, per_epoch: int, samples: int, ranks: int) -> Horizon:
@@ -126,8 +130,10 @@ class ScheduledTrainer(Trainer):
         """Count the run as the Trainer does, and remember it."""
         values = super().set_initial_training_values(args, dataloader)
         _, per_epoch, _, _, samples, _, updates = values
+        ranks = _ranks(args)
+        samples = samples // args.world_size * ranks
         if has_length(dataloader):
-            self._horizon = _horizon(args, len(dataloader), per_epoch, samples, args.world_size)
+            self._horizon = _horizon(args, len(dataloader), per_epoch, samples, ranks)
         else:
             self._horizon = Horizon(total=updates, samples_per_step=samples)
         return values
@@ -139,7 +145,7 @@ class ScheduledTrainer(Trainer):
             built = self._build(getattr(wrapped, "optimizer", wrapped), self._horizon)
             self.lr_scheduler: Any = built
             self._created_lr_scheduler = True
-        return self.lr_scheduler  # type: ignore[no-any-return]
+        return self.lr_scheduler
 
     def log(self, logs: dict[str, float], *arguments: Any, **keywords: Any) -> None:
         """Log, with what the last update used."""

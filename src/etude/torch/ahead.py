@@ -1,0 +1,93 @@
+"""What is known ahead, so that a step is no more than writing the next row of values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from etude.eases import Array
+from etude.torch.groups import Group
+from etude.torch.writers import Same, Writer
+
+__all__ = ["STALE", "Ahead"]
+
+# What no value in a group is.
+STALE = object()
+
+
+class Ahead:
+    """The rows that the writers hold, and what must still be so for the next one to be simply written.
+
+    Args:
+        groups: the optimizer's list, of so many groups (``count``); ``bound`` are the groups that it held.
+        group, key: where one value was written, which was ``last``: whoever else writes there is noticed.
+        thread: the one that steps.
+        writers: all of them; ``loads``: those of each binding, with the columns that are theirs.
+        one: the values of the only number that is written, where it is one rate of one group, as in most
+            runs; None where there is more to write.
+        first: the step of row 0; ``rows`` are known, and ``quick`` of them may be written without a look.
+    """
+
+    __slots__ = (
+        "bound",
+        "count",
+        "first",
+        "group",
+        "groups",
+        "key",
+        "last",
+        "loads",
+        "one",
+        "quick",
+        "rows",
+        "thread",
+        "writers",
+    )
+
+    def __init__(self) -> None:
+        self.groups: list[Group] | None = None
+        self.bound: list[Group] = []
+        self.count = 0
+        self.group: Group = {"": STALE}
+        self.key = ""
+        self.last: Any = STALE
+        self.thread: int | None = None
+        self.writers: list[Writer] = []
+        self.loads: list[list[tuple[Writer, Any]]] = []
+        self.one: list[float] | None = None
+        self.forget()
+
+    def follow(
+        self, groups: list[Group], group: Group, key: str, loads: list[list[tuple[Writer, Any]]]
+    ) -> None:
+        """Write into these groups from now on, through these writers."""
+        self.groups, self.count, self.bound = groups, len(groups), list(groups)
+        self.group, self.key, self.last = group, key, STALE
+        self.loads = loads
+        self.writers = [writer for of_binding in loads for writer, _ in of_binding]
+        self.forget()
+
+    def forget(self) -> None:
+        """Take nothing for granted at the next step."""
+        self.first: float = 0
+        self.rows = self.quick = 0
+
+    def row(self, step: float) -> int | None:
+        """Which row a step is; None where it is not known."""
+        row = step - self.first
+        return int(row) if 0 <= row < self.rows and float(row).is_integer() else None
+
+    def load(self, first: float, blocks: list[Array]) -> None:
+        """Give the writers of each binding the values of the steps from ``first`` on."""
+        for of_binding, block in zip(self.loads, blocks, strict=True):
+            for writer, columns in of_binding:
+                writer.load(block[:, columns])
+        only = self.writers[0]
+        alone = len(self.writers) == 1 and isinstance(only, Same) and len(only.groups) == 1
+        self.one = only.values if alone and isinstance(only, Same) else None
+        self.first = first
+
+    def write(self, row: int) -> None:
+        """Write a row, and take note of it."""
+        for writer in self.writers:
+            writer.write(row)
+        self.last = self.group[self.key]

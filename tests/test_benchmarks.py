@@ -1,0 +1,118 @@
+"""The benchmarks run, and tell every row that they promise. How fast it is is for ``make bench`` to say."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+TORCH = ("torch CosineAnnealingLR", "torch OneCycleLR", "torch SequentialLR")
+OTHERS = ("transformers cosine", "lrsched cosine", "optax cosine, jitted")
+BOUNDS = {
+    "1 group, float": 0.2,
+    "100 groups, floats": 0.08,
+    "1,000 groups, floats, one base rate": 0.07,
+    "1,000 groups, floats, each its own base rate": 0.07,
+    "1 group, tensor": None,
+    "100 groups, tensors": 0.01,
+}
+
+
+def run(script: str, folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """The sections of a benchmark, by title."""
+    path = folder / "rows.json"
+    command = [sys.executable, "-W", "error", BENCHMARKS / script, "--quick", "--json", path]
+    settings = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, cwd=folder, env=settings, capture_output=True, text=True, check=False, timeout=240
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(path.read_text(encoding="utf-8"))
+    assert found["machine"]["quick"] is True
+    assert set(found["machine"]) >= {"date", "cpu", "cores", "python", "torch", "optax", "timm", "lrsched"}
+    assert "| what | case | beside |" in path.with_suffix(".md").read_text(encoding="utf-8")
+    sections: dict[str, list[dict[str, Any]]] = found["sections"]
+    for row in (row for rows in sections.values() for row in rows):
+        assert row["ours"] >= 0
+        if row["theirs"]:
+            assert row["ratio"] == pytest.approx(row["ours"] / row["theirs"])
+        if row["bound"] is not None:
+            assert row["met"] is (row["measured"] <= row["bound"])
+    return sections
+
+
+def test_a_step_is_timed_beside_every_peer(tmp_path: Path) -> None:
+    (rows,) = run("stepping.py", tmp_path).values()
+
+    steps = {(row["case"], row["beside"]): row["bound"] for row in rows if row["what"] == "Scheduler.step()"}
+    for case, bound in BOUNDS.items():
+        for peer in TORCH:
+            assert steps.pop((case, peer)) == bound
+        for peer in OTHERS:
+            assert steps.pop((case, peer)) is None
+        if "tensor" not in case:
+            assert steps.pop((case, "timm CosineLRScheduler")) is None
+    assert list(steps) == [("100 groups, floats, each its own schedule", "torch CosineAnnealingLR")]
+    bare = [row["case"] for row in rows if row["what"] == "a bare loop of stores"]
+    assert bare == [case for case in BOUNDS if "tensor" not in case]
+
+
+def test_the_drop_ins_are_timed_beside_torchs_classes(tmp_path: Path) -> None:
+    (rows,) = run("dropins.py", tmp_path).values()
+
+    assert len({row["beside"] for row in rows}) == 12
+    assert len(rows) == 12 * 4 * 2
+
+
+def test_a_compiled_step_has_no_break_of_ours_and_torchs_scheduler_adds_one(tmp_path: Path) -> None:
+    (rows,) = run("compiling.py", tmp_path).values()
+
+    breaks = {(row["case"], row["beside"]): row for row in rows if row["what"] == "graph breaks"}
+    whole = breaks["one graph of forward, backward and update, tensor rate", TORCH[0]]
+    assert (whole["ours"], whole["theirs"]) == (0, 1)
+    assert "fullgraph=True is refused" in whole["note"]
+    for kind in ("SGD", "AdamW"):
+        assert breaks[f"{kind}.step(), tensor rate", "no scheduler"]["ratio"] == 1
+        assert breaks[f"{kind}.step(), tensor rate", TORCH[0]]["theirs"] == 2
+    anew = {row["case"]: row for row in rows if row["what"].startswith("compiled anew")}
+    assert len(anew) == 5
+    for case, row in anew.items():
+        if case.endswith("tensor rate"):
+            assert (row["ours"], row["bound"]) == (0, 0)
+
+
+def test_tables_are_timed_beside_numpy_and_stepping_and_short_runs(tmp_path: Path) -> None:
+    (rows,) = run("tables.py", tmp_path).values()
+
+    assert [row["bound"] for row in rows if row["beside"] == "stepping torch"] == [0.01]
+    assert len([row for row in rows if row["beside"] == "NumPy's expression"]) == 10
+    long = [row for row in rows if row["what"] == "1,000 values of 1e+12 steps"]
+    assert [row["unit"] for row in long] == ["ms", "KiB"] * 4
+    # Memory is counted, not timed, so it holds on any machine.
+    assert all(row["met"] for row in long if row["unit"] == "KiB")
+
+
+def test_imports_are_timed(tmp_path: Path) -> None:
+    (rows,) = run("importing.py", tmp_path).values()
+
+    assert [(row["what"], row["bound"]) for row in rows] == [
+        ("import etude", 0.2),
+        ("import etude", None),
+        ("import etude.torch", 0.1),
+        ("from etude.torch import Scheduler", 0.1),
+    ]
+
+
+def test_all_of_them_are_run_by_one_command() -> None:
+    text = (BENCHMARKS / "__main__.py").read_text(encoding="utf-8")
+
+    modules = {path.stem for path in BENCHMARKS.glob("*.py")} - {"__main__", "report", "timing"}
+    assert modules == {"stepping", "dropins", "compiling", "tables", "importing"}
+    assert all(f"{module}.rows" in text for module in modules)

@@ -1,13 +1,17 @@
-"""What the examples in docstrings may use without importing it: the façade's names, et and np."""
+"""What holds for all tests: what examples in docstrings may use without importing it, and Keras' backend."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
 import pytest
 
 import etude
+
+# Before anything imports Keras, which would look for TensorFlow.
+os.environ.setdefault("KERAS_BACKEND", "torch")
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from etude.torch import Scheduler
 dist.init_process_group("gloo")
 images, labels = map(torch.from_numpy, load_digits(return_X_y=True))
 digits = TensorDataset((images / 16).float(), labels)
-loader = DataLoader(digits, batch_size=64 // dist.get_world_size(), sampler=DistributedSampler(digits))
+loader = DataLoader(digits, batch_size=256 // dist.get_world_size(), sampler=DistributedSampler(digits))
 model = fully_shard(torch.nn.Linear(64, 10))
 optimizer = torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9)
 scheduler = Scheduler(optimizer, et.cosine(), et.Horizon.of(loader, epochs=6))

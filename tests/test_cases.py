@@ -1,13 +1,13 @@
 """The sharp cases that schedulers are known to get wrong, by their ids, as they are expected to be.
 
-``lr[k]`` is the rate that update k uses. Not here, for they need a training loop under other engines:
-T09 and T11 (resuming under a longer plan), T18 (ranks under a trainer), T23 (skipped updates under mixed
-precision), T59, T60 and T62 (the range test).
+``lr[k]`` is the rate that update k uses. Not here: T18 (ranks, in ``trainers/test_plain_loops.py`` and
+``trainers/test_accelerate.py``), and T59, T60 and T62 (the range test, in ``torch/test_range_test.py``).
 """
 
 from __future__ import annotations
 
 import copy
+import dataclasses
 import io
 import itertools
 import json
@@ -22,7 +22,7 @@ from torch.optim import SGD, Optimizer
 import etude as et
 from etude import BASE, Horizon, Plateau, Schedule
 from etude.errors import EtudeError, ResumeError
-from etude.torch import Scheduler, lr_scheduler
+from etude.torch import Scheduler, lr_scheduler, redecay
 
 RUN = Horizon(total=40)
 
@@ -104,6 +104,50 @@ def test_t08_seeking_needs_nothing_in_the_optimizer() -> None:
     assert rate(optimizer) == near(0.6561)
 
 
+def continued(plan: Schedule, longer: Schedule, policy: Any, *, done: int, steps: int) -> list[float]:
+    """The rates of the updates after a run of ``plan`` was resumed as ``longer``, optimizer and all."""
+    first = Scheduler(sgd(), plan)
+    rates_of(first, done)
+    optimizer = sgd()
+    optimizer.load_state_dict(first.optimizer.state_dict())
+    second = Scheduler(optimizer, longer, on_change=policy)
+    second.load_state_dict(first.state_dict())
+    return rates_of(second, steps)
+
+
+def rates_of(scheduler: Scheduler, updates: int) -> list[float]:
+    used = []
+    for _ in range(updates):
+        used.append(rate(scheduler.optimizer))
+        scheduler.optimizer.step()
+        scheduler.step()
+    return used
+
+
+def test_t09_a_cosine_that_is_made_longer_is_refused_with_the_difference() -> None:
+    with pytest.raises(ResumeError, match=r"Cosine\(over=\): 8 in the checkpoint, 16 now"):
+        continued(et.Cosine(over=8), et.Cosine(over=16), None, done=8, steps=1)
+
+
+@pytest.mark.parametrize(
+    ("policy", "first"), [("stretch", 0.5), ("keep", 0.0), ("hold", 0.0), (redecay(over=4), 0.0)], ids=str
+)
+def test_t09_a_cosine_that_is_made_longer_never_climbs(policy: Any, first: float) -> None:
+    used = continued(et.Cosine(over=8), et.Cosine(over=16), policy, done=8, steps=9)
+    assert used[0] == near(first)
+    assert used[-1] == near(0)
+    assert all(later <= earlier for earlier, later in itertools.pairwise(used))
+
+
+@pytest.mark.parametrize("decay", [et.Linear(BASE, 0.0, over=6), et.Cosine(over=6)], ids=str)
+def test_t11_the_first_resumed_update_is_on_the_new_curve(decay: Schedule) -> None:
+    warmup = et.Linear(0.0, BASE, over=2)
+    longer = warmup >> dataclasses.replace(decay, over=14)
+    used = continued(warmup >> decay, longer, "stretch", done=8, steps=8)
+    assert used == longer.on(RUN)(range(8, 16)).tolist()
+    assert used[0] == near(0.571429 if isinstance(decay, et.Linear) else 0.611260)
+
+
 def test_t13_a_cosine_ends_at_its_end() -> None:
     assert not et.Cosine(over=10).on(RUN)(range(10, 1001)).any()
 
@@ -119,6 +163,31 @@ def test_t19_an_unfinished_window_of_accumulation_counts() -> None:
     plan = Horizon.of([0] * 4, epochs=2, accumulate=3)
     assert plan.total_steps == 4
     assert values(et.cosine(), 4, plan) == near([1, 0.853553, 0.5, 0.146447])
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize(
+    ("count", "used", "ticks"),
+    [
+        ("updates", [0.1, 0.1, 0.1, 0.28, 0.46, 0.64], 4),
+        ("attempts", [0.1, 0.28, 0.46, 0.64, 0.82, 1.0], 6),
+    ],
+)
+def test_t23_skipped_updates_do_not_tick(fused: bool, count: Any, used: list[float], ticks: int) -> None:
+    weight = Parameter(torch.zeros(1))
+    optimizer = SGD([weight], lr=1.0, fused=fused)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1.0)
+    scheduler = Scheduler(optimizer, et.Linear(0.1 * BASE, BASE, over=5), count=count, scaler=scaler)
+    found = []
+    for attempt in range(6):
+        found.append(rate(optimizer))
+        optimizer.zero_grad()
+        scaler.scale(weight.sum() * (float("inf") if attempt < 2 else 1.0)).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        scheduler.step()
+    assert found == near(used)
+    assert (scheduler.last_epoch, scheduler.skipped) == (ticks, 2)
 
 
 def test_t25_one_constant_after_another() -> None:
@@ -254,7 +323,7 @@ def test_t56_states_survive_and_are_refused_with_the_difference() -> None:
         fresh.load_state_dict(loaded)
         assert fresh.get_last_lr() == scheduler.get_last_lr()
     for other in (et.Linear(over=20), et.one_cycle(over=20, three_phase=True)):
-        with pytest.raises(ResumeError, match=r"schedule lr of '\*'\n.*Cosine.*\n.*now: "):
+        with pytest.raises(ResumeError, match=r"lr of group '0': .*Cosine.* in the checkpoint, .* now"):
             Scheduler(sgd(), other).load_state_dict(state)
 
 

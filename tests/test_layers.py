@@ -21,7 +21,7 @@ LAYERS = [
     {"etude.schedules"},
     {"etude.spec"},
     {"etude"},
-    {"etude.convert", "etude.differences", "etude.tracing"},
+    {"etude.convert", "etude.differences", "etude.finder", "etude.tracing"},
     {"etude.torch", "etude.record", "etude.jax"},
     {"etude.keras", "etude.trainers"},
     {"etude.study"},

@@ -381,49 +381,49 @@ class Cycles(Node):
         self, resolve: Callable[[Clock], Node], clock: Clock, period: Fraction, times: int | None, gain: float
     ) -> None:
         """``resolve`` lays the repeated part over a clock; ``period`` is in that part's own steps."""
-        self._start = clock.origin
-        self._period = clock.scale * period
-        self._times = times
-        self._gain = gain
+        self.start = clock.origin
+        self.period = clock.scale * period
+        self.times = times
+        self.gain = gain
         local = replace(clock, origin=Fraction(0))
-        self._node = resolve(local)
-        self._parts = math.lcm(self._period.denominator, self._node.denominator(self._period))
-        self._turns = _Turns(self._start, self._period, self._parts)
-        if self._turns.denominator > 1:
-            self._node = resolve(local.slowed(Fraction(self._turns.denominator)))
+        self.node = resolve(local)
+        self._parts = math.lcm(self.period.denominator, self.node.denominator(self.period))
+        self.turns = _Turns(self.start, self.period, self._parts)
+        if self.turns.denominator > 1:
+            self.node = resolve(local.slowed(Fraction(self.turns.denominator)))
 
     def __call__(self, x: Array, context: Context) -> Array:
-        cycle, places = self._turns.split(x)
-        if self._times is not None and cycle.max() >= self._times:
-            beyond = np.maximum(cycle - (self._times - 1), 0.0)
+        cycle, places = self.turns.split(x)
+        if self.times is not None and cycle.max() >= self.times:
+            beyond = np.maximum(cycle - (self.times - 1), 0.0)
             cycle -= beyond
-            places += beyond * self._turns.length
-        values = self._node(places, context)
-        return values if self._gain == 1 else values * self._gain**cycle
+            places += beyond * self.turns.length
+        values = self.node(places, context)
+        return values if self.gain == 1 else values * self.gain**cycle
 
     def phase_at(self, x: Fraction) -> Phase:
-        if x < self._start:
-            return _before(self._start)
-        cycle = (x - self._start) // self._period
-        if self._times is not None and cycle >= self._times:
-            return Phase(HOLD, self._start + self._times * self._period, None)
-        start = self._start + cycle * self._period
-        parts = self._turns.denominator
-        phase = self._node.phase_at((x - start) * parts)
-        stop = end = start + self._period
+        if x < self.start:
+            return _before(self.start)
+        cycle = (x - self.start) // self.period
+        if self.times is not None and cycle >= self.times:
+            return Phase(HOLD, self.start + self.times * self.period, None)
+        start = self.start + cycle * self.period
+        parts = self.turns.denominator
+        phase = self.node.phase_at((x - start) * parts)
+        stop = end = start + self.period
         if phase.stop is not None:
             stop = min(start + phase.stop / parts, end)
         return Phase(phase.name, max(start, start + phase.start / parts), stop, cycle)
 
     def denominator(self, stop: Fraction) -> int:
-        return math.lcm(self._start.denominator, self._parts)
+        return math.lcm(self.start.denominator, self._parts)
 
     @property
     def decay_power(self) -> float:
-        own = self._node.decay_power
-        if math.isnan(own) or self._times is not None:
-            return math.inf if self._gain == 0 and self._times != 1 else own
-        return 0.0 if self._gain == 1 else math.copysign(math.inf, 1 - self._gain)
+        own = self.node.decay_power
+        if math.isnan(own) or self.times is not None:
+            return math.inf if self.gain == 0 and self.times != 1 else own
+        return 0.0 if self.gain == 1 else math.copysign(math.inf, 1 - self.gain)
 
 
 class Numbered(Node):
@@ -444,37 +444,37 @@ class Numbered(Node):
     ) -> None:
         """``period`` is in the schedule's own steps; from ``stop`` on, the value there is held."""
         self._name = name
-        self._start = clock.origin
-        self._stop = stop
-        self._period = clock.scale * period
-        self._level = level
-        self._function = function
-        self._turns = _Turns(self._start, self._period, self._period.denominator)
+        self.start = clock.origin
+        self.stop = stop
+        self.period = clock.scale * period
+        self.level = level
+        self.function = function
+        self.turns = _Turns(self.start, self.period, self.period.denominator)
         self._endless_power = endless_power
 
     def __call__(self, x: Array, context: Context) -> Array:
-        turn, places = self._turns.split(x)
-        share = places / self._turns.length
-        if self._stop is not None:
+        turn, places = self.turns.split(x)
+        share = places / self.turns.length
+        if self.stop is not None:
             # As exact fractions, for the stop may be the very end of a turn, and no float.
-            last, gone = divmod(self._stop - self._start, self._period)
-            held = x >= ceil_float(self._stop)
-            turn[held], share[held] = float(last), float(gone / self._period)
-        return self._level.at(context.base) * self._function(turn, share)
+            last, gone = divmod(self.stop - self.start, self.period)
+            held = x >= ceil_float(self.stop)
+            turn[held], share[held] = float(last), float(gone / self.period)
+        return self.level.at(context.base) * self.function(turn, share)
 
     def phase_at(self, x: Fraction) -> Phase:
-        if self._stop is not None and x >= self._stop:
-            return Phase(HOLD, self._stop, None)
-        return Phase(self._name, self._start, self._stop) if x >= self._start else _before(self._start)
+        if self.stop is not None and x >= self.stop:
+            return Phase(HOLD, self.stop, None)
+        return Phase(self._name, self.start, self.stop) if x >= self.start else _before(self.start)
 
     def denominator(self, stop: Fraction) -> int:
-        return math.lcm(self._start.denominator, self._period.denominator)
+        return math.lcm(self.start.denominator, self.period.denominator)
 
     @property
     def decay_power(self) -> float:
-        if self._level == Level(0.0, 0.0):
+        if self.level == Level(0.0, 0.0):
             return math.inf
-        return self._endless_power if self._stop is None else 0.0
+        return self._endless_power if self.stop is None else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -505,16 +505,16 @@ class Growing(Node):
         """``resolve`` lays the repeated part over a clock; ``period`` is in that part's own steps."""
         self._resolve = resolve
         self._clock = clock
-        self._period = period
-        self._times = times
+        self.period = period
+        self.times = times
         self._stretch = stretch
-        self._gain = gain
+        self.gain = gain
         self._reached = _Reached(Chain([clock.origin], [resolve(clock)]), clock.at(period), stretch)
 
     def __call__(self, x: Array, context: Context) -> Array:
-        return self._reach(Fraction(float(x.max()))).chain(x, context)
+        return self.reach(Fraction(float(x.max()))).chain(x, context)
 
-    def _reach(self, x: Fraction) -> _Reached:
+    def reach(self, x: Fraction) -> _Reached:
         """Work out the cycles up to ``x``, and a quarter farther, for who walks there step by step."""
         reached = self._reached
         if x < reached.end or not self._begins(len(reached.chain.nodes), reached.scale):
@@ -524,22 +524,22 @@ class Growing(Node):
         while end <= x + abs(x) / 4 and self._begins(len(nodes), scale):
             cycle = self._resolve(replace(self._clock, origin=end).slowed(scale))
             starts.append(end)
-            nodes.append(Scaled(cycle, power(self._gain, len(nodes))))
-            end = _kept(end + self._clock.scale * self._period * scale)
+            nodes.append(Scaled(cycle, power(self.gain, len(nodes))))
+            end = _kept(end + self._clock.scale * self.period * scale)
             scale = _kept(scale * self._stretch)
         # Assigned whole, so that another thread sees either what was there before or all of it.
         self._reached = reached = _Reached(Chain(starts, nodes), end, scale)
         return reached
 
     def _begins(self, cycle: int, scale: Fraction) -> bool:
-        if self._times is not None:
-            return cycle < self._times
-        return self._period * scale >= SHORTEST_CYCLE
+        if self.times is not None:
+            return cycle < self.times
+        return self.period * scale >= SHORTEST_CYCLE
 
     def phase_at(self, x: Fraction) -> Phase:
         if x < self._clock.origin:
             return _before(self._clock.origin)
-        reached = self._reach(x)
+        reached = self.reach(x)
         if x >= reached.end:
             return Phase(HOLD, reached.end, None)
         starts = reached.chain.starts
@@ -549,17 +549,17 @@ class Growing(Node):
         return replace(phase, stop=end if phase.stop is None else min(phase.stop, end), cycle=cycle)
 
     def denominator(self, stop: Fraction) -> int:
-        return self._reach(stop).chain.denominator(stop)
+        return self.reach(stop).chain.denominator(stop)
 
     @property
     def decay_power(self) -> float:
         own = self._reached.chain.nodes[0].decay_power
-        if self._gain == 0 and self._times != 1:
+        if self.gain == 0 and self.times != 1:
             return math.inf
-        if math.isnan(own) or self._times is not None or self._stretch < 1:
+        if math.isnan(own) or self.times is not None or self._stretch < 1:
             return own
         # The value falls by gain while the steps grow by stretch.
-        return -math.log(self._gain) / math.log(self._stretch)
+        return -math.log(self.gain) / math.log(self._stretch)
 
 
 def _kept(exact: Fraction) -> Fraction:

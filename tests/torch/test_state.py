@@ -90,12 +90,18 @@ def schedule(request: pytest.FixtureRequest) -> Schedule:
     return SCHEDULES[request.param][0]
 
 
-def resume(plan: Schedule, optimizer: Optimizer, saved: dict[str, Any], order: tuple[str, ...]) -> Scheduler:
+def resume(
+    plan: Schedule,
+    optimizer: Optimizer,
+    saved: dict[str, Any],
+    order: tuple[str, ...],
+    policy: str | None = None,
+) -> Scheduler:
     """A scheduler on a fresh optimizer that has taken up what was saved, in an order."""
     scheduler = None
     for act in order:
         if act == "build":
-            scheduler = Scheduler(optimizer, plan)
+            scheduler = Scheduler(optimizer, plan, on_change=policy)
         elif act == "load the optimizer":
             optimizer.load_state_dict(saved["optimizer"])
         else:
@@ -303,14 +309,38 @@ def test_a_group_that_joined_during_the_run_may_join_before_or_after_loading() -
     assert advance(early, 9) == advance(late, 9) == advance(first, 9)
 
 
-@pytest.mark.parametrize(
-    "order", [order for order in ORDERS if order[-1] == "load the scheduler"], ids=", ".join
-)
-def test_the_bases_that_count_are_those_loaded_with_the_optimizer(order: tuple[str, ...]) -> None:
+def test_the_bases_of_an_optimizer_that_was_loaded_before_count() -> None:
     first = Scheduler(sgd(1.0), et.Exponential(0.5))
     first.seek(2)
+    order = ("load the optimizer", "build", "load the scheduler")
     second = resume(et.Exponential(0.5), sgd(7.0), save(first), order)
     assert (second.base_lrs, rates(second.optimizer)) == ([1.0], [0.25])
+
+
+def test_other_bases_that_an_optimizer_brings_later_are_told_and_refused(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    first = Scheduler(sgd(1.0), et.Exponential(0.5))
+    first.seek(2)
+    saved = save(first)
+    second = Scheduler(sgd(7.0), et.Exponential(0.5))
+    second.optimizer.load_state_dict(saved["optimizer"])
+    assert (second.base_lrs, rates(second.optimizer)) == ([7.0], [7.0])
+    assert caplog.messages == [
+        "the optimizer's checkpoint has the base rates 1; this run's count: 7",
+    ]
+    refuses(second, saved["scheduler"], "base lr of group '0': 1 in the checkpoint, 7 now")
+
+
+@pytest.mark.parametrize("order", [order for order in ORDERS if order[0] == "build"], ids=", ".join)
+@pytest.mark.parametrize(("policy", "base"), [("stretch", 7.0), ("keep", 1.0)])
+def test_under_a_policy_the_bases_are_the_same_in_every_order(
+    order: tuple[str, ...], policy: str, base: float
+) -> None:
+    first = Scheduler(sgd(1.0), et.Exponential(0.5))
+    first.seek(2)
+    second = resume(et.Exponential(0.5), sgd(7.0), save(first), order, policy)
+    assert (second.base_lrs, rates(second.optimizer)) == ([base], [base / 4])
 
 
 # What is refused.

@@ -31,7 +31,7 @@ from etude.torch import Scheduler
 from etude.trainers.huggingface import Observe, ScheduledTrainer, horizon_of
 from tests.trainers.processes import torchrun
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 EXAMPLES = 16
 PROGRAMS = Path(__file__).parents[2] / "examples"

@@ -40,7 +40,7 @@ pytestmark = [
     ),
     # The rest of a resumed fit writes no checkpoints.
     pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`, callbacks used to create"),
-    pytest.mark.timeout(60),
+    pytest.mark.timeout(120),
 ]
 
 PROGRAMS = Path(__file__).parents[2] / "examples"

@@ -134,5 +134,5 @@ def test_the_example_goes_on_with_fewer_processes(tmp_path: Path) -> None:
 
     updates = [int(line.split(":")[0].split()[1]) for line in lines]
     rates = [float(line.rpartition(" ")[2]) for line in lines]
-    assert updates == [29, 58, 87, 116, 145, 174]
-    assert rates == pytest.approx(Cosine(0.5, 0.0, over=174).on(Horizon())(updates), abs=1e-4)
+    assert updates == [8, 16, 24, 32, 40, 48]
+    assert rates == pytest.approx(Cosine(0.5, 0.0, over=48).on(Horizon())(updates), abs=1e-4)

@@ -356,6 +356,7 @@ class Seam:
         policy: the policy's text.
         step: where the run goes on.
         rates: by (hyperparameter, group name), the rate by the checkpoint's plan and the rate of now.
+        notes: what else there is to say, a line each.
 
     >>> print(Seam("stretch", 8, {("lr", "0"): (0.0, 0.5)}))
     resumed at step 8 under another plan (stretch): lr of group '0' rises to 0.5 (the checkpoint's plan: 0)
@@ -364,6 +365,7 @@ class Seam:
     policy: str
     step: float
     rates: Mapping[tuple[str, str], tuple[float, float]]
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         head = f"resumed at step {fraction_text(to_fraction(self.step))} under another plan ({self.policy})"
@@ -375,6 +377,7 @@ class Seam:
             f"(the checkpoint's plan: {before:.6g})"
             for (name, before, now), groups in alike.items()
         ]
+        lines += self.notes
         if len(lines) > MOST_LINES:
             lines[MOST_LINES - 1 :] = [f"and {len(lines) - MOST_LINES + 1} more"]
         if len(lines) < 2:

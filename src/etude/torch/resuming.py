@@ -12,12 +12,12 @@ from etude.errors import EtudeError, ResumeError, ScheduleError
 from etude.schedules import Custom, Plateau
 from etude.timeline import ceil_float
 from etude.torch.bindings import Binding, Followed
-from etude.torch.changes import Course, Policy, Seam, continued, differences_in_words
+from etude.torch.changes import Course, Policy, Redecay, Seam, continued, differences_in_words
 from etude.torch.clock import Meter
 from etude.torch.groups import scale_of
 from etude.torch.state import SavedCourse, Snapshot
 
-__all__ = ["Resumed", "resume", "saved"]
+__all__ = ["Resumed", "resume", "same_base", "saved"]
 
 # A base rate that was a float32 tensor's and one that was a float's are the same to within a rounding.
 BASE_TOLERANCE = 1e-6
@@ -124,14 +124,14 @@ def resume(
         at = Fraction(loaded.step) if one.position is None else read_fraction(one.position, "position")
         own = {
             index: saved.base(index)
-            if _close(saved.base(index), base) or _close(saved.built_base(index), base)
+            if same_base(saved.base(index), base) or same_base(saved.built_base(index), base)
             else base
             for index, base, saved in _with_bases(binding, past)
         }
         moved = [
             (index, saved.base(index), own[index])
             for index, _, saved in _with_bases(binding, past)
-            if not _close(saved.base(index), own[index])
+            if not same_base(saved.base(index), own[index])
         ]
         alike = all(
             saved.fingerprint == binding.planned.fingerprint and saved.coupled == binding.coupled
@@ -161,7 +161,7 @@ def resume(
             positions[course] = at
         bases.append((binding, [own.get(index, base) for index, base in _by_index(binding)]))
         for index, base, saved in _with_bases(binding, past):
-            built[binding.name, index] = saved.built_base(index) if _close(base, own[index]) else base
+            built[binding.name, index] = saved.built_base(index) if same_base(base, own[index]) else base
     if lines and policy is None:
         shown = "".join(f"\n  {line}" for line in dict.fromkeys(lines))
         raise ResumeError(f"this checkpoint belongs to another set-up:{shown}\n{POLICIES}")
@@ -177,7 +177,7 @@ def resume(
             loaded, binding, past, then, known, based, became.get(binding.followed, binding.course), at
         )
     }
-    seam = Seam(str(policy), loaded.step, rates) if rates or lines else None
+    seam = Seam(str(policy), loaded.step, rates, tuple(lines)) if rates or lines else None
     return Resumed(became, bases, built, positions, seam)
 
 
@@ -295,6 +295,8 @@ def _continued(
             f"{whose}: {_kept(other)} in the checkpoint, {_kept(binding.coupled)} now, so that "
             f"on_change={str(policy)!r} cannot go on with it; plan it as it was, or write on_change='stretch'"
         )
+    if isinstance(policy, Redecay) and binding.name != "lr":
+        policy = "keep"  # momentum or weight decay would be no rate that decays
     courses = {saved.course(then, known) for saved in past.values()}
     if len(courses) > 1:
         raise ResumeError(
@@ -348,5 +350,6 @@ def _value(loaded: Snapshot, course: Course, at: Fraction, base: float, asked: f
     return value if base == asked else value * base / asked
 
 
-def _close(saved: float, present: float) -> bool:
+def same_base(saved: float, present: float) -> bool:
+    """Whether two base rates are the same, to within the rounding of a tensor."""
     return math.isclose(saved, present, rel_tol=BASE_TOLERANCE)

@@ -10,9 +10,11 @@ import threading
 import weakref
 from collections.abc import Hashable, Iterator, Mapping
 from fractions import Fraction
+from numbers import Integral
 from threading import get_ident
 from typing import Any, Literal
 
+from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -167,7 +169,7 @@ class Scheduler(LRScheduler):
         """Move on by one step, or to the given one, and write its values.
 
         Args:
-            epoch: the step to go to, as ``seek``; torch's name for it.
+            epoch: the step to go to, as ``seek``, but a whole one; torch's name for it.
             samples: the samples of this update over all processes, where the schedule is written in samples
                 or epochs and batches are not all of one size.
             tokens: likewise, where it is written in tokens.
@@ -204,12 +206,20 @@ class Scheduler(LRScheduler):
         watch, ahead = self._watch, self._ahead
         if ahead.group[ahead.key] is not ahead.last:
             watch.look(self)
-        if self._skips is not None and not self._skips.updated():
-            self.skipped += 1
-            watch.skipped()
-            if self.count == "updates":
+            if not watch.knows(self._tensors()):  # rates were made tensors since, or numbers
+                ahead.groups = None
+        if self._skips is not None:
+            updated = self._skips.updated()
+            watch.attempted(updated)
+            self.skipped += not updated
+            if not updated and self.count == "updates":
                 return False
         if epoch is not None:
+            if isinstance(epoch, bool) or not isinstance(epoch, Integral):
+                raise ScheduleError(
+                    f"step(epoch) goes to a whole step; got {epoch!r}; a metric is for "
+                    f"scheduler.observe(val_loss=...), and a fraction of a step for scheduler.seek(...)"
+                )
             self.seek(epoch)
         else:
             before = self._meters, self._before
@@ -244,7 +254,7 @@ class Scheduler(LRScheduler):
     def seek(self, step: float) -> None:
         """Go to a step, counted from 0, and write its values.
 
-        Where samples or tokens are counted, all updates before it count as of the horizon's size.
+        Where samples or tokens are counted, all updates before another step count as of the horizon's size.
 
         Raises:
             ScheduleError: for a step that is negative or not a number; the optimizer is left as it was.
@@ -253,8 +263,9 @@ class Scheduler(LRScheduler):
             raise ScheduleError(f"a step must be a number ≥ 0, at most 2**53; got {step!r}")
         # A plain number, whatever it was: the clock goes into a checkpoint.
         plain = float(step)
-        meters, self._meters = self._meters, {}
-        if meters:
+        meters = self._meters
+        if meters and plain != self.last_epoch:
+            self._meters = {}
             self._ahead.forget()
         try:
             self._go(int(plain) if plain.is_integer() else plain, self._feedback)
@@ -292,19 +303,22 @@ class Scheduler(LRScheduler):
                 )
         self._ahead.thread = thread
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that Plateaus among the schedules follow: those to ``observe``."""
+        return tuple(sorted({plateau.metric for plateau in self._feedback}))
+
     def observe(self, **metrics: float) -> None:
         """Tell the Plateaus among the schedules what was measured; a lower factor holds from now on.
 
         Raises:
             ScheduleError: for a metric that no Plateau follows, or that is not a number.
         """
-        known = {plateau.metric for plateau in self._feedback}
+        known = self.metrics
         values: dict[str, float] = {}
         for name, metric in metrics.items():
             if name not in known:
-                followed = (
-                    f"they follow {', '.join(sorted(known))}" if known else "none of them has a Plateau"
-                )
+                followed = f"they follow {', '.join(known)}" if known else "none of them has a Plateau"
                 raise ScheduleError(f"no schedule follows the metric {name!r}; {followed}")
             if isinstance(metric, bool | str) or not hasattr(metric, "__float__"):
                 raise ScheduleError(f"the metric {name!r} must be a number; got {metric!r}")
@@ -341,7 +355,9 @@ class Scheduler(LRScheduler):
             course = binding.course
             # In steps, for the course may be on another horizon.
             length = over if course.horizon == self.horizon else self.horizon.steps(over, "cooldown(over=)")
-            cooled = course.schedule.cooldown(self._position(course), over=length, stop=stop, ease=ease)
+            meter = self._meters.get(course)
+            at = self.last_epoch if meter is None else meter.position
+            cooled = course.schedule.cooldown(at, over=length, stop=stop, ease=ease)
             became[binding.followed] = Course(cooled, course.horizon)
         remembered = {repr(plateau): past for plateau, past in self._feedback.items()}
         self._take_up(became, self._joined, remembered, self.last_epoch)
@@ -421,8 +437,7 @@ class Scheduler(LRScheduler):
 
     def _explained(self, binding: Binding, place: int, whose: str) -> str:
         asked = float(binding.asked[place % len(binding.asked)])
-        position = float(self._position(binding.course))
-        told = binding.table.explain(position, asked, factors=self._factors())
+        told = binding.table.explain(self._place(binding.course), asked, factors=self._factors())
         value, _, why = told.partition(" ")
         if binding.scale is None:
             return f"{value} {whose} {why}"
@@ -453,10 +468,15 @@ class Scheduler(LRScheduler):
     def _factors(self) -> dict[Hashable, float]:
         return _factors(self._feedback)
 
-    def _position(self, course: Course) -> Fraction | float:
+    @property
+    def progress(self) -> float:
+        """How far the run is, in the horizon's steps: at the step, or where samples or tokens have led."""
+        return max((float(meter.position) for meter in self._meters.values()), default=self.last_epoch)
+
+    def _place(self, course: Course) -> float:
         """Where a course's clock stands: at the step, or where samples and tokens have brought it."""
         meter = self._meters.get(course)
-        return self.last_epoch if meter is None else meter.position
+        return self.last_epoch if meter is None else ceil_float(meter.position)
 
     def _values(self) -> list[Array]:
         """The values at the present step: for each binding, one for each of its groups."""
@@ -553,7 +573,7 @@ class Scheduler(LRScheduler):
         }
         # What cannot be evaluated here and now is refused before anything has changed.
         for binding in bindings:
-            binding.values([self._position(binding.course)], _factors(feedback))
+            binding.values([self._place(binding.course)], _factors(feedback))
         self._bindings = bindings
         self._feedback = feedback
         self._width = sum(len(binding.bases) for binding in bindings)
@@ -563,19 +583,42 @@ class Scheduler(LRScheduler):
         writers = [list(binding.writers(groups)) for binding in bindings]
         self._ahead.follow(groups, bindings[0].groups[0], bindings[0].place[0], writers)
         # Once the writers have moved them together.
-        self._watch.follow({at: held for binding in bindings for at, held in binding.tensors()})
+        self._watch.follow(self._tensors())
+
+    def _tensors(self) -> dict[tuple[int, Place], Tensor]:
+        """The tensors among the scheduled numbers, by group index and place."""
+        return {at: held for binding in self._bindings for at, held in binding.tensors()}
 
     def _follow_loading(self) -> None:
-        """Write the present values again when the optimizer has loaded a state with those of another time."""
+        """Write the present values again when the optimizer has loaded a state with those of another time.
+
+        The base rates are those that this was built with, as the rest of the plan is.
+        """
         reference = weakref.ref(self)
 
         def loaded(_: Optimizer) -> None:
             scheduler = reference()
             if scheduler is not None:
+                scheduler._keep_bases()
                 scheduler._write()
 
         handle = self.optimizer.register_load_state_dict_post_hook(loaded)
         weakref.finalize(self, handle.remove)
+
+    def _keep_bases(self) -> None:
+        """Keep the bases where the optimizer's groups are others with bases of their own."""
+        groups = self.optimizer.param_groups
+        brought = [base_of(group, "lr") for group in groups]
+        for binding in self._bindings:
+            for index, base in zip(binding.indices, binding.bases.tolist(), strict=False):
+                groups[index][f"initial_{binding.name}"] = base
+        kept = [base_of(group, "lr") for group in groups]
+        if not all(map(resuming.same_base, brought, kept)):
+            _LOG.warning(
+                "the optimizer's checkpoint has the base rates %s; this run's count: %s",
+                _listed(brought),
+                _listed(kept),
+            )
 
     # Checkpoints.
 
@@ -677,6 +720,11 @@ class Scheduler(LRScheduler):
 
 # What tells which courses are followed, and where they stand.
 _FOLLOWED = ("_became", "_built", "_joined", "_meters", "_before", "_feedback", "last_epoch")
+
+
+def _listed(rates: list[float]) -> str:
+    few = [f"{rate:.6g}" for rate in rates[:4]]
+    return ", ".join(few) + (", ..." if len(rates) > len(few) else "")
 
 
 def _factors(feedback: Mapping[Plateau, PlateauState]) -> dict[Hashable, float]:

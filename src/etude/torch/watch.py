@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Protocol
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -29,6 +30,8 @@ __all__ = ["Watch", "tell_tick_length"]
 
 # Clock and updates may differ by skipped updates and partial windows, not by this factor.
 APART = 1.5
+# As many updates or steps are looked at where the horizon does not tell an epoch.
+FEW = 4
 # A scaler that begins at its usual 65,536 may skip a dozen updates until gradients fit, not as many as this.
 IN_VAIN = 50
 
@@ -43,6 +46,10 @@ class Watched(Protocol):
     last_epoch: Any
     skipped: int
     _step_count: int
+
+    @property
+    def progress(self) -> float:
+        """How far the run is, in steps of the horizon."""
 
     def written(self) -> Iterable[tuple[str, int, Place, float]]:
         """The hyperparameter, group index, place and value of everything that the present step writes."""
@@ -83,6 +90,11 @@ class Watch:
         """Look at what others write into these tensors from now on, without reading them."""
         self._tensors = {at: (tensor, tensor._version) for at, tensor in tensors.items()}
 
+    def knows(self, tensors: Mapping[tuple[int, Place], Tensor]) -> bool:
+        """Whether these are the tensors that it follows."""
+        known = self._tensors
+        return known.keys() == tensors.keys() and all(known[at][0] is held for at, held in tensors.items())
+
     def _untouched(self, at: tuple[int, Place], held: Any) -> bool:
         """Whether nobody has written into a tensor that a whole column is written through.
 
@@ -104,12 +116,10 @@ class Watch:
                 self._tell(finding, once=finding.message)
         per_epoch = scheduler.horizon.steps_per_epoch
         # With one step an epoch the clock counts epochs, and updates are no matter.
-        if (
-            per_epoch is not None
-            and per_epoch > 1
-            and hasattr(scheduler.optimizer, "_optimizer_step_post_hooks")
-        ):
-            self._updates = _Updates(scheduler, math.ceil(per_epoch), self)
+        # Where no epoch is told, only a step for each process is looked for, as Accelerate makes it.
+        known = per_epoch is not None or _in_company()
+        if known and per_epoch != 1 and hasattr(scheduler.optimizer, "_optimizer_step_post_hooks"):
+            self._updates = _Updates(scheduler, None if per_epoch is None else math.ceil(per_epoch), self)
 
     def resumed(self, scheduler: Watched) -> None:
         """Count from here: the clock has been set."""
@@ -132,9 +142,9 @@ class Watch:
                 self._tell(_changed(scheduler, name, index, place, found), once="changed", depth=5)
                 return
 
-    def skipped(self) -> None:
+    def attempted(self, updated: bool) -> None:
         """Count the attempts in a row that were no updates, and tell when they are many."""
-        self._in_vain += 1
+        self._in_vain = 0 if updated else self._in_vain + 1
         if self._in_vain == IN_VAIN:
             self._tell(_none_real(), once="skipped", depth=5)
 
@@ -143,7 +153,7 @@ class Watch:
         self.renewed = False
         scheduler.wake()
         total = scheduler.horizon.total_steps
-        if total is not None and scheduler.last_epoch > math.ceil(total):
+        if total is not None and scheduler.progress > math.ceil(total):
             self._tell(_goes_on(math.ceil(total)), once="goes-on", depth=5)
 
 
@@ -221,13 +231,18 @@ class _Updates:
     It holds the scheduler weakly. It claims nothing where no update is seen, as in a compiled step.
     """
 
-    def __init__(self, scheduler: Watched, planned: int, watch: Watch) -> None:
+    def __init__(self, scheduler: Watched, planned: int | None, watch: Watch) -> None:
         self._watch = weakref.ref(watch)
         self._planned = planned
         self.done = False
         self.start(scheduler)
-        self._handle = scheduler.optimizer.register_step_post_hook(self)
-        self._scheduler = weakref.ref(scheduler, partial(_remove, self._handle))
+        self._depth = 0
+        optimizer = scheduler.optimizer
+        self._handles = [
+            optimizer.register_step_pre_hook(self._enter),
+            optimizer.register_step_post_hook(self._leave),
+        ]
+        self._scheduler = weakref.ref(scheduler, partial(_remove, self._handles))
 
     def start(self, scheduler: Watched) -> None:
         """Count from here."""
@@ -237,10 +252,15 @@ class _Updates:
 
     def remove(self) -> None:
         """Take the hook off the optimizer: not from within, for torch is walking through the hooks then."""
-        self._handle.remove()
+        _remove(self._handles)
 
-    def __call__(self, *_: Any) -> None:
-        if self.done:
+    def _enter(self, *_: Any) -> None:
+        self._depth += 1
+
+    def _leave(self, *_: Any) -> None:
+        # Where a subclass calls super().step(), torch runs the hooks of both for one update.
+        self._depth -= 1
+        if self.done or self._depth > 0:
             return
         scheduler, watch = self._scheduler(), self._watch()
         if scheduler is None or watch is None:
@@ -249,36 +269,46 @@ class _Updates:
             self.start(scheduler)
         ticks, seen = scheduler._step_count - self._before, self._seen
         self._seen += 1
-        if max(ticks, seen) < self._planned or not ticks or not seen:
+        # Without epochs a few updates have to do; step() may come less often then, once in an epoch.
+        enough = FEW if self._planned is None else self._planned
+        if max(ticks, seen) < enough or not ticks or not seen:
             # Where the clock is moved by seek() alone there is nothing to compare.
-            self.done = seen > 2 * self._planned
+            self.done = seen > 2 * enough
         else:
             self.done = True
             scheduler.wake()  # so that the next step takes the hook away
-            if max(ticks, seen) >= APART * min(ticks, seen):
+            if max(ticks, seen) >= APART * min(ticks, seen) and (self._planned is not None or ticks > seen):
                 watch._tell(_apart(self._planned, seen, ticks), once="ticks")
 
 
-def _remove(handle: RemovableHandle, _: object) -> None:
-    handle.remove()
+def _in_company() -> bool:
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
-def _apart(planned: int, seen: int, ticks: int) -> Finding:
-    rare = ticks < seen
+def _remove(handles: list[RemovableHandle], _: object = None) -> None:
+    for handle in handles:
+        handle.remove()
+
+
+def _apart(planned: int | None, seen: int, ticks: int) -> Finding:
+    plan = "Each step is one update"
+    numbers = {"updates": seen, "steps": ticks}
+    if planned is not None:
+        plan = f"The horizon plans {planned:,} steps in an epoch, one for each update"
+        numbers["planned"] = planned
     times = "once" if ticks == 1 else f"{ticks:,} times"
     return Finding(
         "ticks-per-epoch",
         "warning",
-        f"The horizon plans {planned:,} steps in an epoch, one for each update; in the first {seen:,} "
-        f"updates step() was called {times}.",
+        f"{plan}; in the first {seen:,} updates step() was called {times}.",
         "Call scheduler.step() after each optimizer.step(), "
         + (
             "or count in epochs: Horizon(steps_per_epoch=1, ...)."
-            if rare
+            if ticks < seen
             else "not after each batch of an accumulated gradient or for each process; "
             "Horizon.of(loader, epochs=..., accumulate=..., world_size=...) counts the updates."
         ),
-        {"planned": planned, "updates": seen, "steps": ticks},
+        numbers,
     )
 
 

@@ -61,10 +61,9 @@ class Floats:
 
     def write(self, row: int) -> None:
         key = self.key
-        # Each value is put straight into its group by the loop itself, a twentieth faster at 1,000 groups. There
-        # are as many values as groups by construction, and strict=True is dear at every step.
-        for group, group[key] in zip(self.groups, self.rows[row]):  # noqa: B905, B020
-            pass
+        # As many as groups, by construction; strict=True is dear at every step.
+        for group, value in zip(self.groups, self.rows[row]):  # noqa: B905
+            group[key] = value
 
 
 class Places:
@@ -163,7 +162,7 @@ def _moved_together(tensors: list[Tensor]) -> Tensor:
     Each begins at a multiple of 16 bytes, as a tensor of its own does: compiled code counts on it.
     """
     if len(tensors) == 1:
-        return tensors[0].view(1)
+        return tensors[0].data.view(1)
     apart = max(1, 16 // tensors[0].element_size())
     with torch.no_grad():
         numbers = torch.stack([tensor.reshape(()) for tensor in tensors])
@@ -184,4 +183,4 @@ def _column_of(tensors: list[Tensor]) -> Tensor | None:
     apart = offsets[1] - offsets[0] if len(offsets) > 1 else 1
     if apart < 1 or any(after - before != apart for before, after in itertools.pairwise(offsets)):
         return None
-    return tensors[0].as_strided((len(tensors),), (apart,), offsets[0])
+    return tensors[0].data.as_strided((len(tensors),), (apart,), offsets[0])

@@ -262,13 +262,13 @@ class _Builder:
         return chain
 
     def _cycles(self, nodes: Sequence[Cycles]) -> Part:
-        split = _Split([(node._turns, node._start) for node in nodes])
+        split = _Split([(node.turns, node.start) for node in nodes])
         inner = self.part(
-            [_Until(node._node, Fraction(node._turns.length)) for node in nodes],
+            [_Until(node.node, Fraction(node.turns.length)) for node in nodes],
         )
-        most = _numbers([math.inf if node._times is None else float(node._times - 1) for node in nodes])
-        gain = _numbers([node._gain for node in nodes])
-        is_plain = all(node._gain == 1 for node in nodes)
+        most = _numbers([math.inf if node.times is None else float(node.times - 1) for node in nodes])
+        gain = _numbers([node.gain for node in nodes])
+        is_plain = all(node.gain == 1 for node in nodes)
 
         def cycles(x: Any, which: Any) -> Any:
             cycle, places = split(x, which)
@@ -279,19 +279,19 @@ class _Builder:
         return cycles
 
     def _numbered(self, nodes: Sequence[Numbered]) -> Part:
-        split = _Split([(node._turns, node._start) for node in nodes])
-        level = self._levels([node._level for node in nodes])
-        function: Any = nodes[0]._function
+        split = _Split([(node.turns, node.start) for node in nodes])
+        level = self._levels([node.level for node in nodes])
+        function: Any = nodes[0].function
         noise = getattr(function, "__self__", None)
         if isinstance(noise, Noise):
             function = drawn(noise)
         stops, lasts, shares = [], [], []
         for node in nodes:
-            stop = node._start if node._stop is None else node._stop
-            last, gone = divmod(stop - node._start, node._period)
-            stops.append(math.inf if node._stop is None else ceil_float(stop))
+            stop = node.start if node.stop is None else node.stop
+            last, gone = divmod(stop - node.start, node.period)
+            stops.append(math.inf if node.stop is None else ceil_float(stop))
             lasts.append(float(last))
-            shares.append(float(gone / node._period))
+            shares.append(float(gone / node.period))
         stop_at, last_turn, last_share = _numbers(stops), _numbers(lasts), _numbers(shares)
 
         def numbered(x: Any, which: Any) -> Any:
@@ -307,7 +307,7 @@ class _Builder:
 def _links(part: _Until) -> list[tuple[Fraction, _Until]]:
     """The parts of a chain that are ever reached, each after its start."""
     node: Any = part.node
-    chain: Chain = node._reach(part.until).chain if isinstance(node, Growing) else node
+    chain: Chain = node.reach(part.until).chain if isinstance(node, Growing) else node
     nodes = list(chain.nodes)
     if isinstance(node, Growing):  # whose first cycle alone has no factor, and would be a formula of its own
         nodes[0] = Scaled(nodes[0], 1.0)
@@ -399,9 +399,9 @@ def _kind(node: Node) -> Hashable:
         case Scaled() | Cut() | Delayed():
             return type(node), _kind(node.node)
         case Cycles():
-            return Cycles, _kind(node._node)
+            return Cycles, _kind(node.node)
         case Numbered():
-            return Numbered, _identity(node._function)
+            return Numbered, _identity(node.function)
     return id(node)
 
 

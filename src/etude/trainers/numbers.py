@@ -36,7 +36,7 @@ def in_use(optimizer: Optimizer, schedulers: Iterable[LRScheduler]) -> dict[str,
 
 def followed(scheduler: LRScheduler) -> set[str]:
     """The metrics that a scheduler's Plateaus follow."""
-    return {plateau.metric for plateau in scheduler._feedback} if isinstance(scheduler, Scheduler) else set()
+    return set(scheduler.metrics) if isinstance(scheduler, Scheduler) else set()
 
 
 def tell(scheduler: Scheduler, measured: Mapping[str, float | Tensor], how: str) -> None:

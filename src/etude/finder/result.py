@@ -1,0 +1,146 @@
+"""What a range test hands back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from etude import plots
+from etude.durations import DurationLike, to_duration
+from etude.errors import ScheduleError
+from etude.finder.answers import Answer, Suggestion
+from etude.finder.curve import Curve
+from etude.finder.suggestions import suggest
+from etude.finder.views import look
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["RangeTest"]
+
+_LABELS = {"lr": "learning rate", "weight_decay": "weight decay"}
+
+
+class RangeTest:
+    """The curve of a range test, what it suggests, and the schedules that follow from it.
+
+    Args:
+        curve: what was measured.
+        metric: the metric of the paper's bounds; see ``suggest``.
+
+    >>> from etude.finder import Curve, RangeTest
+    >>> rates = np.geomspace(1e-5, 1.0, 101)
+    >>> found = RangeTest(Curve(rates, 2.0 - 1.5 / (1 + (0.001 / rates) ** 2) + (rates / 0.1) ** 2))
+    >>> found.plans()["one_cycle"]
+    'one_cycle(0.0355)'
+    """
+
+    def __init__(self, curve: Curve, metric: str | None = None) -> None:
+        self.curve = curve
+        self._metric = metric
+
+    @cached_property
+    def suggestions(self) -> Mapping[str, Answer]:
+        """What each rule suggests, or why it has no answer."""
+        return suggest(self.curve, metric=self._metric)
+
+    def plans(self, *, by: str | None = None, stepsize: DurationLike = "4ep") -> dict[str, str]:
+        """Return the texts of the next schedules: ``cyclic`` and ``one_cycle``.
+
+        Rates are multiples of BASE where the groups have several, so that their ratios are kept.
+
+        Args:
+            by: the rule whose value is the upper bound; not given, the first of ``max``, the edge,
+                ``valley`` and ``steepest`` that has an answer. The lower bound is ``base`` where ``max`` is
+                used and both have one, else a quarter of the upper.
+            stepsize: half a cycle; the paper's is 2 to 10 epochs.
+
+        Raises:
+            ScheduleError: where no rule has an answer, or the test was not of the rate.
+        """
+        if self.curve.of != "lr":
+            raise ScheduleError(f"plans are of the learning rate; this test was of {self.curve.of!r}")
+        top = self._top(by)
+        base = self.suggestions["base"]
+        low = top.value / 4
+        if top.name == "max" and isinstance(base, Suggestion) and base.value < top.value:
+            low = base.value
+        up = to_duration(stepsize, "stepsize")
+        return {
+            "cyclic": f"cyclic({self._level(low)}, {self._level(top.value)}, up={up!r})",
+            "one_cycle": f"one_cycle({self._level(top.value)})",
+        }
+
+    def _top(self, by: str | None) -> Suggestion:
+        edges = [name for name in self.suggestions if name.startswith("edge/")]
+        wanted = ["max", *edges, "valley", "steepest"] if by is None else [by]
+        unknown = [name for name in wanted if name not in self.suggestions]
+        if unknown:
+            rules = ", ".join(map(repr, self.suggestions))
+            raise ScheduleError(f"by must be one of {rules}; got {by!r}")
+        answers = [self.suggestions[name] for name in wanted]
+        for answer in answers:
+            if isinstance(answer, Suggestion):
+                return answer
+        raise ScheduleError(f"no schedule can be written from this test: {'; '.join(map(str, answers))}")
+
+    def _level(self, rate: float) -> str:
+        if self.curve.alike:
+            return repr(float(f"{rate:.3g}"))
+        return f"{float(f'{rate / self.curve.base:.3g}')!r} * BASE"
+
+    def __str__(self) -> str:
+        lines = [
+            f"range test of {self.curve.of}, {len(self.curve.rates)} steps, {self.curve.repeats} repeat(s)"
+        ]
+        lines += [f"  ended early: {why}" for why in dict.fromkeys(filter(None, self.curve.ended))]
+        return "\n".join(lines + [f"  {answer}" for answer in self.suggestions.values()])
+
+    # Pictures.
+
+    def chart(self, metric: str | None = None) -> plots.Chart:
+        """Return the numbers of the picture: each repeat, the smooth curve, and what is suggested.
+
+        Args:
+            metric: the metric to show, instead of the loss.
+        """
+        curve = self.curve
+        what = "loss" if metric is None else metric
+        if metric is not None:
+            curve.metric(metric)  # which tells of a name that is not known
+        rows = curve.losses if metric is None else curve.metrics[metric]
+        # In the middle, a straight ramp is half way up, and a geometric one far below.
+        middle = curve.rates[len(curve.rates) // 2]
+        geometric = curve.rates[0] > 0 and middle < curve.rates[-1] / 4
+        series = [
+            plots.Series(
+                what if len(rows) == 1 else f"{what}, repeat {index + 1}", curve.rates, row, style="points"
+            )
+            for index, row in enumerate(rows)
+        ]
+        sign = 1 if metric is None else -1
+        view = look(curve.rates, sign * rows.mean(axis=0), any(curve.ended))
+        if not isinstance(view, str):
+            series.append(plots.Series("smooth", view.rates, sign * view.fit))
+        found = [answer for answer in self.suggestions.values() if isinstance(answer, Suggestion)]
+        label = _LABELS.get(curve.of, curve.of)
+        return plots.Chart(
+            title=f"Range test of the {label}",
+            x_label=label if curve.alike else f"{label} of the first group",
+            y_label=what,
+            series=series,
+            marks=[plots.Mark(answer.value, answer.name) for answer in found],
+            x_scale="log" if geometric else "linear",
+        )
+
+    def plot(self, path: str | Path | None = None, *, metric: str | None = None) -> Figure:
+        """Draw the test with matplotlib, and save it where a path (.png, .svg, .pdf) is given."""
+        chart = self.chart(metric)
+        if path is not None:
+            plots.save(chart, path)
+        return plots.draw(chart)
+
+    def _repr_svg_(self) -> str:
+        return plots.to_svg(self.chart())

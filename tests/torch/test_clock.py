@@ -255,7 +255,7 @@ def test_a_cooldown_counts_its_own_length() -> None:
 def test_a_cooldown_on_demand_leaves_behind_how_its_trunk_was_counted() -> None:
     plan = et.Linear(0.0, 1.0, over="640smp").cooldown("5/2st", over="128tok")
     meter = Meter(plan, HORIZON)
-    with pytest.raises(ScheduleError, match=ONE_PART):
+    with pytest.raises(ScheduleError, match=r"Linear\(over='640smp'\) counts samples, but"):
         meter.advance(tokens=64)
     meter.seek("2.5")
     assert meter.advance(tokens=64) == Fraction(7, 2)

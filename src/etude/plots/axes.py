@@ -10,12 +10,14 @@ from numpy.typing import ArrayLike
 
 from etude.plots.chart import Chart, FloatArray, Scale
 
-__all__ = ["Axis", "axes", "number", "placeable", "vacancy"]
+__all__ = ["Axis", "above", "axes", "is_constant", "number", "placeable", "vacancy"]
 
 # Room between the curves and the frame, as a fraction of the axis.
 _MARGIN = 0.04
-# A relative spread below this is rounding, not a curve: drawn full height it would look like noise.
+# A relative spread below this is rounding, not a curve: drawn full height it would look like noise. Along y that
+# is what float32 leaves of a constant loss; along x, steps are exact.
 _ROUNDING = 1e-12
+_ROUNDING_OF_CURVES = 1e-6
 # What lies beyond has no place, so that no range, margin or tick overflows or becomes subnormal.
 _LARGEST, _SMALLEST = 1e300, 1e-300
 
@@ -66,14 +68,45 @@ def axes(chart: Chart, x_ticks: int, y_ticks: int) -> tuple[Axis, Axis]:
     """
     x = [item.x for item in chart.series]
     x.append(np.array([end for shade in chart.shades for end in (shade.start, shade.stop)]))
-    x.append(np.array([mark.x for mark in chart.marks]))
+    x.append(np.array([end for mark in chart.marks for end in (mark.x, *(mark.interval or ()))]))
     y = [edge for item in chart.series for edge in (item.y, item.low, item.high) if edge is not None]
     y.append(np.array([rule.y for rule in chart.rules]))
     has_points = any(item.style != "line" for item in chart.series)
     return (
-        _axis(np.concatenate(x), chart.x_scale, x_ticks, _MARGIN if has_points else 0.0),
-        _axis(np.concatenate(y), chart.y_scale, y_ticks, _MARGIN),
+        _axis(np.concatenate(x), chart.x_scale, x_ticks, _MARGIN if has_points else 0.0, _ROUNDING),
+        _axis(np.concatenate(y), chart.y_scale, y_ticks, _MARGIN, _ROUNDING_OF_CURVES),
     )
+
+
+def above(chart: Chart, x_axis: Axis, count: int) -> tuple[Axis, str] | None:
+    """The axis along the top, in the chart's second unit, and its name; None where there is none.
+
+    Args:
+        chart: the picture.
+        x_axis: its first axis.
+        count: about how many ticks there is room for; at least 1.
+
+    >>> from etude.plots.chart import Unit
+    >>> chart = Chart("", "step", "", (), above=Unit("epoch", 100.0))
+    >>> above(chart, Axis("linear", 0.0, 400.0, (), ()), 4)
+    (Axis(scale='linear', low=0.0, high=4.0, ticks=(0.0, 1.0, 2.0, 3.0, 4.0), labels=('0', '1', '2', '3', '4')), 'epoch')
+    """
+    unit = chart.above
+    if unit is None:
+        return None
+    low, high = x_axis.low / unit.size, x_axis.high / unit.size
+    if not _SMALLEST <= high - low <= _LARGEST:
+        return None
+    return _linear(low, high, count), unit.label
+
+
+def is_constant(low: float, high: float) -> bool:
+    """Whether values of a curve from low to high differ by no more than the rounding of float32.
+
+    >>> is_constant(2.3025850, 2.3025852), is_constant(2.302, 2.303)
+    (True, False)
+    """
+    return high - low <= _ROUNDING_OF_CURVES * max(abs(low), abs(high))
 
 
 def vacancy(chart: Chart) -> str | None:
@@ -130,38 +163,41 @@ def placeable(values: ArrayLike, scale: Scale) -> FloatArray:
     return np.where((smallest <= values) & (values <= _LARGEST), values, np.nan)
 
 
-def _axis(values: FloatArray, scale: Scale, count: int, margin: float) -> Axis:
+def _axis(values: FloatArray, scale: Scale, count: int, margin: float, rounding: float) -> Axis:
     values = placeable(values, scale)
     values = values[~np.isnan(values)]
     ends = (float(values.min()), float(values.max())) if values.size else None
     if scale == "log":
-        low, high = _log_range(ends or (1.0, 10.0), margin)
+        low, high = _log_range(ends or (1.0, 10.0), margin, rounding)
         ticks = _log_ticks(low, high, count)
         # Each tick in its own notation, but not 5000 beside 10k.
         thousands = bool(ticks) and ticks[-1] >= 1e4
         labels = [number(tick, 1e4 if thousands and 1e3 <= tick < 1e4 else tick) for tick in ticks]
         return Axis(scale, low, high, tuple(ticks), tuple(labels))
-    low, high = _linear_range(ends or (0.0, 1.0), margin)
+    return _linear(*_linear_range(ends or (0.0, 1.0), margin, rounding), count)
+
+
+def _linear(low: float, high: float, count: int) -> Axis:
     ticks = _linear_ticks(low, high, count)
     peak = max((abs(tick) for tick in ticks), default=0.0)
-    return Axis(scale, low, high, tuple(ticks), tuple(number(tick, peak) for tick in ticks))
+    return Axis("linear", low, high, tuple(ticks), tuple(number(tick, peak) for tick in ticks))
 
 
-def _linear_range(ends: tuple[float, float], margin: float) -> tuple[float, float]:
+def _linear_range(ends: tuple[float, float], margin: float, rounding: float) -> tuple[float, float]:
     low, high = ends
     peak = max(abs(low), abs(high))
     if peak < _SMALLEST:
         low, high = 0.0, 1.0
-    elif high - low < _ROUNDING * peak:
+    elif high - low < rounding * peak:
         # A constant lies in the middle, between 0 and twice itself.
         low, high = min(0.0, 2 * high), max(0.0, 2 * high)
     room = margin * (high - low)
     return max(low - room, -_LARGEST), min(high + room, _LARGEST)
 
 
-def _log_range(ends: tuple[float, float], margin: float) -> tuple[float, float]:
+def _log_range(ends: tuple[float, float], margin: float, rounding: float) -> tuple[float, float]:
     low, high = (math.log10(end) for end in ends)
-    if high - low < _ROUNDING:
+    if high - low < rounding:
         low, high = low - 1, high + 1
     room = margin * (high - low)
     return max(10.0 ** (low - room), _SMALLEST), min(10.0 ** min(high + room, 308.0), _LARGEST)

@@ -10,7 +10,7 @@ beyond 1e300, and on a log axis anything below 1e-300.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from etude.errors import ScheduleError
 
-__all__ = ["Chart", "FloatArray", "Mark", "Rule", "Scale", "Series", "Shade", "Style"]
+__all__ = ["Chart", "FloatArray", "Mark", "Rule", "Scale", "Series", "Shade", "Style", "Unit", "overlay"]
 
 FloatArray: TypeAlias = NDArray[np.float64]
 Style: TypeAlias = Literal["line", "points", "line+points"]
@@ -96,13 +96,42 @@ class Shade:
 
 @dataclass(frozen=True)
 class Mark:
-    """A vertical line at x (finite), such as a restart."""
+    """A vertical line at x (finite), such as a restart.
+
+    Args:
+        x: where.
+        label: its name; of marks that share one, the first alone is named beside the picture.
+        low, high: an interval around x, such as that of an estimate; both or neither.
+
+    Raises:
+        ScheduleError: for an x that is not finite, or ends that are not around it.
+    """
 
     x: float
     label: str
+    low: float | None = None
+    high: float | None = None
 
     def __post_init__(self) -> None:
-        _require_finite(self.x, f"x of the mark {self.label!r}")
+        owner = f"the mark {self.label!r}"
+        _require_finite(self.x, f"x of {owner}")
+        if (self.low is None) != (self.high is None):
+            raise ScheduleError(
+                f"{owner} has only one end of an interval; give both low= and high=, or neither"
+            )
+        if (
+            self.interval is not None
+            and not -math.inf < self.interval[0] <= self.x <= self.interval[1] < math.inf
+        ):
+            raise ScheduleError(
+                f"{owner} must lie in its interval, with finite ends; "
+                f"got low={self.low!r}, x={self.x!r}, high={self.high!r}"
+            )
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Both ends, or None."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -117,6 +146,25 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Unit:
+    """A second unit of the x axis, such as epochs above steps.
+
+    Args:
+        label: its name.
+        size: how much of the first unit is one of this; > 0, finite.
+    """
+
+    label: str
+    size: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.size < math.inf:
+            raise ScheduleError(
+                f"the size of the unit {self.label!r} must be more than 0 and finite; got {self.size!r}"
+            )
+
+
+@dataclass(frozen=True)
 class Chart:
     """A whole picture.
 
@@ -125,6 +173,7 @@ class Chart:
         series: the curves, in the order of the legend; may be empty.
         shades, marks, rules: stretches of x, vertical lines, horizontal lines.
         x_scale, y_scale: "linear" or "log".
+        above: a second unit of x, written along the top; of a linear x only.
 
     Raises:
         ScheduleError: naming the field, what it must be and what it was.
@@ -143,6 +192,7 @@ class Chart:
     rules: Sequence[Rule] = ()
     x_scale: Scale = "linear"
     y_scale: Scale = "linear"
+    above: Unit | None = None
 
     def __post_init__(self) -> None:
         for name, kind in {"series": Series, "shades": Shade, "marks": Mark, "rules": Rule}.items():
@@ -154,6 +204,49 @@ class Chart:
         for name in ("x_scale", "y_scale"):
             if getattr(self, name) not in get_args(Scale):
                 raise ScheduleError(f"{name} must be one of {get_args(Scale)}; got {getattr(self, name)!r}")
+        if self.above is not None and self.x_scale != "linear":
+            raise ScheduleError(f"above={self.above!r} needs a linear x axis; got x_scale={self.x_scale!r}")
+
+
+def overlay(charts: Mapping[str, Chart], title: str = "") -> Chart:
+    """Draw the curves of several charts in one.
+
+    Args:
+        charts: each with its name in the legend; at least one, of the same scales.
+        title: of the whole.
+
+    Returns:
+        A chart with all their curves. The words and the second unit that all share are kept; phases and marks,
+        which would be one on top of the other, are not.
+
+    Raises:
+        ScheduleError: for no chart, or charts of different scales.
+
+    >>> run = Horizon(total=100)
+    >>> both = overlay({"a": cosine().on(run).chart(), "b": Linear(over=100).on(run).chart()})
+    >>> [series.label for series in both.series], both.x_label
+    (['a', 'b'], 'step')
+    """
+    if not charts:
+        raise ScheduleError("there must be at least one chart to overlay; got none")
+    first, *others = charts.values()
+    scales = list(dict.fromkeys((chart.x_scale, chart.y_scale) for chart in charts.values()))
+    if len(scales) > 1:
+        raise ScheduleError(f"charts must have the same scales to be overlaid; got {scales}")
+    x_label, y_label, above = (
+        kept if all(getattr(other, name) == kept for other in others) else empty
+        for name, kept, empty in (
+            ("x_label", first.x_label, ""),
+            ("y_label", first.y_label, ""),
+            ("above", first.above, None),
+        )
+    )
+    series = []
+    for name, chart in charts.items():
+        for own in chart.series:
+            label = name if len(chart.series) == 1 else f"{name}, {own.label}"
+            series.append(Series(label, own.x, own.y, own.low, own.high, own.style))
+    return Chart(title, x_label, y_label, series, x_scale=first.x_scale, y_scale=first.y_scale, above=above)
 
 
 def _column(values: ArrayLike, field: str) -> FloatArray:

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from etude.durations import Duration, DurationLike, Horizon, fraction_text, to_fraction
+from etude.durations import Duration, DurationLike, Horizon, fraction_text, to_duration, to_fraction
 from etude.eases import EASES, Array
 from etude.errors import EtudeError, ScheduleError
 from etude.levels import Level, LevelLike, to_level
@@ -222,8 +222,9 @@ def continued(policy: Policy, saved: Course, present: Course, at: Fraction | flo
 
 
 def _redecayed(policy: Redecay, saved: Course, present: Course, at: Fraction) -> Schedule:
-    # In steps, for the course is on the saved horizon, where the same share of the run is another length.
-    over = _steps(present.horizon.steps(policy.over, "redecay(over=)"))
+    # Elsewhere in steps, for the course is on the saved horizon, where the same share is another length.
+    length = present.horizon.steps(policy.over, "redecay(over=)")
+    over = to_duration(policy.over) if present.horizon == saved.horizon else _steps(length)
     stop = _last(present) if policy.stop is None else to_level(policy.stop, "redecay(stop=)")
     policy._check_way_to(stop)
     from_here = Cooldown(saved.schedule, _steps(at), over=over, stop=stop, ease=policy.ease)

@@ -27,12 +27,14 @@ from typing import Literal, TypeAlias
 from etude.durations import STEP, Duration, Horizon, fraction_text, read_fraction, to_fraction
 from etude.errors import HorizonError, ScheduleError
 from etude.schedules import Schedule
-from etude.schedules.algebra import Cooldown, Joined, Sequence, Shift
+from etude.schedules.algebra import Cooldown, Joined, Sequence, Shift, Until
 
 __all__ = ["Meter"]
 
 Counted: TypeAlias = Literal["updates", "samples", "tokens"]
 
+# Where a schedule is left or entered: given in steps it is a place on the axis, whatever is counted there.
+PLACES = ("at", "by")
 SIZES: Mapping[str, str] = {"samples": "samples_per_step", "tokens": "tokens_per_step"}
 
 
@@ -210,16 +212,38 @@ def _stretches(
                 yield from _stretches(part, horizon)
         yield from _stretches(last, horizon)
         return
-    if isinstance(schedule, Cooldown):
-        yield horizon.steps(schedule.at), (*_durations(schedule.schedule), *_named(schedule, "at"))
-        yield horizon.steps(schedule.over), tuple(_named(schedule, "over"))
+    if isinstance(schedule, Cooldown | Until):
+        yield from _as_far_as(schedule, horizon.steps(schedule.at), horizon)
+        if isinstance(schedule, Cooldown):
+            yield horizon.steps(schedule.over), tuple(_named(schedule, "over"))
         return
+    if isinstance(schedule, Shift) and schedule.by not in (STEP, STEP * -1):
+        by = horizon.signed_steps(schedule.by)
+        if by >= 0:
+            inner = list(_stretches(schedule.schedule, horizon))
+            yield by, (*inner[0][1], *_named(schedule, "by"))
+            yield from inner
+            return
     measured = [part for part in schedule.parts if any(_durations(part))]
     if isinstance(schedule, Joined) and len(measured) == 1:
         # Beside a plain number or a Plateau it goes as it would alone.
         yield from _stretches(measured[0], horizon)
         return
     yield schedule.length(horizon), tuple(_durations(schedule))
+
+
+def _as_far_as(
+    schedule: Cooldown | Until, at: Fraction, horizon: Horizon
+) -> Iterator[tuple[Fraction | None, tuple[tuple[str, str], ...]]]:
+    """The parts of a trunk up to where it is left."""
+    done = Fraction(0)
+    for length, durations in _stretches(schedule.schedule, horizon):
+        if length is None or done + length >= at:
+            yield at - done, (*durations, *_named(schedule, "at"))
+            return
+        yield length, durations
+        done += length
+    yield at - done, tuple(_named(schedule, "at"))
 
 
 def _durations(schedule: Schedule) -> Iterator[tuple[str, str]]:
@@ -233,6 +257,8 @@ def _durations(schedule: Schedule) -> Iterator[tuple[str, str]]:
 
 def _named(schedule: Schedule, field: str) -> Iterator[tuple[str, str]]:
     for duration in _within(getattr(schedule, field)):
+        if field in PLACES and _units(duration) == ["st"] and isinstance(schedule, Cooldown | Shift | Until):
+            continue
         for unit in _units(duration):
             # A shift by a step is such an offset, too.
             if not (isinstance(schedule, Shift) and duration in (STEP, STEP * -1)):

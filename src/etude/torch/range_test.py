@@ -64,7 +64,7 @@ def range_test(
     Args:
         train_step: a function that does one update and returns its loss, or (loss, metrics by name); several
             batches, closures and autocast are its own business. It fetches its batches itself, from an
-            iterator that is made within the test. Or (loader, model, loss function): the plain loop over pairs.
+            iterator made within the test. Or (loader, model, loss function): the plain loop over pairs.
         optimizer: the one whose rates are ramped, or several.
         model: the module that is trained, or several; may be left out where no module with buffers is used.
         start, stop: the first and the last value, of the first group whose own is above 0.

@@ -53,14 +53,6 @@ class Resumed:
         for binding, bases in self.bases:
             binding.put_bases(bases)
 
-    def meters(self) -> dict[Course, Meter]:
-        """The clocks that samples or tokens had moved, where they stood."""
-        meters = {}
-        for course, position in self.positions.items():
-            meters[course] = Meter(course.schedule, course.horizon)
-            meters[course].seek(position)
-        return meters
-
 
 def saved(
     binding: Binding,
@@ -138,7 +130,8 @@ def resume(
             for saved in past.values()
         )
         if alike and then == horizon and not moved:
-            course = one.course(then, known) if one.now is not None else present
+            changed_before = one.now is not None or one.horizon is not None
+            course = one.course(then, known) if changed_before else present
             _check_feedback(loaded, course)
         elif policy is None:
             for some in _by_course(past):

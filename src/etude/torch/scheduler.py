@@ -242,7 +242,7 @@ class Scheduler(LRScheduler):
             known = self._meters.get(course)
             if known is None:
                 meter = Meter(course.schedule, course.horizon)
-                meter.seek(self.last_epoch)
+                meter.seek(self._axis())
             else:
                 meter = copy.copy(known)
             before[course] = meter.position
@@ -351,16 +351,18 @@ class Scheduler(LRScheduler):
             why = f"in proportion to {own[0].coupled!r}" if own else "not scheduled"
             raise ScheduleError(f"cooldown(name={name!r}): {name} is {why}; cool down what has a schedule")
         became = dict(self._became)
+        positions = {course: meter.position for course, meter in self._meters.items()}
         for binding in own:
             course = binding.course
             # In steps, for the course may be on another horizon.
             length = over if course.horizon == self.horizon else self.horizon.steps(over, "cooldown(over=)")
-            meter = self._meters.get(course)
-            at = self.last_epoch if meter is None else meter.position
-            cooled = course.schedule.cooldown(at, over=length, stop=stop, ease=ease)
-            became[binding.followed] = Course(cooled, course.horizon)
+            at = positions.get(course, self.last_epoch)
+            cooled = Course(course.schedule.cooldown(at, over=length, stop=stop, ease=ease), course.horizon)
+            became[binding.followed] = cooled
+            if course in positions:
+                positions[cooled] = positions[course]
         remembered = {repr(plateau): past for plateau, past in self._feedback.items()}
-        self._take_up(became, self._joined, remembered, self.last_epoch)
+        self._take_up(became, self._joined, remembered, self.last_epoch, positions)
 
     # What it reads.
 
@@ -471,12 +473,16 @@ class Scheduler(LRScheduler):
     @property
     def progress(self) -> float:
         """How far the run is, in the horizon's steps: at the step, or where samples or tokens have led."""
-        return max((float(meter.position) for meter in self._meters.values()), default=self.last_epoch)
+        return ceil_float(Fraction(self._axis())) if self._meters else self.last_epoch
+
+    def _axis(self) -> Fraction | float:
+        """The same, exact."""
+        return max((meter.position for meter in self._meters.values()), default=self.last_epoch)
 
     def _place(self, course: Course) -> float:
         """Where a course's clock stands: at the step, or where samples and tokens have brought it."""
         meter = self._meters.get(course)
-        return self.last_epoch if meter is None else ceil_float(meter.position)
+        return self.progress if meter is None else ceil_float(meter.position)
 
     def _values(self) -> list[Array]:
         """The values at the present step: for each binding, one for each of its groups."""
@@ -551,7 +557,7 @@ class Scheduler(LRScheduler):
             known = len(self.base_lrs)
             if self.added == "own":
                 later = range(known, len(self.optimizer.param_groups))
-                self._joined = {**dict.fromkeys(later, self.last_epoch), **self._joined}
+                self._joined = {**dict.fromkeys(later, self.progress), **self._joined}
             self._bind()
 
     def _groups_are_others(self) -> bool:
@@ -648,7 +654,7 @@ class Scheduler(LRScheduler):
         groups = self.optimizer.param_groups
         bindings = bind(self.plans, groups, self._targets, joined, {}, self.horizon)
         resumed = resuming.resume(loaded, bindings, self.horizon, group_names(groups), policy)
-        self._take_up(resumed.became, joined, loaded.plateaus, loaded.step, resumed)
+        self._take_up(resumed.became, joined, loaded.plateaus, loaded.step, resumed.positions, resumed)
         self._step_count, self.skipped = loaded.count, loaded.skipped
         self.seam = resumed.seam
         self._ahead.thread = None
@@ -662,6 +668,7 @@ class Scheduler(LRScheduler):
         joined: dict[int, float],
         remembered: Mapping[str, PlateauState],
         step: float,
+        positions: Mapping[Course, Fraction],
         resumed: resuming.Resumed | None = None,
     ) -> None:
         """Follow other courses from a step on; on an error, nothing has changed."""
@@ -672,7 +679,10 @@ class Scheduler(LRScheduler):
             if resumed is not None:
                 resumed.put_bases()
                 self._built = resumed.built
-                self._meters, self._before = resumed.meters(), {}
+            self._meters, self._before = {}, {}
+            for course, position in positions.items():
+                self._meters[course] = Meter(course.schedule, course.horizon)
+                self._meters[course].seek(position)
             self.last_epoch = step
             self._feedback = {}
             self._bind()

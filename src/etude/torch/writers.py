@@ -159,10 +159,9 @@ def _kind(tensor: Tensor) -> tuple[Any, ...]:
 def _moved_together(tensors: list[Tensor]) -> Tensor:
     """Move the numbers of tensors into one vector; the tensors stay the same objects.
 
-    Each begins at a multiple of 16 bytes, as a tensor of its own does: compiled code counts on it.
+    Each begins at a multiple of 16 bytes, as a tensor of its own does: compiled code counts on it. One alone is
+    moved, too: those that are added later get a vector of their own, and it stays where it is.
     """
-    if len(tensors) == 1:
-        return tensors[0].data.view(1)
     apart = max(1, 16 // tensors[0].element_size())
     with torch.no_grad():
         numbers = torch.stack([tensor.reshape(()) for tensor in tensors])

@@ -1,0 +1,295 @@
+"""How far from the best rates the suggestions of a range test lie: ours, and those of three other finders.
+
+python benchmarks/finder_quality.py [--quick] [--json FILE]
+python benchmarks/finder_quality.py --truth     # train the grid anew, in about ten minutes
+
+The best rates are known: each task is trained under each optimizer at rates a factor of 1.78 apart, fixed and under
+one-cycle, from several seeds (``results/finder_truth.json``). All finders read the same sweeps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import functools
+import io
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ignite.handlers import FastaiLRFinder
+from lightning.pytorch.tuner.lr_finder import _LRFinder
+from matplotlib.figure import Figure
+from report import Row, main
+from sklearn import datasets
+from torch import Tensor, nn
+from torch.func import functional_call, grad, stack_module_state, vmap
+from torch.nn import functional
+from torch.optim import SGD, AdamW, Optimizer, RMSprop
+from torch_lr_finder import LRFinder
+
+import etude as et
+from etude.finder import Curve, Divergence, RangeTest, Suggestion
+from etude.study.tasks import digits, fashion_mnist
+from etude.torch.range_test import range_test
+
+TRUTH = Path(__file__).parent / "results" / "finder_truth.json"
+SEEDS = 3
+PER_DECADE = 4
+# Where the rates of the grid begin and end, as powers of ten.
+DECADES = {"SGD": (-3.5, 1.5), "momentum": (-4.5, 0.5), "AdamW": (-4.5, -0.25), "RMSprop": (-5.0, -0.75)}
+SCHEDULES = ("fixed", "one-cycle")
+SWEEPS = 5
+START, STOP, STEPS = 1e-6, 10.0, 200
+
+# Tasks: real data, a small net, and how long it is trained.
+
+
+@dataclass(frozen=True)
+class Data:
+    """Rows to train on and to be judged by; targets are classes, or numbers."""
+
+    inputs: Tensor
+    targets: Tensor
+    held: tuple[Tensor, Tensor]
+
+    @property
+    def classes(self) -> int:
+        return 0 if self.targets.is_floating_point() else int(self.targets.max()) + 1
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained."""
+
+    data: Callable[[], Data]
+    net: Callable[[int, int], nn.Module]
+    batch: int
+    updates: int
+    noise: float = 0.0
+
+    def batches(self, seed: int, count: int) -> tuple[Tensor, Tensor]:
+        """The batches of a run: its rows, newly shuffled in each epoch, and the noise on them is seeded too."""
+        chance = torch.Generator().manual_seed(1000 + seed)
+        rows = len(self.data().targets)
+        each = rows // self.batch
+        orders = [
+            torch.randperm(rows, generator=chance)[: each * self.batch].view(each, self.batch)
+            for _ in range(-(-count // each))
+        ]
+        return torch.cat(orders)[:count], torch.randint(2**62, (count,), generator=chance)
+
+    def batch_of(self, rows: Tensor, noise_seed: int) -> tuple[Tensor, Tensor]:
+        """The inputs and targets of some rows."""
+        data = self.data()
+        inputs = data.inputs[rows]
+        if self.noise:
+            chance = torch.Generator().manual_seed(noise_seed)
+            inputs = inputs + self.noise * torch.randn(inputs.shape, generator=chance)
+        return inputs, data.targets[rows]
+
+    def model(self, seed: int) -> nn.Module:
+        """A new net."""
+        data = self.data()
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return self.net(data.inputs.shape[1], data.classes or 1)
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Cross entropy of classes, mean square of numbers."""
+        if targets.is_floating_point():
+            return (outputs[:, 0] - targets).square().mean()
+        return functional.cross_entropy(outputs, targets)
+
+
+@functools.cache
+def _digits() -> Data:
+    split = digits.load()
+    held = torch.cat([split.validation.pixels, split.test.pixels])
+    labels = torch.cat([split.validation.labels, split.test.labels])
+    return Data(split.training.pixels, split.training.labels, (held, labels))
+
+
+@functools.cache
+def _fashion() -> Data:
+    split = fashion_mnist.load()
+    part = functools.partial(_half_size)
+    return Data(
+        part(split.training.pixels[:10_000]),
+        split.training.labels[:10_000],
+        (part(split.validation.pixels[:2_000]), split.validation.labels[:2_000]),
+    )
+
+
+def _half_size(pixels: Tensor) -> Tensor:
+    return functional.avg_pool2d(pixels.view(-1, 1, 28, 28), 2).flatten(1)
+
+
+def _table(load: Callable[..., Any]) -> Callable[[], Data]:
+    @functools.cache
+    def data() -> Data:
+        features, targets = load(return_X_y=True)
+        features = (features - features.mean(0)) / features.std(0)
+        numbers = load is datasets.load_diabetes
+        if numbers:
+            targets = (targets - targets.mean()) / targets.std()
+        order = np.random.RandomState(0).permutation(len(targets))
+        inputs = torch.from_numpy(features[order]).float()
+        wanted = torch.from_numpy(targets[order])
+        wanted = wanted.float() if numbers else wanted.long()
+        train = 6 * len(order) // 10
+        return Data(inputs[:train], wanted[:train], (inputs[train:], wanted[train:]))
+
+    return data
+
+
+def _logistic(inputs: int, outputs: int) -> nn.Module:
+    return nn.Linear(inputs, outputs)
+
+
+def _perceptron(width: int) -> Callable[[int, int], nn.Module]:
+    return lambda inputs, outputs: nn.Sequential(
+        nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, outputs)
+    )
+
+
+def _deep(inputs: int, outputs: int) -> nn.Module:
+    layers: list[nn.Module] = [nn.Linear(inputs, 32), nn.Tanh()]
+    for _ in range(3):
+        layers += [nn.Linear(32, 32), nn.Tanh()]
+    return nn.Sequential(*layers, nn.Linear(32, outputs))
+
+
+def _convolutions(inputs: int, outputs: int) -> nn.Module:
+    side = math.isqrt(inputs)
+    return nn.Sequential(
+        nn.Unflatten(1, (1, side, side)),
+        nn.Conv2d(1, 8, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(8, 16, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(16 * (-(-side // 4)) ** 2, outputs),
+    )
+
+
+TASKS = {
+    "digits, noisy, perceptron": Task(_digits, _perceptron(64), 16, 800, noise=0.7),
+    "digits, logistic": Task(_digits, _logistic, 16, 600),
+    "digits, convolutions": Task(_digits, _convolutions, 32, 400),
+    "breast cancer, perceptron": Task(_table(datasets.load_breast_cancer), _perceptron(16), 16, 400),
+    "wine, tanh of four layers": Task(_table(datasets.load_wine), _deep, 8, 300, noise=0.3),
+    "diabetes, perceptron": Task(_table(datasets.load_diabetes), _perceptron(32), 16, 400),
+    "fashion-mnist, perceptron": Task(_fashion, _perceptron(32), 32, 400),
+    "fashion-mnist, convolutions": Task(_fashion, _convolutions, 32, 300),
+}
+OPTIMIZERS: dict[str, Callable[[Any], Optimizer]] = {
+    "SGD": lambda weights: SGD(weights, lr=0.1),
+    "momentum": lambda weights: SGD(weights, lr=0.1, momentum=0.9),
+    "AdamW": lambda weights: AdamW(weights, lr=0.1, weight_decay=0.01),
+    "RMSprop": lambda weights: RMSprop(weights, lr=0.1),
+}
+
+# The truth: every rate of a grid, all runs of a task and an optimizer at once.
+
+
+def grid(optimizer: str) -> np.ndarray:
+    """The rates that are tried."""
+    low, high = DECADES[optimizer]
+    return 10 ** np.arange(low, high + 1e-9, 1 / PER_DECADE)
+
+
+def train(task: Task, optimizer: str, rates: np.ndarray, schedules: tuple[str, ...]) -> dict[str, Any]:
+    """The held-out scores of every rate under every schedule, from every seed."""
+    plans = {"fixed": et.fixed(), "one-cycle": et.one_cycle()}
+    factors = np.stack(
+        [plans[name].on(et.Horizon(total=task.updates))(range(task.updates)) for name in schedules]
+    )
+    # updates × runs; a run is a schedule and a rate.
+    values = torch.from_numpy((factors[:, :, None] * rates).transpose(1, 0, 2).reshape(task.updates, -1))
+    values = values.float()
+    runs = values.shape[1]
+    models = [task.model(seed) for seed in range(SEEDS)]
+    single, _ = stack_module_state(models)
+    weights = {
+        name: value.detach()[:, None].repeat(1, runs, *[1] * (value.dim() - 1))
+        for name, value in single.items()
+    }
+    shape = functools.partial(functional_call, models[0])
+
+    def loss(parameters: Mapping[str, Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
+        return task.loss(shape(dict(parameters), (inputs,)), targets)
+
+    slopes = vmap(vmap(grad(loss), in_dims=(0, None, None)), in_dims=(0, 0, 0))
+    memory = {name: (torch.zeros_like(value), torch.zeros_like(value)) for name, value in weights.items()}
+    drawn = [task.batches(seed, task.updates) for seed in range(SEEDS)]
+    for step in range(task.updates):
+        pairs = [task.batch_of(rows[step], int(noise[step])) for rows, noise in drawn]
+        inputs, targets = (torch.stack(part) for part in zip(*pairs, strict=True))
+        for name, slope in slopes(weights, inputs, targets).items():
+            rate = values[step].view(1, -1, *[1] * (slope.dim() - 2))
+            _update(optimizer, step + 1, weights[name], slope, rate, *memory[name])
+    inputs, targets = task.data().held
+    with torch.no_grad():
+        judge = vmap(vmap(lambda parameters: shape(parameters, (inputs,))))
+        outputs = judge(weights)
+    losses = vmap(vmap(lambda output: task.loss(output, targets)))(outputs)
+    scores = {"loss": losses}
+    if task.data().classes:
+        scores["accuracy"] = (outputs.argmax(-1) == targets).float().mean(-1)
+    found: dict[str, Any] = {}
+    for index, name in enumerate(schedules):
+        part = slice(index * len(rates), (index + 1) * len(rates))
+        found[name] = {
+            what: [[round(float(one), 5) if math.isfinite(one) else None for one in row] for row in score[:, part]]
+            for what, score in scores.items()
+        }
+    return found
+
+
+def _update(
+    optimizer: str, count: int, weight: Tensor, slope: Tensor, rate: Tensor, first: Tensor, second: Tensor
+) -> None:
+    """One update of every run, as torch's optimizers make it."""
+    if optimizer == "SGD":
+        weight -= rate * slope
+    elif optimizer == "momentum":
+        first.mul_(0.9).add_(slope)
+        weight -= rate * first
+    elif optimizer == "AdamW":
+        weight.mul_(1 - 0.01 * rate)
+        first.mul_(0.9).add_(slope, alpha=0.1)
+        second.mul_(0.999).addcmul_(slope, slope, value=0.001)
+        weight -= rate / (1 - 0.9**count) * first / ((second / (1 - 0.999**count)).sqrt() + 1e-8)
+    else:
+        second.mul_(0.99).addcmul_(slope, slope, value=0.01)
+        weight -= rate * slope / (second.sqrt() + 1e-8)
+
+
+def make_truth(path: Path) -> None:
+    """Train the whole grid and keep it."""
+    found = json.loads(path.read_text(encoding="utf-8"))["pairs"] if path.exists() else {}
+    for task_name, task in TASKS.items():
+        for optimizer in OPTIMIZERS:
+            name = f"{task_name}, {optimizer}"
+            if name in found:
+                continue
+            began = time.process_time()
+            rates = grid(optimizer)
+            found[name] = {"rates": rates.tolist(), **train(task, optimizer, rates, SCHEDULES)}
+            print(f"{name}: {time.process_time() - began:.0f} s", flush=True)
+            about = {"torch": torch.__version__, "seeds": SEEDS, "schedules": SCHEDULES}
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(json.dumps({"made": about, "pairs": found}), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    make_truth(TRUTH)

@@ -6,18 +6,22 @@ A Chart holds the numbers; `to_text` draws it in a terminal, `to_svg` in a noteb
 
 from __future__ import annotations
 
-from etude.plots.chart import Chart, Mark, Rule, Series, Shade
-from etude.plots.figures import draw, save, to_png
+from etude.plots.chart import Chart, Mark, Rule, Series, Shade, Unit, overlay
+from etude.plots.figures import COLUMN, SLIDE, draw, save, to_png
 from etude.plots.svg import to_svg
 from etude.plots.terminal import sparkline, to_text
 
 __all__ = [
+    "COLUMN",
+    "SLIDE",
     "Chart",
     "Mark",
     "Rule",
     "Series",
     "Shade",
+    "Unit",
     "draw",
+    "overlay",
     "save",
     "sparkline",
     "to_png",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-__all__ = ["apart", "in_a_row", "plain", "shorten"]
+__all__ = ["apart", "in_a_row", "in_rows", "plain", "shorten"]
 
 
 def plain(text: str) -> str:
@@ -69,3 +69,27 @@ def in_a_row(
         if fits:
             start = edge + width
     return middles
+
+
+def in_rows(
+    places: Sequence[tuple[float, float]], widths: Sequence[float], start: float, stop: float, most: int
+) -> list[tuple[int, float] | None]:
+    """Where each name goes when those that the first row has no room for go into further ones.
+
+    Args:
+        places, widths, start, stop: as of ``in_a_row``.
+        most: how many rows there may be; what does not fit into these is left out.
+
+    Returns:
+        for each name its row, counted from 0, and the middle of it there; or None.
+
+    >>> in_rows([(0, 2), (2, 3), (3, 90)], widths=[6, 6, 10], start=0, stop=90, most=2)
+    [(0, 3.0), (1, 3.0), (0, 46.5)]
+    """
+    found: list[tuple[int, float] | None] = [None] * len(places)
+    for row in range(most):
+        left = [index for index, place in enumerate(found) if place is None]
+        middles = in_a_row([places[index] for index in left], [widths[index] for index in left], start, stop)
+        for index, middle in zip(left, middles, strict=True):
+            found[index] = None if middle is None else (row, middle)
+    return found

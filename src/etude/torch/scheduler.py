@@ -236,7 +236,6 @@ class Scheduler(LRScheduler):
 
     def _measure(self, samples: float | None, tokens: float | None) -> None:
         """Move every clock on by what this update has seen; on an error, none has moved."""
-        self._follow_groups()
         meters, before = {}, {}
         for course in {binding.course: None for binding in self._bindings}:
             known = self._meters.get(course)
@@ -533,17 +532,18 @@ class Scheduler(LRScheduler):
 
     def _places(self, course: Course, steps: list[float]) -> list[float]:
         """Where a course's clock stands at steps."""
-        meter = self._meters.get(course)
-        if meter is None:
+        if not self._meters:
             return steps
-        known = {self.last_epoch: meter.position, self.last_epoch - 1: self._before.get(course)}
-        places = [known.get(step) for step in steps]
-        if None in places:
+        before = self._before.get(course)
+        known = {self.last_epoch: self._place(course)}
+        if before is not None:
+            known[self.last_epoch - 1] = ceil_float(before)
+        if not known.keys() >= set(steps):
             raise ScheduleError(
                 f"where samples or tokens are counted, only the present step {self.last_epoch} and the one "
                 f"before are known; got {steps}"
             )
-        return [ceil_float(place) for place in places if place is not None]
+        return [known[step] for step in steps]
 
     def wake(self) -> None:
         """Look around at the next step."""

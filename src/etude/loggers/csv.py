@@ -1,0 +1,129 @@
+"""Readings as rows of a CSV file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from etude.errors import StoreError
+from etude.files import write_whole
+from etude.loggers.series import AXIS, TEXTS, numbers, texts
+from etude.readings import Reading
+
+__all__ = ["CsvObserver"]
+
+Row = dict[str, object]
+
+
+class CsvObserver:
+    """Writes one row for each update, and one column for each name; what a reading lacks is left empty.
+
+    A file that is there is gone on with, as after a resume: where updates are repeated both rows stay, and
+    the later one is what the run went on from. A column that comes up later is added at the right, and the
+    file written anew beside the old one. Numbers are written so that they read back equal.
+
+    Args:
+        path: the file, one for each run; its folder must be there.
+
+    Raises:
+        StoreError: where it cannot be written, or is not a file of readings.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     observer = CsvObserver(f"{folder}/run.csv")
+    ...     observer.observe([Reading(0, {"0": 0.1}, "warmup", {"loss": 2.5})])
+    ...     observer.observe([Reading(1, {"0": 0.2}, "cosine", {"loss": 2.0, "accuracy": 0.5})])
+    ...     print(observer.path.read_text(), end="")
+    step,phase,override,lr/0,loss,accuracy
+    0,warmup,,0.1,2.5,
+    1,cosine,,0.2,2.0,0.5
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        try:
+            with self.path.open("ab+") as file:
+                self._columns = _resume(file)
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise StoreError(f"cannot log to {str(self.path)!r}: {_why(error)}") from error
+        if self._columns and self._columns[0] != AXIS:
+            raise StoreError(
+                f"cannot log to {str(self.path)!r}: it is no file of readings, for its first column is "
+                f"{self._columns[0]!r} and not {AXIS!r}; give another path"
+            )
+
+    def observe(self, readings: Sequence[Reading]) -> None:
+        """Append the rows of all these readings, or none of them.
+
+        Raises:
+            StoreError: where they cannot be written.
+        """
+        rows = [_row(reading) for reading in readings]
+        columns = list(dict.fromkeys([*self._columns, *(name for row in rows for name in row)]))
+        block = _text([row.get(name, "") for name in columns] for row in rows)
+        try:
+            if len(columns) > len(self._columns):
+                write_whole(self.path, _text([columns]) + self._widened(len(columns)) + block)
+                self._columns = columns
+            else:
+                self._append(block)
+        except OSError as error:
+            raise StoreError(f"cannot log to {str(self.path)!r}: {_why(error)}") from error
+
+    def _widened(self, columns: int) -> bytes:
+        """The rows that are there, with an empty field for each new column."""
+        with self.path.open("rb") as file:
+            file.readline()
+            rows = file.read().replace(b"\r\n", b"\n")
+        return rows.replace(b"\n", b"," * (columns - len(self._columns)) + b"\n")
+
+    def _append(self, block: bytes) -> None:
+        # Not buffered: what a full disk has refused must not be written later, after the readings came again.
+        with self.path.open("ab", buffering=0) as file:
+            size = file.tell()
+            try:
+                rest = memoryview(block)
+                while rest:
+                    rest = rest[file.write(rest) :]
+            except OSError:
+                with suppress(OSError):
+                    file.truncate(size)
+                raise
+
+
+def _resume(file: io.BufferedRandom) -> list[str]:
+    """The columns of a file that is there, whose last row is cut off if it was not written to its end."""
+    file.seek(0)
+    header = file.readline()
+    if not header.endswith(b"\n"):
+        file.truncate(0)
+        return []
+    end = file.seek(0, os.SEEK_END)
+    start = max(end - 2**20, 0)
+    file.seek(start)
+    file.truncate(start + file.read().rfind(b"\n") + 1)
+    return next(csv.reader([header.decode()]), [])
+
+
+def _row(reading: Reading) -> Row:
+    row = {AXIS: reading.step, **texts(reading), **numbers(reading)}
+    # One line each, so that a row that is cut off can be told from a whole one.
+    return {_line(name): _line(value) if isinstance(value, str) else value for name, value in row.items()}
+
+
+def _line(text: str) -> str:
+    return " ".join(text.splitlines())
+
+
+def _text(rows: Iterable[Sequence[object]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+def _why(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)

@@ -188,6 +188,7 @@ TASKS = {
     "wine, tanh of four layers": Task(_table(datasets.load_wine), _deep, 8, 300, noise=0.3),
     "diabetes, perceptron": Task(_table(datasets.load_diabetes), _perceptron(32), 16, 400),
     "fashion-mnist, perceptron": Task(_fashion, _perceptron(32), 32, 400),
+    "fashion-mnist, convolutions": Task(_fashion, _convolutions, 32, 300),
 }
 OPTIMIZERS: dict[str, Callable[[Any], Optimizer]] = {
     "SGD": lambda weights: SGD(weights, lr=0.1),

@@ -22,7 +22,7 @@ LAYERS = [
     {"etude.spec"},
     {"etude"},
     {"etude.convert", "etude.differences", "etude.finder", "etude.tracing"},
-    {"etude.torch", "etude.record", "etude.jax"},
+    {"etude.torch", "etude.record", "etude.loggers", "etude.jax"},
     {"etude.keras", "etude.trainers"},
     {"etude.study"},
     {"etude.cli"},
@@ -46,6 +46,10 @@ AT_HOME = {
     "optax": [],
     "keras": ["etude/keras.py"],
     "yaml": ["etude/spec/yaml_document.py"],
+    "tensorboard": ["etude/loggers/tensorboard.py"],
+    "mlflow": ["etude/loggers/mlflow.py"],
+    "wandb": ["etude/loggers/wandb.py"],
+    "prometheus_client": ["etude/loggers/prometheus.py"],
     "pandas": [],
 }
 """Heavy package → the only files or folders that import it, or how many files may."""

@@ -1,16 +1,17 @@
-"""What one update used and saw."""
+"""What one update used and saw, and who is told of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
-__all__ = ["Reading"]
+__all__ = ["Observer", "Reading"]
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One reported update: the rates it used, the phase it was in, and what was measured there.
+    """One update: the values it used, where they come from, and what was measured there.
 
     Args:
         step: the update, counted from 0.
@@ -19,6 +20,13 @@ class Reading:
         metrics: whatever was measured, by name (``loss``, ``accuracy``, ...).
         others: the values of other hyperparameters that are scheduled, by name and then by group (a target by
             its own name).
+        epoch: how many epochs were done when the update began, with their fraction; None where the horizon
+            does not know the length of one.
+        samples: how many samples were seen when it began, over all processes; None where the horizon does
+            not know how many an update has.
+        factors: what feedback had multiplied the values by, by the text of the Plateau.
+        override: what was followed instead of the plan, after a cooldown or a change of plan:
+            ``"lr: <schedule>"``; empty where the plan was followed.
     """
 
     step: int
@@ -26,3 +34,19 @@ class Reading:
     phase: str
     metrics: Mapping[str, float] = field(default_factory=dict)
     others: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    epoch: float | None = None
+    samples: float | None = None
+    factors: Mapping[str, float] = field(default_factory=dict)
+    override: str = ""
+
+
+class Observer(Protocol):
+    """Who is told of readings: a store, a logger, a picture.
+
+    ``observe`` is called off the training thread, by one thread at a time, and gets every reading once and
+    in order. What it raises is told, stops nothing, and has the same readings come again. Where there is a
+    ``close``, it is called at the end, without arguments.
+    """
+
+    def observe(self, readings: Sequence[Reading]) -> None:
+        """Take up the next readings, all of them or none."""

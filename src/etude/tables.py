@@ -6,6 +6,7 @@ import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload, runtime_checkable
 
@@ -399,7 +400,10 @@ class Table:
     def chart(
         self, base: float = 1.0, *, title: str | None = None, label: str = "learning rate"
     ) -> plots.Chart:
-        """Return the numbers of the schedule's picture: the curve and its phases."""
+        """Return the numbers of the schedule's picture: the curve, its phases and its restarts.
+
+        A restart is where another cycle begins at a higher value than the one before has come to.
+        """
         from etude import plots
 
         steps = self.steps
@@ -415,12 +419,19 @@ class Table:
         edges = np.array([phase.start for phase in phases[1:]], dtype=np.float64)
         # The curve up to each edge and from it, so that a jump is drawn upright.
         places = np.unique(np.concatenate([places[places < steps], edges, just_before(edges)]))
+        begins = edges[[a.cycle != b.cycle is not None for a, b in pairwise(phases)]] if edges.size else edges
+        # More than rounding, also where both are about 0.
+        least = 1e-9 * self(places, base).max()
+        restarts = begins[self(begins, base) > self.before(begins, base) + least] if begins.size else begins
+        per_epoch = self.horizon.steps_per_epoch
         return plots.Chart(
             title=self.text if title is None else title,
             x_label=self._x_label(),
             y_label=label if base != 1.0 else f"{label} (base rate 1)",
             series=(plots.Series(label, places, self(places, base)),),
             shades=tuple(plots.Shade(phase.start, min(phase.stop, steps), phase.name) for phase in phases),
+            marks=tuple(plots.Mark(step, "restart") for step in restarts.tolist()),
+            above=None if per_epoch is None else plots.Unit("epoch", float(per_epoch)),
         )
 
     def _x_label(self) -> str:

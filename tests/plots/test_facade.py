@@ -10,12 +10,16 @@ import etude.plots
 
 def test_the_public_names() -> None:
     assert etude.plots.__all__ == [
+        "COLUMN",
+        "SLIDE",
         "Chart",
         "Mark",
         "Rule",
         "Series",
         "Shade",
+        "Unit",
         "draw",
+        "overlay",
         "save",
         "sparkline",
         "to_png",

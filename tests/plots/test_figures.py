@@ -238,8 +238,12 @@ def test_an_unknown_suffix_is_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_too_small_or_empty_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ScheduleError, match=r"at least 3 by 2 inches; got 1 by 3"):
+    with pytest.raises(ScheduleError, match=r"at least 3 by 2 inches for type of 8 points; got 1 by 3"):
         draw(WARMUP, width=1, height=3)
+    with pytest.raises(ScheduleError, match=r"at least 6 by 4 inches for type of 16 points; got 6.4 by 3.2"):
+        draw(WARMUP, font=16)
+    with pytest.raises(ScheduleError, match="font must be a size in points, at least 4; got 0"):
+        draw(WARMUP, font=0)
     with pytest.raises(ScheduleError, match="at least one chart to save; got none"):
         save([], tmp_path / "a.png")
 

@@ -6,6 +6,7 @@ import copy
 import gc
 import os
 import random
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -168,6 +169,15 @@ def assert_no_trace(
     assert_same(plain.rates, tested.rates[:warm] + tested.rates[-FOLLOWING:])
 
 
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """More threads only slow such small nets down."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 # It leaves no trace.
 
 
@@ -299,7 +309,7 @@ def test_memory_is_one_more_copy_at_most() -> None:
     def held() -> int:
         optimizer.zero_grad()
         gc.collect()
-        tensors = [one for one in gc.get_objects() if isinstance(one, Tensor)]
+        tensors = [one for one in gc.get_objects() if issubclass(type(one), Tensor)]
         storages = {one.untyped_storage().data_ptr(): one.untyped_storage().nbytes() for one in tensors}
         return sum(storages.values())
 
@@ -458,14 +468,10 @@ def test_a_scheduler_that_counts_skipped_updates_sees_none_of_the_tests() -> Non
 
 
 @pytest.mark.parametrize(
-    ("of", "own", "expected"),
-    [
-        ("weight_decay", {"weight_decay": 0.01}, 0.01),
-        ("weight_decay", {}, 0.01),
-        ("momentum", {"momentum": 0.9}, 0.9),
-    ],
+    ("of", "own"),
+    [("weight_decay", {"weight_decay": 0.01}), ("weight_decay", {}), ("momentum", {"momentum": 0.9})],
 )
-def test_other_numbers_are_swept_alike(of: str, own: dict[str, float], expected: float) -> None:
+def test_other_numbers_are_swept_alike(of: str, own: dict[str, float]) -> None:
     weight = nn.Parameter(torch.ones(1))
     optimizer = SGD([weight], lr=0.01, **own)  # type: ignore[arg-type]
     before, used = optimizer.param_groups[0][of], []
@@ -484,7 +490,6 @@ def test_other_numbers_are_swept_alike(of: str, own: dict[str, float], expected:
     assert optimizer.param_groups[0][of] == before
     with pytest.raises(ScheduleError, match=f"this test was of '{of}'"):
         found.plans()
-    assert expected
 
 
 def test_the_momentum_of_adam_is_its_first_beta() -> None:
@@ -589,12 +594,12 @@ def test_it_ends_after_losses_that_are_no_numbers() -> None:
     """T62."""
     loop = Loop()
     step = loop.step
-    loop.step = lambda batch: (step(batch)[0] * (1.0 if loop.calls < 45 else float("nan")), {})  # type: ignore[method-assign]
-    found = loop.test(start=1e-5, stop=1.0, steps=100)
+    loop.step = lambda batch: (step(batch)[0] * (1.0 if loop.calls < 165 else float("nan")), {})  # type: ignore[method-assign]
+    found = loop.test(start=1e-5, stop=1.0, steps=200)
     assert found.curve.ended == ("3 losses in a row were not finite",)
-    assert len(found.curve.rates) == 47
-    assert np.isnan(found.curve.losses[0, 44:]).all()
-    assert np.isfinite(found.curve.losses[0, :44]).all()
+    assert len(found.curve.rates) == 167
+    assert np.isnan(found.curve.losses[0, 164:]).all()
+    assert np.isfinite(found.curve.losses[0, :164]).all()
     assert isinstance(found.suggestions["steepest"], Suggestion)
 
 
@@ -671,10 +676,9 @@ def test_processes_that_differ_in_their_metrics_are_told(ranks: list[Any]) -> No
 # Bad input.
 
 
-def test_bad_input_is_told_and_changes_nothing() -> None:
-    loop = Loop()
-    before = loop.everything()
-    for options, words in [
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
         ({"start": 1.0, "stop": 0.1}, "start must be less than stop; got start=1.0, stop=0.1"),
         ({"start": 0.0}, "start must be more than 0, for no factor leads up from it"),
         ({"start": -1.0}, "start must be a finite number, at least 0; got -1.0"),
@@ -688,15 +692,13 @@ def test_bad_input_is_told_and_changes_nothing() -> None:
         ({"keep": [3]}, "keep must hold modules, optimizers, random generators, and objects with"),
         ({"model": nn.ReLU()}, "the model ReLU has no parameters"),
         ({"model": nn.Linear(1, 1)}, "the optimizer has none of the model's parameters"),
-        ({"scheduler": None}, ""),
-    ]:
-        if words:
-            with pytest.raises(ScheduleError, match=f"^{words.replace('(', '.').replace(')', '.')}"):
-                range_test(
-                    lambda: loop.step(next(loop.batches())),
-                    loop.optimizer,
-                    **{"model": loop.model, **options},
-                )
+    ],
+)
+def test_bad_input_is_told_before_anything_has_run(options: dict[str, Any], words: str) -> None:
+    loop = Loop()
+    before = loop.everything()
+    with pytest.raises(ScheduleError, match=f"^{re.escape(words)}"):
+        loop.test(**options)
     assert loop.calls == 0
     assert_same(loop.everything(), before)
 

@@ -19,6 +19,7 @@ VERBS = {
     "check": "Say what is wrong, or probably not meant, about a schedule on a run.",
     "diff": "Tell where two schedules differ.",
     "convert": "Write a schedule for another program.",
+    "find": "Find the rates to train a task with, by a range test.",
     "compare": "Run a task under several schedules, and rank them.",
     "report": "Rank the runs of a comparison that are in the store.",
     "runs": "List the runs in the store.",

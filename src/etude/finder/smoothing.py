@@ -18,7 +18,7 @@ ROUNDS = 3
 # Points farther off than so many times the usual distance are left out.
 OUTLIERS = 6.0
 # But for this, so that a line can always be drawn.
-LEAST_WEIGHT = 1e-3
+LEAST_WEIGHT = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +51,9 @@ def smooth(values: Array) -> Smoothed:
     """Draw a smooth curve through equally spaced values.
 
     Each point is that of a straight line through its neighbours, with weights (1 - |distance / reach|³)³
-    that are then lowered for outliers, three times. It does not lag, straight lines (and so constants) stay
-    as they are, and a spike of a few points leaves no trace.
+    that are lowered for outliers: first for what is far from the running median, then from the curve, three
+    times. It does not lag, straight lines (and so constants) stay as they are, and a spike of a few points
+    leaves no trace.
 
     Args:
         values: finite numbers, 5 or more.
@@ -64,15 +65,11 @@ def smooth(values: Array) -> Smoothed:
     Source: Cleveland, 1979 (LOWESS).
     """
     near = _nearness(len(values))
-    trust = np.ones(len(values))
-    # A curve without noise is bent, not outlying.
-    least = 0.01 * float(np.ptp(values)) or 1.0
+    off = np.abs(values - _running_median(values))
     for _ in range(ROUNDS):
-        matrix = _lines(near * trust)
+        matrix = _lines(near * _trust(off, values))
         off = np.abs(values - matrix @ values)
-        reach = max(OUTLIERS * float(np.median(off)), least)
-        trust = np.maximum(np.square(1 - np.square(np.minimum(off / reach, 1.0))), LEAST_WEIGHT)
-    matrix = _lines(near * trust)
+    matrix = _lines(near * _trust(off, values))
     return Smoothed(values, matrix, matrix @ values)
 
 
@@ -83,10 +80,31 @@ def noise_of(values: Array) -> float:
     return 1.4826 * float(np.median(np.abs(second))) / 6**0.5
 
 
+def _running_median(values: Array) -> Array:
+    """The median of each point and its neighbours, those at the ends mirrored."""
+    reach = min(_reach(len(values)), len(values) - 1)
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(values, reach, "reflect"), 2 * reach + 1)
+    medians: Array = np.median(windows, axis=1)
+    return medians
+
+
+def _trust(off: Array, values: Array) -> Array:
+    """The weights of values that are so far off."""
+    # A curve without noise is bent, not outlying.
+    least = 0.01 * float(np.ptp(values)) or 1.0
+    limit = max(OUTLIERS * float(np.median(off)), least)
+    weights: Array = np.maximum(np.square(1 - np.square(np.minimum(off / limit, 1.0))), LEAST_WEIGHT)
+    return weights
+
+
+def _reach(count: int) -> int:
+    return max(LEAST_REACH, round(REACH * count))
+
+
 def _nearness(count: int) -> Array:
     """The weight of each point (column) in the line of each point (row)."""
     places = np.arange(count)
-    reach = max(LEAST_REACH, round(REACH * count)) + 1
+    reach = _reach(count) + 1
     distance = np.minimum(np.abs(places[:, None] - places) / reach, 1.0)
     weights: Array = (1 - distance**3) ** 3
     return weights

@@ -16,7 +16,9 @@ from etude.readings import Reading
 
 __all__ = ["CsvObserver"]
 
-Row = dict[str, object]
+# What every file of readings begins with.
+_START = f"{','.join([AXIS, *TEXTS])},".encode()
+_LONGEST_ROW = 2**24
 
 
 class CsvObserver:
@@ -48,13 +50,8 @@ class CsvObserver:
         try:
             with self.path.open("ab+") as file:
                 self._columns = _resume(file)
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
+        except (OSError, ValueError) as error:
             raise StoreError(f"cannot log to {str(self.path)!r}: {_why(error)}") from error
-        if self._columns and self._columns[0] != AXIS:
-            raise StoreError(
-                f"cannot log to {str(self.path)!r}: it is no file of readings, for its first column is "
-                f"{self._columns[0]!r} and not {AXIS!r}; give another path"
-            )
 
     def observe(self, readings: Sequence[Reading]) -> None:
         """Append the rows of all these readings, or none of them.
@@ -62,6 +59,8 @@ class CsvObserver:
         Raises:
             StoreError: where they cannot be written.
         """
+        if not readings:
+            return
         rows = [_row(reading) for reading in readings]
         columns = list(dict.fromkeys([*self._columns, *(name for row in rows for name in row)]))
         block = _text([row.get(name, "") for name in columns] for row in rows)
@@ -99,17 +98,18 @@ def _resume(file: io.BufferedRandom) -> list[str]:
     """The columns of a file that is there, whose last row is cut off if it was not written to its end."""
     file.seek(0)
     header = file.readline()
+    if not (header.startswith(_START) or _START.startswith(header)):
+        raise ValueError("there is something else in it; give another path")
     if not header.endswith(b"\n"):
         file.truncate(0)
         return []
-    end = file.seek(0, os.SEEK_END)
-    start = max(end - 2**20, 0)
+    start = max(file.seek(0, os.SEEK_END) - _LONGEST_ROW, 0)
     file.seek(start)
-    file.truncate(start + file.read().rfind(b"\n") + 1)
-    return next(csv.reader([header.decode()]), [])
+    file.truncate(start + file.read().rindex(b"\n") + 1)
+    return next(csv.reader([header.decode()]))
 
 
-def _row(reading: Reading) -> Row:
+def _row(reading: Reading) -> dict[str, object]:
     row = {AXIS: reading.step, **texts(reading), **numbers(reading)}
     # One line each, so that a row that is cut off can be told from a whole one.
     return {_line(name): _line(value) if isinstance(value, str) else value for name, value in row.items()}
@@ -126,4 +126,4 @@ def _text(rows: Iterable[Sequence[object]]) -> bytes:
 
 
 def _why(error: Exception) -> str:
-    return (isinstance(error, OSError) and error.strerror) or str(error)
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from etude.errors import MissingError, StoreError
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.text.summary_v2 import text_pb
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+from etude.errors import StoreError
 from etude.loggers.series import numbers, texts
 from etude.readings import Reading
-
-if TYPE_CHECKING:
-    from tensorboard.compat.proto.event_pb2 import Event  # type: ignore[import-untyped]
 
 __all__ = ["TensorBoardObserver"]
 
@@ -29,7 +31,6 @@ class TensorBoardObserver:
 
     Raises:
         StoreError: where it cannot be written.
-        MissingError: where tensorboard is not installed.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -41,17 +42,58 @@ class TensorBoardObserver:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        try:
-            from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-            from tensorboard.compat.proto.summary_pb2 import Summary
-            from tensorboard.plugins.text.summary_v2 import (  # type: ignore[import-untyped]
-                text_pb,
-            )
-            from tensorboard.summary.writer.event_file_writer import (  # type: ignore[import-untyped]
-                EventFileWriter,
-            )
-        except ImportError as error:
-            raise MissingError(
-                "logging to TensorBoard needs tensorboard, which is not installed; run: pip install tensorboard"
-            ) from error
         self.folder = Path(folder)
+        self._texts: dict[str, str] = {}
+        self._writer: EventFileWriter | None = self._open()
+
+    def observe(self, readings: Sequence[Reading]) -> None:
+        """Write all these readings to the disk.
+
+        Raises:
+            StoreError: where they cannot be written; given again, they begin a new file.
+        """
+        if not readings:
+            return
+        if self._writer is None:
+            self._writer = self._open()
+        try:
+            for event in self._events(readings):
+                self._writer.add_event(event)
+            self._writer.flush()
+        except Exception as error:  # whatever came up in the writer's own thread or file system
+            with suppress(Exception):
+                self._writer.close()
+            self._writer = None
+            raise self._error(error) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _open(self) -> EventFileWriter:
+        self._begun = False
+        try:
+            return EventFileWriter(str(self.folder), max_queue_size=1000)
+        except Exception as error:  # TensorFlow's own, where that is installed
+            raise self._error(error) from error
+
+    def _events(self, readings: Sequence[Reading]) -> Iterator[Event]:
+        now = time.time()
+        if not self._begun:
+            # What earlier files have from here on is hidden by it.
+            start = SessionLog(status=SessionLog.START)
+            yield Event(wall_time=now, step=readings[0].step, session_log=start)
+            self._begun, self._texts = True, {}
+        for reading in readings:
+            values = [Summary.Value(tag=name, simple_value=value) for name, value in numbers(reading).items()]
+            summary = Summary(value=values)
+            for name, text in texts(reading).items():
+                if text != self._texts.get(name, ""):
+                    summary.MergeFrom(text_pb(name, text))
+                    self._texts[name] = text
+            yield Event(wall_time=now, step=reading.step, summary=summary)
+
+    def _error(self, error: Exception) -> StoreError:
+        return StoreError(f"cannot log to TensorBoard's folder {str(self.folder)!r}: {error}")

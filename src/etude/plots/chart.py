@@ -216,8 +216,8 @@ def overlay(charts: Mapping[str, Chart], title: str = "") -> Chart:
         title: of the whole.
 
     Returns:
-        A chart with all their curves. The words and the second unit that all share are kept; phases and marks,
-        which would be one on top of the other, are not.
+        A chart with all their curves. The words and the second unit that all share are kept; phases and
+        marks, which would be one on top of the other, are not.
 
     Raises:
         ScheduleError: for no chart, or charts of different scales.
@@ -233,20 +233,24 @@ def overlay(charts: Mapping[str, Chart], title: str = "") -> Chart:
     scales = list(dict.fromkeys((chart.x_scale, chart.y_scale) for chart in charts.values()))
     if len(scales) > 1:
         raise ScheduleError(f"charts must have the same scales to be overlaid; got {scales}")
-    x_label, y_label, above = (
-        kept if all(getattr(other, name) == kept for other in others) else empty
-        for name, kept, empty in (
-            ("x_label", first.x_label, ""),
-            ("y_label", first.y_label, ""),
-            ("above", first.above, None),
-        )
-    )
+    shared = {
+        name: all(getattr(other, name) == getattr(first, name) for other in others)
+        for name in ("x_label", "y_label", "above")
+    }
     series = []
     for name, chart in charts.items():
         for own in chart.series:
             label = name if len(chart.series) == 1 else f"{name}, {own.label}"
             series.append(Series(label, own.x, own.y, own.low, own.high, own.style))
-    return Chart(title, x_label, y_label, series, x_scale=first.x_scale, y_scale=first.y_scale, above=above)
+    return Chart(
+        title,
+        first.x_label if shared["x_label"] else "",
+        first.y_label if shared["y_label"] else "",
+        series,
+        x_scale=first.x_scale,
+        y_scale=first.y_scale,
+        above=first.above if shared["above"] else None,
+    )
 
 
 def _column(values: ArrayLike, field: str) -> FloatArray:

@@ -71,7 +71,11 @@ _STYLE: dict[Any, Any] = {
     "axes.titleweight": "bold",
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "legend.frameon": False,
+    # Curves that pass behind it are dimmed.
+    "legend.frameon": True,
+    "legend.framealpha": 0.8,
+    "legend.edgecolor": "none",
+    "legend.fancybox": False,
     "legend.handlelength": 2.8,
     "legend.labelspacing": 0.35,
     # So that a line through millions of points in no order can be drawn.
@@ -244,7 +248,7 @@ class _Frame:
     """The frame of one chart: matplotlib's axes, the range they show, and their estimated size in points.
 
     Widths of text are estimates, since it has none before it is drawn. A name beside the frame is cut to the
-    longest number of characters. The names of the rules take rules_room; the legend, where it is outside, has
+    longest number of characters, that of a curve to its own. The names of the rules take rules_room; the legend, where it is outside, has
     so many columns. The size is that of the type, in proportion to the usual one.
     """
 
@@ -255,6 +259,7 @@ class _Frame:
     across: float
     down: float
     longest: int
+    longest_curve: int
     rules_room: float
     columns: int
     size: float
@@ -280,11 +285,12 @@ def _frame(chart: Chart, panel: Axes, width: float, height: float, size: float) 
     page, down = _POINTS_PER_INCH * width, _POINTS_PER_INCH * height - 45
     character, line = 0.58 * _FONT, 1.35 * _FONT
     # To the right of the frame: the names of the rules, then the legend where there are many curves.
+    inside = len(chart.series) <= _MOST_SERIES_INSIDE
     longest = int(4 * width)
     names, labels = [rule.label for rule in chart.rules], [series.label for series in chart.series]
     rules_room = 8 + character * _longest(names, longest) if names else 0.0
     legend_room, columns = 0.0, 0
-    if len(labels) > _MOST_SERIES_INSIDE:
+    if not inside:
         column = 40 + character * _longest(labels, longest)
         # The legend gets no more than half the page.
         columns = max(1, min(math.ceil(len(labels) * line / down), int(page / 2 / column)))
@@ -301,6 +307,7 @@ def _frame(chart: Chart, panel: Axes, width: float, height: float, size: float) 
         across * size,
         down * size,
         longest,
+        int(7 * width) if inside else longest,
         rules_room * size,
         columns,
         size,
@@ -341,11 +348,21 @@ def _range(chart: Chart, frame: _Frame) -> None:
     if frame.above is not None and chart.above is not None:
         axis, name = frame.above
         size = chart.above.size
-        top = panel.secondary_xaxis("top", functions=(lambda x: x / size, lambda x: x * size))
+        top = panel.secondary_xaxis("top", functions=(_Scaled(1 / size), _Scaled(size)))
         top.set_xticks(axis.ticks, axis.labels)
         # Its name beside the ticks: a line of its own would be one less for the curves.
         beside = (-6 * frame.size, 7 * frame.size)
-        _write_beside(frame, shorten(name, 12), (0.0, 1.0), beside, horizontalalignment="right")
+        _write_beside(frame, shorten(name, 12), (0.0, 1.0), beside, ha="right", va="bottom")
+
+
+@dataclass(frozen=True)
+class _Scaled:
+    """A conversion from one unit to another: not a closure, so that the figure can be copied."""
+
+    size: float
+
+    def __call__(self, x: Any) -> Any:
+        return x * self.size
 
 
 def _title(chart: Chart, frame: _Frame, rows_of_marks: int) -> None:
@@ -373,7 +390,7 @@ def _curve(series: Series, frame: _Frame, colour: str) -> Line2D:
         np.concatenate([[np.nan], *(np.append(values[kept], np.nan) for kept in pieces)])
         for values in (series.x, series.y)
     )
-    label = shorten(series.label, frame.longest)
+    label = shorten(series.label, frame.longest_curve)
     (line,) = panel.plot(x, y, color=colour, marker="" if series.style == "line" else "o", label=label)
     return line
 
@@ -421,7 +438,12 @@ def _intervals(marks: Sequence[Mark], frame: _Frame) -> None:
         # An end beyond the axis, as 0 is on a log one, lies at its edge.
         ends = np.clip([mark.low, mark.high], frame.x_axis.low, frame.x_axis.high)
         panel.plot(
-            ends, [height] * 2, transform=across, color=_GREY, linewidth=3 * frame.size, solid_capstyle="butt"
+            ends.tolist(),
+            [height] * 2,
+            transform=across,
+            color=_GREY,
+            linewidth=3 * frame.size,
+            solid_capstyle="butt",
         )
         panel.plot([mark.x], [height], transform=across, color=_GREY, marker="o", markersize=4.5 * frame.size)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from etude.errors import ScheduleError
-from etude.plots.axes import Axis, axes, vacancy
-from etude.plots.chart import Chart, FloatArray, Series
-from etude.plots.fitting import apart, in_a_row, plain, shorten
+from etude.plots.axes import Axis, above, axes, vacancy
+from etude.plots.chart import Chart, FloatArray, Mark, Series
+from etude.plots.fitting import apart, in_a_row, in_rows, plain, shorten
 from etude.plots.palette import DASHES, MIDTONE_INK, MIDTONES
 from etude.plots.thinning import thin
 
@@ -23,6 +23,7 @@ _FONT = 11.0
 _CHARACTER = 0.62 * _FONT
 _LINE = 15.0
 _STROKE = 1.8
+_MOST_ROWS_OF_MARKS = 4
 
 
 def to_svg(chart: Chart, width: int = 640, height: int = 280) -> str:
@@ -86,7 +87,8 @@ def to_svg(chart: Chart, width: int = 640, height: int = 280) -> str:
 class _Frame:
     """Where the axes lie on the page, in pixels from the top left; the legend begins beside them.
 
-    A name beside the axes is cut to the longest number of characters.
+    A name beside the axes is cut to the longest number of characters. The names of the marks have their row
+    above, counted from 0, and the middle there.
     """
 
     x_axis: Axis
@@ -97,6 +99,13 @@ class _Frame:
     bottom: float
     legend: float
     longest: int
+    above: tuple[Axis, str] | None
+    names: Mapping[str, tuple[int, float]]
+
+    @property
+    def over(self) -> float:
+        """How far above the axes the names begin."""
+        return 5.0 + (_LINE + 4 if self.above else 0.0)
 
     @property
     def center(self) -> float:
@@ -114,10 +123,9 @@ class _Frame:
 
 
 def _frame(chart: Chart, width: int, height: int) -> _Frame:
-    # From the top: the title, a row of names of shades, a row of names of marks.
-    top = 8.0 + _LINE * (bool(chart.title) + bool(chart.shades) + bool(chart.marks))
     bottom = height - _LINE - 8.0 - _LINE * bool(chart.x_label)
-    y_ticks = max(2, int((bottom - top) / 32))
+    # Whose height hardly depends on the names above, which depend on the width.
+    y_ticks = max(2, int((bottom - 8.0 - _LINE * bool(chart.title)) / 32))
     _, y_axis = axes(chart, 1, y_ticks)
     left = 12.0 + _width_of(y_axis.labels, width // 14) + _LINE * bool(chart.y_label)
     # To the right: the names of the rules, then the legend.
@@ -126,8 +134,29 @@ def _frame(chart: Chart, width: int, height: int) -> _Frame:
     rules = 8.0 + _width_of(names, longest) if names else 0.0
     legend = 38.0 + _width_of(labels, longest) if len(labels) > 1 else 0.0
     right = width - max(18.0, rules + legend)
-    x_axis, y_axis = axes(chart, max(2, int((right - left) / 75)), y_ticks)
-    return _Frame(x_axis, y_axis, left, right, top, bottom, right + rules, longest)
+    x_ticks = max(2, int((right - left) / 75))
+    x_axis, y_axis = axes(chart, x_ticks, y_ticks)
+    second = above(chart, x_axis, x_ticks)
+    if second is not None:
+        # Its name stands beside its ticks.
+        left = max(left, 16.0 + _width_of([second[1]], longest))
+    named = _names_of_marks(chart, x_axis, left, right)
+    rows = max((row + 1 for row, _ in named.values()), default=0)
+    # From the top: the title, rows of names of marks, a row of names of shades, the second axis.
+    top = 8.0 + _LINE * (bool(chart.title) + bool(chart.shades) + rows) + (second is not None) * (_LINE + 4)
+    return _Frame(x_axis, y_axis, left, right, top, bottom, right + rules, longest, second, named)
+
+
+def _names_of_marks(chart: Chart, x_axis: Axis, left: float, right: float) -> dict[str, tuple[int, float]]:
+    """The row and the middle of the name of each mark that there is room for; the first of each name."""
+    firsts: dict[str, float] = {}
+    for mark in sorted(chart.marks, key=lambda mark: mark.x):
+        place = float(x_axis.place(mark.x))
+        if not np.isnan(place):
+            firsts.setdefault(mark.label, left + place * (right - left))
+    widths = [_CHARACTER * (len(label) + 1) for label in firsts]
+    places = in_rows([(x, x) for x in firsts.values()], widths, left, right, _MOST_ROWS_OF_MARKS)
+    return {label: place for label, place in zip(firsts, places, strict=True) if place is not None}
 
 
 def _shades(chart: Chart, frame: _Frame) -> list[str]:
@@ -143,7 +172,15 @@ def _shades(chart: Chart, frame: _Frame) -> list[str]:
             f'<rect class="shade" x="{start:.1f}" y="{frame.top:.1f}" width="{stop - start:.1f}" '
             f'height="{frame.bottom - frame.top:.1f}" fill-opacity="{opacity}">{_tooltip(shade.label)}</rect>'
         )
-    return elements + _names_above(frame, [shade.label for shade in shades], places, row=0)
+    labels = [shade.label for shade in shades]
+    widths = [_CHARACTER * (len(label) + 1) for label in labels]
+    middles = in_a_row(places, widths, frame.left, frame.right)
+    # One for which there is no room is left to its tooltip.
+    return elements + [
+        _text(middle, frame.top - frame.over, label, "middle")
+        for middle, label in zip(middles, labels, strict=True)
+        if middle is not None
+    ]
 
 
 def _ticks(frame: _Frame) -> list[str]:
@@ -155,32 +192,41 @@ def _ticks(frame: _Frame) -> list[str]:
         elements.append(_line("tick", x, frame.bottom, x, frame.bottom + 4))
         elements.append(_text(x, frame.bottom + _FONT + 6, label, "middle"))
     elements.append(_line("axis", frame.left, frame.bottom, frame.right, frame.bottom))
+    if frame.above is not None:
+        axis, name = frame.above
+        elements.append(_line("axis", frame.left, frame.top, frame.right, frame.top))
+        elements.append(_text(frame.left - 10, frame.top - 7, shorten(name, frame.longest), "end"))
+        xs = frame.left + axis.place(axis.ticks) * (frame.right - frame.left)
+        for x, label in zip(xs.tolist(), axis.labels, strict=True):
+            elements.append(_line("tick", x, frame.top, x, frame.top - 4))
+            elements.append(_text(x, frame.top - 7, label, "middle"))
     return elements
 
 
 def _marks(chart: Chart, frame: _Frame) -> list[str]:
     marks = [mark for mark in chart.marks if not np.isnan(frame.x(mark.x))]
     marks.sort(key=lambda mark: mark.x)
-    xs = [float(frame.x(mark.x)) for mark in marks]
     elements = []
-    for mark, x in zip(marks, xs, strict=True):
-        dashes = 'stroke-dasharray="2 2"'
+    for mark in marks:
+        x, dashes = float(frame.x(mark.x)), 'stroke-dasharray="2 2"'
         elements.append(_line("mark", x, frame.top, x, frame.bottom, dashes, _tooltip(mark.label)))
-    labels = [mark.label for mark in marks]
-    return elements + _names_above(frame, labels, [(x, x) for x in xs], row=bool(chart.shades))
+    for index, mark in enumerate(mark for mark in marks if mark.interval):
+        # Each lower than the one before, so that all can be seen.
+        elements += _interval(mark, frame, frame.top + _LINE * (0.6 + 0.6 * index % 6))
+    for label, (row, middle) in frame.names.items():
+        y = frame.top - frame.over - _LINE * (row + bool(chart.shades))
+        elements.append(_text(middle, y, label, "middle"))
+    return elements
 
 
-def _names_above(
-    frame: _Frame, labels: Sequence[str], places: Sequence[tuple[float, float]], row: int
-) -> list[str]:
-    """The names in a row above the frame; one for which there is no room is left to its tooltip."""
-    widths = [_CHARACTER * (len(label) + 1) for label in labels]
-    middles = in_a_row(places, widths, frame.left, frame.right)
-    y = frame.top - 5 - _LINE * row
+def _interval(mark: Mark, frame: _Frame, y: float) -> list[str]:
+    ends = np.clip(np.array(mark.interval), frame.x_axis.low, frame.x_axis.high)
+    low, high = frame.x(ends).tolist()
+    tooltip = _tooltip(mark.label)
+    x = float(frame.x(mark.x))
     return [
-        _text(middle, y, label, "middle")
-        for middle, label in zip(middles, labels, strict=True)
-        if middle is not None
+        _line("interval", low, y, high, y, 'stroke-width="4"', tooltip),
+        f'<circle class="interval" cx="{x:.1f}" cy="{y:.1f}" r="4">{tooltip}</circle>',
     ]
 
 

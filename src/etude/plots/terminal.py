@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from etude.errors import ScheduleError
-from etude.plots.axes import Axis, axes, number, placeable, vacancy
-from etude.plots.chart import Chart, FloatArray, Series, Shade
+from etude.plots.axes import Axis, axes, is_constant, number, placeable, vacancy
+from etude.plots.chart import Chart, FloatArray, Mark, Series, Shade
 from etude.plots.fitting import plain, shorten
 from etude.plots.thinning import thin
 
@@ -100,8 +100,11 @@ def sparkline(values: ArrayLike, width: int = 40) -> str:
         return " " * len(chunks)
     low, high = means.min(), means.max()
     # A constant, up to rounding, is drawn half high: neither at its lowest nor at its highest.
-    is_flat = high - low <= 1e-12 * max(abs(low), abs(high))
-    levels = np.full(means.size, 3) if is_flat else np.rint((means - low) / (high - low) * 7).astype(int)
+    levels = (
+        np.full(means.size, 3)
+        if is_constant(low, high)
+        else np.rint((means - low) / (high - low) * 7).astype(int)
+    )
     blocks = iter(_BLOCKS[level] for level in levels)
     return "".join(next(blocks) if chunk.size else " " for chunk in chunks)
 
@@ -236,10 +239,22 @@ def _legend(chart: Chart, unnamed: Sequence[Shade], width: int, colour: bool) ->
         stretches = (f"{shade.label} {number(shade.start)} to {number(shade.stop)}" for shade in unnamed)
         lines.append(shorten(f"▏  {', '.join(stretches)}", width))
     for label in dict.fromkeys(mark.label for mark in chart.marks):
-        places = (number(mark.x) for mark in chart.marks if mark.label == label)
+        places = (_place(mark) for mark in chart.marks if mark.label == label)
         lines.append(shorten(f"⋮  {label} at {', '.join(places)}", width))
     lines += [shorten(f"┄  {rule.label} at {number(rule.y)}", width) for rule in chart.rules]
     return lines
+
+
+def _place(mark: Mark) -> str:
+    """Where a mark is; estimates have so many digits that two in one interval differ."""
+    if mark.interval is None:
+        return number(mark.x)
+    low, high = mark.interval
+    return f"{number(_short(mark.x))} ({number(_short(low))} to {number(_short(high))})"
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.3g}")
 
 
 def _by_cell(dots: _Dots) -> _Dots:

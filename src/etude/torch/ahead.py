@@ -22,8 +22,8 @@ class Ahead:
         group, key: where one value was written, which was ``last``: whoever else writes there is noticed.
         thread: the one that steps.
         writers: all of them; ``loads``: those of each binding, with the columns that are theirs.
-        one: the values of the only number that is written, where it is one rate of one group, as in most
-            runs; None where there is more to write.
+        floats: where there is one group with plain floats alone, as in most runs: each group, key and values,
+            to be written without a call; else nothing.
         first: the step of row 0; ``rows`` are known, and ``quick`` of them may be written without a look.
     """
 
@@ -31,12 +31,12 @@ class Ahead:
         "bound",
         "count",
         "first",
+        "floats",
         "group",
         "groups",
         "key",
         "last",
         "loads",
-        "one",
         "quick",
         "rows",
         "thread",
@@ -53,7 +53,7 @@ class Ahead:
         self.thread: int | None = None
         self.writers: list[Writer] = []
         self.loads: list[list[tuple[Writer, Any]]] = []
-        self.one: list[float] | None = None
+        self.floats: list[tuple[Group, str, list[float]]] = []
         self.forget()
 
     def follow(
@@ -81,9 +81,10 @@ class Ahead:
         for of_binding, block in zip(self.loads, blocks, strict=True):
             for writer, columns in of_binding:
                 writer.load(block[:, columns])
-        only = self.writers[0]
-        alone = len(self.writers) == 1 and isinstance(only, Same) and len(only.groups) == 1
-        self.one = only.values if alone and isinstance(only, Same) else None
+        plain = [one for one in self.writers if isinstance(one, Same) and len(one.groups) == 1]
+        self.floats = [(one.groups[0], one.key, one.values) for one in plain]
+        if len(plain) < len(self.writers):
+            self.floats = []
         self.first = first
 
     def write(self, row: int) -> None:

@@ -111,6 +111,9 @@ def resume(
         past = _past(loaded, binding)
         if not past:
             continue
+        for saved in past.values():
+            if saved.schedule != repr(binding.planned):
+                saved.check_text()
         present = binding.course
         one = next(iter(past.values()))
         at = Fraction(loaded.step) if one.position is None else read_fraction(one.position, "position")

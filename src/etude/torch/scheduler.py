@@ -14,6 +14,7 @@ from numbers import Integral
 from threading import get_ident
 from typing import Any, Literal
 
+import torch.distributed as dist
 from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
@@ -34,6 +35,7 @@ from etude.torch.changes import Course, Policy, Seam, to_policy
 from etude.torch.clock import Meter
 from etude.torch.findings import findings
 from etude.torch.groups import Place, base_of, check_names, group_names, read
+from etude.torch.moments import Laid, Moment, Update, readings
 from etude.torch.plans import Plan, normal, plateaus, targets_of
 from etude.torch.skips import Skips
 from etude.torch.watch import Watch
@@ -139,6 +141,7 @@ class Scheduler(LRScheduler):
         self.last_epoch = 0
         self._step_count = 1
         self._targets = targets_of(targets)
+        self._bindings: list[Binding] = []
         self._feedback: dict[Plateau, PlateauState] = {}
         self._became: dict[Followed, Course] = {}
         self._joined: dict[int, float] = {}
@@ -146,6 +149,10 @@ class Scheduler(LRScheduler):
         self._meters: dict[Course, Meter] = {}
         self._before: dict[Course, Fraction] = {}
         self._skips: Skips | None = None
+        # Of the updates in this process, those that torch's count of steps does not have.
+        self._uncounted = 0
+        self._moment: Moment | None = None
+        self._last: Update | None = None
         self._watch = Watch()
         self._ahead = Ahead()
         check_names(self.plans, optimizer.param_groups)
@@ -191,8 +198,10 @@ class Scheduler(LRScheduler):
             and ahead.group[ahead.key] is ahead.last
             and get_ident() == ahead.thread
         ):
-            if ahead.one is not None:
-                ahead.group[ahead.key] = ahead.last = ahead.one[row]  # type: ignore[call-overload]  # rows are whole
+            if ahead.floats:
+                for group, key, values in ahead.floats:
+                    group[key] = values[row]  # type: ignore[call-overload]  # rows are known for whole steps
+                ahead.last = ahead.group[ahead.key]
             else:
                 ahead.write(row)  # type: ignore[arg-type]  # likewise
             self.last_epoch = step
@@ -204,6 +213,7 @@ class Scheduler(LRScheduler):
         """Move on with all that has to be looked after; return whether there was a step."""
         self._own_thread()
         watch, ahead = self._watch, self._ahead
+        used = Update(self._number + 1, self.last_epoch, self._present())
         if ahead.group[ahead.key] is not ahead.last:
             watch.look(self)
             if not watch.knows(self._tensors()):  # rates were made tensors since, or numbers
@@ -213,6 +223,8 @@ class Scheduler(LRScheduler):
             watch.attempted(updated)
             self.skipped += not updated
             if not updated and self.count == "updates":
+                self._uncounted += 1
+                self._last = used
                 return False
         if epoch is not None:
             if isinstance(epoch, bool) or not isinstance(epoch, Integral):
@@ -230,6 +242,7 @@ class Scheduler(LRScheduler):
             except BaseException:
                 self._meters, self._before = before
                 raise
+        self._last = used
         if watch.renewed:
             watch.renew(self)
         return True
@@ -262,6 +275,7 @@ class Scheduler(LRScheduler):
             raise ScheduleError(f"a step must be a number ≥ 0, at most 2**53; got {step!r}")
         # A plain number, whatever it was: the clock goes into a checkpoint.
         plain = float(step)
+        self._keep_last()
         meters = self._meters
         if meters and plain != self.last_epoch:
             self._meters = {}
@@ -279,6 +293,7 @@ class Scheduler(LRScheduler):
         self.last_epoch = step
         if feedback is not self._feedback:
             alike = _factors(feedback) == self._factors()
+            self._keep_last()
             self._feedback = feedback
             if not alike:
                 self._ahead.forget()
@@ -395,24 +410,65 @@ class Scheduler(LRScheduler):
     def reading(self, step: int, metrics: Mapping[str, float] | None = None) -> Reading:
         """Return what the update ``step`` used: the value of each group, by name, and the phase.
 
-        Feedback counts as it is now: read before ``observe``.
+        Of the last update it is what that has used, whatever was observed or changed since; any other is
+        told as the plan and the feedback are now.
         """
         self._follow_groups()
-        rows = [rows[0] for rows in self._evaluate([step])]
-        names = group_names(self.optimizer.param_groups)
-        phases = [binding.table.phase(step).name for binding in self._bindings if binding.name == "lr"]
-        others: dict[str, dict[str, float]] = {}
-        for binding, row in zip(self._bindings, rows, strict=True):
-            if binding.name != "lr":
-                own = [names[index] for index in binding.indices] or [binding.name]
-                others.setdefault(binding.name, {}).update(zip(own, row.tolist(), strict=True))
-        return Reading(
-            step,
-            dict(zip(names, self._by_group("lr", rows), strict=True)),
-            " | ".join(dict.fromkeys(phases)),
-            metrics or {},
-            others,
-        )
+        update = self.last_update()
+        if update.step != step:
+            moment = self._present()
+            if moment.meters and step != self.last_epoch:
+                raise ScheduleError(
+                    f"where samples or tokens are counted, only the present step {self.last_epoch} and the "
+                    f"one before are known; got {step}"
+                )
+            update = Update(0, step, moment)
+        return readings([(update, metrics or {})])[0]
+
+    def last_update(self) -> Update:
+        """Return the last update, and what decided its values: ``readings`` works them out, at any time.
+
+        The first in this process has the number 1; while there was none, the number is 0. An update that a
+        scaler has left out is one too, of the step that was tried.
+        """
+        number = self._number
+        if self._last is not None and self._last.number == number:
+            return self._last
+        return Update(number, self.last_epoch - 1, self._present())
+
+    readings = staticmethod(readings)
+
+    @property
+    def rank(self) -> int:
+        """The number of this process among those that train together; 0 where it is alone."""
+        return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+
+    @property
+    def _number(self) -> int:
+        """How many updates there were in this process, those that were left out among them."""
+        return self._step_count + self._uncounted - 1
+
+    def _present(self) -> Moment:
+        """What decides the values of now."""
+        known = self._moment
+        if (
+            known is not None
+            and known.laid.bindings is self._bindings
+            and known.feedback is self._feedback
+            and known.meters is self._meters
+            and not known.rates
+        ):
+            return known
+        laid = known.laid if known is not None and known.laid.bindings is self._bindings else None
+        if laid is None:
+            # A copy has not looked at its groups yet.
+            laid = Laid(self._bindings, self._ahead.bound or self.optimizer.param_groups, self.horizon)
+        self._moment = Moment.now(laid, self._feedback, self._meters)
+        return self._moment
+
+    def _keep_last(self) -> None:
+        """Keep what the last update used, before something else is followed."""
+        self._last = self.last_update()
 
     def explain(self, group: str | int = 0, name: str = "lr") -> str:
         """Return in a sentence what makes a group's present value: its base, the phase and the feedback.
@@ -570,6 +626,7 @@ class Scheduler(LRScheduler):
 
     def _bind(self) -> None:
         """Lay the schedules over the groups that there are."""
+        self._keep_last()
         groups = self.optimizer.param_groups
         bindings = bind(self.plans, groups, self._targets, self._joined, self._became, self.horizon)
         known = self._feedback
@@ -655,6 +712,7 @@ class Scheduler(LRScheduler):
         bindings = bind(self.plans, groups, self._targets, joined, {}, self.horizon)
         resumed = resuming.resume(loaded, bindings, self.horizon, group_names(groups), policy)
         self._take_up(resumed.became, joined, loaded.plateaus, loaded.step, resumed.positions, resumed)
+        self._uncounted += self._step_count - loaded.count
         self._step_count, self.skipped = loaded.count, loaded.skipped
         self.seam = resumed.seam
         self._ahead.thread = None
@@ -672,6 +730,7 @@ class Scheduler(LRScheduler):
         resumed: resuming.Resumed | None = None,
     ) -> None:
         """Follow other courses from a step on; on an error, nothing has changed."""
+        self._keep_last()
         before = {name: getattr(self, name) for name in _FOLLOWED}
         old_bases = [(binding, binding.bases.tolist()) for binding in self._bindings]
         try:
@@ -716,7 +775,7 @@ class Scheduler(LRScheduler):
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy looks after its own optimizer: it lays its schedules anew at the first step.
-        return {**vars(self), "_ahead": Ahead()}
+        return {**vars(self), "_ahead": Ahead(), "_moment": None, "_last": None}
 
     def __setstate__(self, values: dict[str, Any]) -> None:
         vars(self).update(values)

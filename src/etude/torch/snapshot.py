@@ -241,7 +241,7 @@ def asleep(optimizers: Iterable[Optimizer], schedulers: Iterable[Any]) -> Iterat
     kept = [(owner, list(owner.items())) for owner in hooks]
     sleepers = [(scheduler, vars(scheduler).get("step")) for scheduler in schedulers]
     for owner, items in kept:
-        _refill(owner, {key: hook for key, hook in items if not type(hook).__module__.startswith("etude.")})
+        _refill(owner, {key: hook for key, hook in items if not _is_ours(hook)})
     for scheduler, _ in sleepers:
         scheduler.step = lambda *_, **__: None
     try:
@@ -253,6 +253,11 @@ def asleep(optimizers: Iterable[Optimizer], schedulers: Iterable[Any]) -> Iterat
                 scheduler.step = own
         for owner, items in kept:
             _refill(owner, dict(items))
+
+
+def _is_ours(hook: Any) -> bool:
+    """Whether a hook, or what it is a partial of, is Etude's."""
+    return str(getattr(getattr(hook, "func", hook), "__module__", "")).startswith("etude.")
 
 
 @contextmanager

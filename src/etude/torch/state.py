@@ -71,6 +71,15 @@ class SavedCourse:
         place = 0 if index is None else index if self.groups is None else self.groups.index(index)
         return bases[place if len(bases) > 1 else 0]
 
+    def check_text(self) -> None:
+        """Refuse a schedule whose text is not that of its fingerprint: it was edited."""
+        try:
+            genuine = parse(self.schedule).fingerprint == self.fingerprint
+        except EtudeError as error:
+            raise _damaged(f"the schedule of {self.of} cannot be read: {error}") from None
+        if not genuine:
+            raise _damaged(f"the schedule of {self.of} has been edited: {self.schedule}")
+
     def course(self, horizon: Horizon, known: set[Custom]) -> Course:
         """What was followed.
 
@@ -79,16 +88,13 @@ class SavedCourse:
             known: the functions that may be imported.
 
         Raises:
-            ResumeError: for text that is no schedule, is not the one that was saved, or names a function that
-                is not known.
+            ResumeError: for text that is no schedule, or names a function that is not known.
         """
         try:
             schedule = parse(self.schedule if self.now is None else self.now)
             own = horizon if self.horizon is None else Horizon.from_dict(self.horizon)
         except EtudeError as error:
             raise _damaged(f"the schedule of {self.of} cannot be read: {error}") from None
-        if self.now is None and schedule.fingerprint != self.fingerprint:
-            raise _damaged(f"the schedule of {self.of} has been changed: {self.schedule}")
         strange = {part.function for part in schedule.walk() if isinstance(part, Custom)}
         strange -= {function.function for function in known}
         if strange:

@@ -138,7 +138,7 @@ class Watch:
             if self._untouched((index, place), current(groups[index], place)):
                 continue
             found = read(groups[index], place)
-            if not math.isclose(found, value, **_rounding(groups[index], place)):
+            if found != value and not math.isclose(found, value, **_rounding(groups[index], place)):
                 self._tell(_changed(scheduler, name, index, place, found), once="changed", depth=5)
                 return
 
@@ -255,9 +255,12 @@ class _Updates:
         _remove(self._handles)
 
     def _enter(self, *_: Any) -> None:
-        self._depth += 1
+        if not torch.compiler.is_compiling():  # a count that changes would compile the step anew
+            self._depth += 1
 
     def _leave(self, *_: Any) -> None:
+        if torch.compiler.is_compiling():
+            return
         # Where a subclass calls super().step(), torch runs the hooks of both for one update.
         self._depth -= 1
         if self.done or self._depth > 0:

@@ -1,0 +1,1 @@
+"""Readings in the loggers, read back with the loggers themselves."""

@@ -23,7 +23,7 @@ LAYERS = [
     {"etude"},
     {"etude.convert", "etude.differences", "etude.finder", "etude.tracing"},
     {"etude.torch", "etude.record", "etude.loggers", "etude.jax"},
-    {"etude.keras", "etude.trainers"},
+    {"etude.keras", "etude.trainers", "etude.replay"},
     {"etude.study"},
     {"etude.cli"},
 ]

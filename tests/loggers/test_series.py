@@ -21,7 +21,9 @@ def test_what_is_not_known_is_left_out() -> None:
 
 
 def test_a_target_keeps_its_own_name_and_a_group_called_as_its_hyperparameter_too() -> None:
-    found = numbers(Reading(0, {}, "", others={"clip": {"clip": 1.0}, "momentum": {"momentum": 0.9, "0": 0.8}}))
+    found = numbers(
+        Reading(0, {}, "", others={"clip": {"clip": 1.0}, "momentum": {"momentum": 0.9, "0": 0.8}})
+    )
 
     assert found == {"clip": 1.0, "momentum": 0.9, "momentum/0": 0.8}
 

@@ -211,7 +211,7 @@ class TestFilesThatAreNoStore:
         open_store(path).close()
         query(path, "PRAGMA user_version = 99")
 
-        refused(path, "written by a newer Etude: its format is 99, and this one reads .* to 1; upgrade Etude")
+        refused(path, "written by a newer Etude: its format is 99, and this one reads .* to 2; upgrade Etude")
 
     def test_an_older_sqlite_is_refused(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sqlite_file, "OLDEST_SQLITE", (99, 0, 0))
@@ -388,7 +388,7 @@ class TestMigrations:
             yield connection
 
     def test_the_files_are_numbered_by_the_format_they_lead_to(self) -> None:
-        folder = Path(sqlite_file.__file__).parent / "migrations"
+        folder = Path(sqlite_file.__file__).parent / "migrations" / "sqlite"
         numbers = [int(file.name[:4]) for file in sorted(folder.glob("*.sql"))]
 
         assert numbers == list(range(1, len(sqlite_file.migrations()) + 1))

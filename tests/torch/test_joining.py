@@ -1,4 +1,4 @@
-"""Groups that come later: on the common clock or on their own, in any order with a checkpoint; and frozen ones."""
+"""Groups that come later, on the common clock or on their own, and frozen ones."""
 
 from __future__ import annotations
 
@@ -163,9 +163,8 @@ def test_a_plateau_is_shared_by_groups_of_all_clocks() -> None:
     again.load_state_dict(scheduler.state_dict())
     for one in (scheduler, again):
         one.observe(loss=1.0)
-        assert advance(one, 6) == advance(one, 0) + [[0.125 - k / 40, 0.25 - k / 40] for k in range(5)] + [
-            [0.0, 0.125]
-        ]
+        expected = [[0.125 - k / 40, 0.25 - k / 40] for k in range(5)] + [[0.0, 0.125]]
+        assert advance(one, 6) == [pytest.approx(row) for row in expected]
 
 
 def test_what_groups_added_later_do_is_one_of_two_words() -> None:
@@ -338,20 +337,17 @@ def test_the_groups_that_there_are_are_written(change: str) -> None:
     assert scheduler.base_lrs == bases
 
 
+@pytest.mark.parametrize("copied", [dict, copy.deepcopy], ids=["copy", "deep copy"])
 @pytest.mark.parametrize("kind", [float, torch.tensor], ids=["floats", "tensors"])
-@pytest.mark.parametrize("change", ["replaced", "in another order"])
 def test_a_group_replaced_in_the_list_is_written_at_the_next_step(
-    change: str, kind: Callable[..., Any]
+    kind: Callable[..., Any], copied: Callable[..., Any]
 ) -> None:
     """Unasked: the list is as long as it was, and another dict stands in it."""
     optimizer = sgd(group(kind(1.0)), group(kind(2.0)))
     scheduler = Scheduler(optimizer, et.Linear(BASE, 0.0, over=10))
-    advance(scheduler, 3)
-    if change == "replaced":
-        optimizer.param_groups[1] = dict(optimizer.param_groups[1])
-    else:
-        optimizer.param_groups.reverse()
-    expected = [2.0, 1.0] if change == "in another order" else [1.0, 2.0]
+    for _ in range(3):
+        scheduler.step()
+    optimizer.param_groups[1] = copied(optimizer.param_groups[1])
     for k in range(4, 9):
         scheduler.step()
-        assert rates(optimizer) == pytest.approx([base * (1 - k / 10) for base in expected])
+        assert rates(optimizer) == pytest.approx([1 - k / 10, 2 - k / 5])

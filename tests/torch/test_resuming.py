@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import json
 import logging
 import math
 import sys
@@ -288,6 +289,19 @@ def test_stretch_goes_on_with_the_base_rates_of_now_where_no_optimizer_was_loade
     again = Scheduler(sgd(0.5, 0.1), et.linear_to_zero(), Horizon(total=8))
     again.load_state_dict(scheduler.state_dict())
     assert advance(again, 6) == advance(scheduler, 6)
+
+
+def test_stretch_keeps_the_base_rates_of_now_when_the_optimizer_is_loaded_after_it() -> None:
+    """What the seam has told stays true."""
+    run = stopped(et.linear_to_zero(), Horizon(total=8), 2)
+    saved = save(run)
+    scheduler = Scheduler(sgd(0.5), et.linear_to_zero(), Horizon(total=8), on_change="stretch")
+    scheduler.load_state_dict(saved["scheduler"])
+    scheduler.optimizer.load_state_dict(saved["optimizer"])
+    assert scheduler.seam is not None
+    assert scheduler.seam.rates == {("lr", "0"): (0.75, 0.375)}
+    assert first(advance(scheduler, 3)) == [0.375, 0.3125, 0.25]
+    assert scheduler.base_lrs == [0.5]
 
 
 def test_base_rates_that_differ_are_refused_unasked() -> None:
@@ -780,6 +794,21 @@ def test_a_policy_that_is_none_is_refused_at_the_door(policy: Any, message: str)
     assert optimizer.state_dict() == before
     saved = stopped(et.cosine(), SHORT, 6).state_dict()
     refuses(Scheduler(optimizer, et.cosine(), LONG), saved, message, policy)
+
+
+@pytest.mark.parametrize("wrong", [[1.0, 2.0], [1.0, 2.0, 3.0, 4.0]], ids=["too few", "too many"])
+@pytest.mark.parametrize("field", ["bases", "built"])
+def test_a_state_with_bases_for_other_groups_is_refused(field: str, wrong: list[float]) -> None:
+    values = json.loads(stopped(et.cosine(), SHORT, 6, 1.0, 2.0, 3.0).state_dict()["etude"])
+    values["courses"][0][field] = wrong
+    refuses(Scheduler(sgd(1.0, 2.0, 3.0), et.cosine(), SHORT), {"etude": json.dumps(values)}, "is damaged")
+
+
+def test_a_state_without_what_another_is_in_proportion_to_is_refused() -> None:
+    values = json.loads(stopped(IN_PROPORTION, SHORT, 6, weight_decay=0.1).state_dict()["etude"])
+    values["courses"] = [course for course in values["courses"] if course["of"] != "lr"]
+    scheduler = Scheduler(sgd(1.0, weight_decay=0.1), {**IN_PROPORTION, "lr": et.linear_to_zero()}, SHORT)
+    refuses(scheduler, {"etude": json.dumps(values)}, "is damaged: it does not hold the lr of", "stretch")
 
 
 def test_a_rate_that_cannot_be_held_as_a_level_is_refused() -> None:

@@ -21,8 +21,10 @@ VERBS = {
     "convert": "Write a schedule for another program.",
     "find": "Find the rates to train a task with, by a range test.",
     "compare": "Run a task under several schedules, and rank them.",
-    "report": "Rank the runs of a comparison that are in the store.",
+    "report": "Rank the runs of a comparison that are in the store, or tell of one run.",
     "runs": "List the runs in the store.",
+    "watch": "Follow a run that is under way.",
+    "explain": "Tell what made the learning rate of an update.",
 }
 
 

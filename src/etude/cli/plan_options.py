@@ -8,25 +8,14 @@ from typing import Any
 
 import click
 
+from etude.cli.stores import STORE, store_option
 from etude.errors import SpecError
 from etude.spec import parse
 from etude.study.arms import choose_arms
 from etude.study.plan import Plan
 from etude.study.task import find_task
 
-__all__ = ["STORE", "default_folder", "plan_of", "plan_options", "store_option"]
-
-STORE = Path("etude-study/runs.sqlite")
-
-store_option = click.option(
-    "--store",
-    "store_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=STORE,
-    show_default=True,
-    help="Where runs are recorded.",
-)
-"""Which store is meant, for every command that has one."""
+__all__ = ["default_folder", "plan_of", "plan_options"]
 
 _OPTIONS = (
     click.argument("task"),

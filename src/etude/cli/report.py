@@ -1,4 +1,4 @@
-"""``etude report``: rank what is in the store, without running anything."""
+"""``etude report``: rank what is in the store, or tell of one run, without running anything."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import click
 from etude.cli.answer import show_answer
 from etude.cli.console import new_console
 from etude.cli.plan_options import default_folder, plan_of, plan_options
+from etude.cli.stores import STORE, Address, find_run, is_run, open_existing
 from etude.errors import StoreError
-from etude.record import open_store
+from etude.record import Store
+from etude.replay import recall, write_page
 from etude.study.compare import Comparison
 
 __all__ = ["command"]
@@ -19,14 +21,44 @@ __all__ = ["command"]
 
 @click.command("report")
 @plan_options
-def command(store_path: Path, out: Path | None, **options: Any) -> None:
-    """Rank the runs of a comparison that are in the store.
+def command(task: str, store_path: Address, out: Path | None, **options: Any) -> None:
+    """Rank the runs of a comparison that are in the store, or write the page of one run.
 
-    Takes the options of `etude compare`, and runs nothing.
+    Takes the options of `etude compare`, and runs nothing. Instead of a task, a run's number or last writes
+    run-NUMBER.html, which needs nothing else: its pictures, what made its rates, what was measured.
+
+    \b
+    etude report digits
+    etude report 7
     """
-    if not store_path.exists():
-        raise StoreError(f"there is no store at {store_path}; `etude compare {options['task']}` makes one")
-    plan = plan_of(**options)
-    with open_store(store_path) as store:
-        comparison = Comparison(plan, store, options["task"], options["device"])
+    with open_existing(store_path, f"etude compare {'TASK' if is_run(task) else task}") as store:
+        if is_run(task):
+            _refuse_options(click.get_current_context())
+            path = _page(find_run(store, task), store, out or STORE.parent)
+            new_console().print(f"Report: {path.resolve()}", soft_wrap=True)
+            return
+        plan = plan_of(task, **options)
+        comparison = Comparison(plan, store, task, options["device"])
         show_answer(comparison, out or default_folder(plan), new_console())
+
+
+def _page(run: int, store: Store, folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"the report's folder {folder} cannot be made: {error.strerror}") from error
+    return write_page(recall(store, run), folder / f"run-{run}.html")
+
+
+def _refuse_options(context: click.Context) -> None:
+    """Refuse what says which comparison is meant, where a run is."""
+    given = [
+        name
+        for name in context.params
+        if name not in ("task", "store_path", "out")
+        and context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+    ]
+    if given:
+        raise click.UsageError(
+            f"--{given[0]} is of a comparison; the page of a run takes --store and --out alone"
+        )

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import click
 from rich.table import Table as Grid
 
 from etude.cli.console import new_console
-from etude.cli.plan_options import store_option
-from etude.errors import StoreError
-from etude.record import RunRecord, Status, open_store
+from etude.cli.stores import Address, open_existing, store_option
+from etude.record import RunRecord, Status
 
 __all__ = ["command"]
 
@@ -21,12 +19,10 @@ __all__ = ["command"]
 @click.option("--failed", is_flag=True, help="The failed runs, each with its traceback.")
 @click.option("--all", "every", is_flag=True, help="Every run, a line each.")
 @store_option
-def command(task: str | None, failed: bool, every: bool, store_path: Path) -> None:
+def command(task: str | None, failed: bool, every: bool, store_path: Address) -> None:
     """List the runs in the store: how many of each task and schedule, and what is unfinished."""
-    if not store_path.exists():
-        raise StoreError(f"there is no store at {store_path}; `etude compare TASK` makes one")
     console = new_console()
-    with open_store(store_path) as store:
+    with open_existing(store_path) as store:
         store.mark_interrupted()
         # A task's name in the store ends with a digest of its source.
         records = [

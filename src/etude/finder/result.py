@@ -34,7 +34,7 @@ class RangeTest:
     >>> rates = np.geomspace(1e-5, 1.0, 101)
     >>> found = RangeTest(Curve(rates, 2.0 - 1.5 / (1 + (0.001 / rates) ** 2) + (rates / 0.1) ** 2))
     >>> found.plans()["one_cycle"]
-    'one_cycle(0.0355)'
+    'one_cycle(0.0112)'
     """
 
     def __init__(self, curve: Curve, metric: str | None = None) -> None:
@@ -52,9 +52,9 @@ class RangeTest:
         Rates are multiples of BASE where the groups have several, so that their ratios are kept.
 
         Args:
-            by: the rule whose value is the upper bound; not given, the first of ``max``, the edge,
-                ``valley`` and ``steepest`` that has an answer. The lower bound is ``base`` where ``max`` is
-                used and both have one, else a quarter of the upper.
+            by: the rule whose value is the upper bound of both; not given, the first that has an answer of
+                ``max``, ``lowest``, the edge and ``steepest`` for ``cyclic``, and of the same from ``lowest``
+                on for ``one_cycle``. The lower bound is ``base`` with ``max``, else a quarter of the upper.
             stepsize: half a cycle; the paper's is 2 to 10 epochs.
 
         Raises:
@@ -62,25 +62,23 @@ class RangeTest:
         """
         if self.curve.of != "lr":
             raise ScheduleError(f"plans are of the learning rate; this test was of {self.curve.of!r}")
-        top = self._top(by)
+        if by is not None and by not in self.suggestions:
+            raise ScheduleError(f"by must be one of {', '.join(map(repr, self.suggestions))}; got {by!r}")
+        edge = next(name for name in self.suggestions if name.startswith("edge/"))
+        rules = ["lowest", edge, "steepest"] if by is None else [by]
+        peak = self._first(rules)
+        top = peak if by is not None else self._first(["max", *rules])
         base = self.suggestions["base"]
-        low = top.value / 4
-        if top.name == "max" and isinstance(base, Suggestion) and base.value < top.value:
-            low = base.value
+        from_base = top.name == "max" and isinstance(base, Suggestion) and base.value < top.value
+        low = base.value if from_base and isinstance(base, Suggestion) else top.value / 4
         up = to_duration(stepsize, "stepsize")
         return {
             "cyclic": f"cyclic({self._level(low)}, {self._level(top.value)}, up={up!r})",
-            "one_cycle": f"one_cycle({self._level(top.value)})",
+            "one_cycle": f"one_cycle({self._level(peak.value)})",
         }
 
-    def _top(self, by: str | None) -> Suggestion:
-        edges = [name for name in self.suggestions if name.startswith("edge/")]
-        wanted = ["max", *edges, "valley", "steepest"] if by is None else [by]
-        unknown = [name for name in wanted if name not in self.suggestions]
-        if unknown:
-            rules = ", ".join(map(repr, self.suggestions))
-            raise ScheduleError(f"by must be one of {rules}; got {by!r}")
-        answers = [self.suggestions[name] for name in wanted]
+    def _first(self, rules: list[str]) -> Suggestion:
+        answers = [self.suggestions[name] for name in rules]
         for answer in answers:
             if isinstance(answer, Suggestion):
                 return answer

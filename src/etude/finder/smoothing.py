@@ -19,6 +19,8 @@ ROUNDS = 3
 OUTLIERS = 6.0
 # But for this, so that a line can always be drawn.
 LEAST_WEIGHT = 1e-6
+# Nor are points that are off by less than this share of the whole range.
+BENT = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +92,8 @@ def _running_median(values: Array) -> Array:
 
 def _trust(off: Array, values: Array) -> Array:
     """The weights of values that are so far off."""
-    # A curve without noise is bent, not outlying.
-    least = 0.01 * float(np.ptp(values)) or 1.0
+    # A curve with little noise is bent, not outlying.
+    least = BENT * float(np.ptp(values)) or 1.0
     limit = max(OUTLIERS * float(np.median(off)), least)
     weights: Array = np.maximum(np.square(1 - np.square(np.minimum(off / limit, 1.0))), LEAST_WEIGHT)
     return weights

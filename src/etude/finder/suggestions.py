@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from etude.eases import Array
 from etude.finder.answers import Answer, NoAnswer, Suggestion
 from etude.finder.curve import Curve
 from etude.finder.views import View, look, redrawn
@@ -19,8 +20,10 @@ EDGE_OVER = 4.0
 BEGUN, OVER = 0.05, 0.95
 # The paper's "starts to rise" and "slows": a tenth of the rise, and a fifth of the steepest slope.
 RISES, SLOWS = 0.1, 0.2
-# Ragged is what lies so many times as far from the smooth curve as before.
-RAGGED = 3.0
+# Ragged is noise of so many times the size before, along so many points.
+RAGGED, ALONG = 3.0, 9
+# Less than this share of the whole rise is no noise to speak of.
+LEAST_RAGGED = 0.02
 # No answer is given where so large a share of the repeats or redrawn curves has none, or where the interval's
 # ends are so many times apart.
 MOST_UNANSWERED, MOST_APART = 0.25, 30.0
@@ -46,7 +49,9 @@ def suggest(curve: Curve, *, metric: str | None = None, edge_over: float = EDGE_
     =============== ==========================================================================================
     steepest        where the smooth loss falls fastest against the logarithm of the rate
     valley          the middle, in that logarithm, of the fall from the first level to the lowest
-    minimum/10      a tenth of the rate at which the smooth loss is lowest
+    lowest          where the smooth loss is lowest: for the peak of a cycle, which is only passed
+    between         the middle, in that logarithm, of steepest and lowest: for a rate that is kept
+    minimum/10      a tenth of the lowest
     edge/4          a quarter of the rate from which on the smooth loss is above its first level, or ended
     base            where the metric starts to rise: by a tenth of all that it rises
     max             where the metric slows to a fifth of its steepest rise, turns ragged, or falls
@@ -71,22 +76,21 @@ def suggest(curve: Curve, *, metric: str | None = None, edge_over: float = EDGE_
     by_loss: dict[str, tuple[Rule, str]] = {
         "steepest": (_steepest, "Smith, 2017; fastai, 2020"),
         "valley": (_valley, "fastai, 2021"),
+        "lowest": (_lowest, "Smith and Topin, 2018"),
+        "between": (_between, "Etude"),
         "minimum/10": (_tenth_of_lowest, "fastai, 2018"),
         f"edge/{over:g}": (lambda view: _below_edge(view, over), "a margin below what diverges"),
     }
-    answers: dict[str, Answer] = {
-        name: _answer(name, rule, source, curve, curve.losses) for name, (rule, source) in by_loss.items()
-    }
+    losses = _Evidence(curve, curve.losses)
+    answers = {name: losses.answer(name, rule, source) for name, (rule, source) in by_loss.items()}
     measured = accuracy_in(curve) if metric is None else metric
     if measured is None:
         why = "no accuracy was measured; have train_step() return (loss, {'accuracy': ...})"
         return answers | {name: NoAnswer(name, why, source) for name, (_, source) in _BY_METRIC.items()}
     curve.metric(measured)  # which tells of a name that is not known
     # A rise is a fall upside down.
-    rows = -curve.metrics[measured]
-    return answers | {
-        name: _answer(name, rule, source, curve, rows) for name, (rule, source) in _BY_METRIC.items()
-    }
+    metrics = _Evidence(curve, -curve.metrics[measured])
+    return answers | {name: metrics.answer(name, rule, source) for name, (rule, source) in _BY_METRIC.items()}
 
 
 def accuracy_in(curve: Curve) -> str | None:
@@ -94,30 +98,35 @@ def accuracy_in(curve: Curve) -> str | None:
     return next((name for name in curve.metrics if "acc" in name.lower()), None)
 
 
-def _answer(name: str, rule: Rule, source: str, curve: Curve, rows: np.ndarray) -> Answer:
-    """Apply a rule to the mean of the repeats, with an interval from these or from redrawn curves."""
-    ended = any(curve.ended)
-    view = look(curve.rates, rows.mean(axis=0), ended)
-    found = view if isinstance(view, str) else rule(view)
-    if isinstance(found, str):
-        return NoAnswer(name, found, source)
-    assert isinstance(view, View)
-    if len(rows) >= 3:
-        views = [look(curve.rates, row, bool(why)) for row, why in zip(rows, curve.ended, strict=True)]
-        others = [other if isinstance(other, str) else rule(other) for other in views]
-        kind, lower, upper = "repeats", 0.0, 1.0
-    else:
-        others = [rule(other) for other in redrawn(view)]
-        kind, lower, upper = "curves redrawn from the noise", 0.05, 0.95
-    values = [other.value for other in others if isinstance(other, Found)]
-    silent = len(others) - len(values)
-    if silent > MOST_UNANSWERED * len(others):
-        return NoAnswer(name, f"{silent} of {len(others)} {kind} have none", source)
-    low, high = np.quantile(values, [lower, upper], method="nearest").tolist()
-    low, high = min(low, found.value), max(high, found.value)
-    if high > MOST_APART * low:
-        return NoAnswer(name, f"it could be anything from {low:.2g} to {high:.2g} for the noise", source)
-    return Suggestion(name, found.value, low, high, found.reason, source)
+class _Evidence:
+    """The view of the repeats' mean, and other views that chance might have shown instead."""
+
+    def __init__(self, curve: Curve, rows: Array) -> None:
+        self.view = look(curve.rates, rows.mean(axis=0), any(curve.ended))
+        self.others: list[View | str] = []
+        self.kind, self.lower, self.upper = "curves redrawn from the noise", 0.05, 0.95
+        if len(rows) >= 3:
+            self.kind, self.lower, self.upper = "repeats", 0.0, 1.0
+            ends = zip(rows, curve.ended, strict=True)
+            self.others = [look(curve.rates, row, why is not None) for row, why in ends]
+        elif isinstance(self.view, View):
+            self.others = list(redrawn(self.view))
+
+    def answer(self, name: str, rule: Rule, source: str) -> Answer:
+        """What a rule finds, with the interval of what it finds in the other views."""
+        found = self.view if isinstance(self.view, str) else rule(self.view)
+        if isinstance(found, str):
+            return NoAnswer(name, found, source)
+        others = [other if isinstance(other, str) else rule(other) for other in self.others]
+        values = [other.value for other in others if isinstance(other, Found)]
+        silent = len(others) - len(values)
+        if silent > MOST_UNANSWERED * len(others):
+            return NoAnswer(name, f"{silent} of {len(others)} {self.kind} have none", source)
+        low, high = np.quantile(values, [self.lower, self.upper], method="nearest").tolist()
+        low, high = min(low, found.value), max(high, found.value)
+        if high > MOST_APART * low:
+            return NoAnswer(name, f"it could be anything from {low:.2g} to {high:.2g} for the noise", source)
+        return Suggestion(name, found.value, low, high, found.reason, source)
 
 
 # By the loss.
@@ -144,18 +153,34 @@ def _valley(view: View) -> Found | str:
     return Found((first * last) ** 0.5, f"the middle of the fall from {first:.2g} to {last:.2g}")
 
 
-def _tenth_of_lowest(view: View) -> Found | str:
+def _lowest(view: View) -> Found | str:
     if view.flat:
         return view.flat
     if view.open:
         return "the loss still falls at the last rate; raise stop"
-    rate = float(view.rates[view.lowest])
-    return Found(rate / 10, f"the loss is lowest at {rate:.2g}")
+    return Found(float(view.rates[view.lowest]), "the loss is lowest there")
+
+
+def _between(view: View) -> Found | str:
+    steepest, lowest = _steepest(view), _lowest(view)
+    if isinstance(steepest, str):
+        return steepest
+    if isinstance(lowest, str):
+        return lowest
+    middle = (steepest.value * lowest.value) ** 0.5
+    return Found(middle, f"between {steepest.value:.2g}, the steepest, and {lowest.value:.2g}, the lowest")
+
+
+def _tenth_of_lowest(view: View) -> Found | str:
+    lowest = _lowest(view)
+    if isinstance(lowest, str):
+        return lowest
+    return Found(lowest.value / 10, f"the loss is lowest at {lowest.value:.2g}")
 
 
 def _below_edge(view: View, over: float) -> Found | str:
-    level = view.start + max(2 * view.error, RISES * view.fall)
-    low = np.flatnonzero(view.fit < level)
+    level = view.start + max(2 * view.error, RISES * view.fall, 1e-9 * abs(view.start))
+    low = np.flatnonzero(view.fit <= level)
     last = len(view.fit) - 1
     edge = int(low[-1]) + 1 if len(low) else 0
     if edge > last and not view.ended:
@@ -197,15 +222,22 @@ def _max(view: View) -> Found | str:
     ends = {view.lowest: "falls"}
     if len(slow):
         ends[steepest + int(slow[0])] = "slows"
-    off = np.abs(view.values - view.fit)
-    usual = max(float(np.median(off[: steepest + 1])), view.error)
-    if len(off) - steepest >= 5:
-        around = np.median(np.lib.stride_tricks.sliding_window_view(off[steepest:], 5), axis=1)
-        ragged = np.flatnonzero(around > RAGGED * usual)
-        if len(ragged):
-            ends[steepest + int(ragged[0])] = "turns ragged"
+    ragged = _ragged(view, rise)
+    if ragged is not None:
+        ends[ragged] = "turns ragged"
     place = min(ends)
     return Found(float(view.rates[place]), f"the metric {ends[place]}")
+
+
+def _ragged(view: View, since: int) -> int | None:
+    """Where the noise from point to point becomes three times what it was before ``since``."""
+    jumps = np.abs(np.diff(view.values, 2))
+    before = jumps[: max(since, ALONG)]
+    if len(jumps) - since < ALONG:
+        return None
+    around = np.median(np.lib.stride_tricks.sliding_window_view(jumps[since:], ALONG), axis=1)
+    found = np.flatnonzero(around > RAGGED * max(float(np.median(before)), LEAST_RAGGED * view.fall))
+    return since + int(found[0]) if len(found) else None
 
 
 def _share_of_max(share: int) -> Rule:

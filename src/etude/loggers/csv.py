@@ -6,11 +6,11 @@ import csv
 import io
 import os
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from etude.errors import StoreError
 from etude.files import write_whole
+from etude.loggers.appending import append_whole
 from etude.loggers.series import AXIS, TEXTS, numbers, texts
 from etude.readings import Reading
 
@@ -69,29 +69,17 @@ class CsvObserver:
                 write_whole(self.path, _text([columns]) + self._widened(len(columns)) + block)
                 self._columns = columns
             else:
-                self._append(block)
+                append_whole(self.path, block, start=_text([columns]))
         except OSError as error:
             raise StoreError(f"cannot log to {str(self.path)!r}: {_why(error)}") from error
 
     def _widened(self, columns: int) -> bytes:
         """The rows that are there, with an empty field for each new column."""
-        with self.path.open("rb") as file:
+        with self.path.open("ab+") as file:
+            file.seek(0)
             file.readline()
             rows = file.read().replace(b"\r\n", b"\n")
         return rows.replace(b"\n", b"," * (columns - len(self._columns)) + b"\n")
-
-    def _append(self, block: bytes) -> None:
-        # Not buffered: what a full disk has refused must not be written later, after the readings came again.
-        with self.path.open("ab", buffering=0) as file:
-            size = file.tell()
-            try:
-                rest = memoryview(block)
-                while rest:
-                    rest = rest[file.write(rest) :]
-            except OSError:
-                with suppress(OSError):
-                    file.truncate(size)
-                raise
 
 
 def _resume(file: io.BufferedRandom) -> list[str]:

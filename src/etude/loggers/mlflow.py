@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Run
 
 from etude.errors import StoreError
-from etude.loggers.series import numbers, texts
+from etude.loggers.series import numbers, texts, whole
 from etude.readings import Reading
 
 __all__ = ["MLflowObserver"]
@@ -78,7 +78,7 @@ class MLflowObserver:
     def _metrics(self, readings: Sequence[Reading]) -> Iterator[Metric]:
         for reading in readings:
             for name, value in numbers(reading).items():
-                yield Metric(self._name(name), value, self._now, reading.step)
+                yield Metric(self._name(name), value, self._now, whole(reading))
 
     def _name(self, name: str) -> str:
         """The name as MLflow takes it; another for each."""

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import os
+import socket
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.text.summary_v2 import text_pb
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 from etude.errors import StoreError
-from etude.loggers.series import numbers, texts
+from etude.loggers.appending import append_whole
+from etude.loggers.series import numbers, texts, whole
 from etude.readings import Reading
 
 __all__ = ["TensorBoardObserver"]
+
+_COUNT = itertools.count()
 
 
 class TensorBoardObserver:
@@ -36,64 +41,61 @@ class TensorBoardObserver:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     observer = TensorBoardObserver(folder)
     ...     observer.observe([Reading(0, {"0": 0.1}, "warmup", {"loss": 2.5})])
-    ...     observer.close()
     ...     [path.name[:20] for path in observer.folder.iterdir()]
     ['events.out.tfevents.']
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
+        # TensorBoard reads the files of a folder in the order of their names.
+        name = f"events.out.tfevents.{time.time():010.0f}.{socket.gethostname()}.{os.getpid()}.{next(_COUNT)}"
+        self._path = self.folder / name
         self._texts: dict[str, str] = {}
-        self._writer: EventFileWriter | None = self._open()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            append_whole(self._path, b"")
+        except OSError as error:
+            raise self._error(error) from error
 
     def observe(self, readings: Sequence[Reading]) -> None:
-        """Write all these readings to the disk.
+        """Write all these readings to the disk, or none of them.
 
         Raises:
-            StoreError: where they cannot be written; given again, they begin a new file.
+            StoreError: where they cannot be written.
         """
         if not readings:
             return
-        if self._writer is None:
-            self._writer = self._open()
+        now, last = time.time(), dict(self._texts)
+        # What earlier files have from here on is hidden by the start of a session.
+        start = [
+            Event(wall_time=now, file_version="brain.Event:2"),
+            Event(wall_time=now, step=whole(readings[0]), session_log=SessionLog(status=SessionLog.START)),
+        ]
         try:
-            for event in self._events(readings):
-                self._writer.add_event(event)
-            self._writer.flush()
-        except Exception as error:  # whatever came up in the writer's own thread or file system
-            with suppress(Exception):
-                self._writer.close()
-            self._writer = None
+            append_whole(self._path, _records(_events(readings, now, last)), start=_records(start))
+        except OSError as error:
             raise self._error(error) from error
+        self._texts = last
 
-    def close(self) -> None:
-        """Close the file."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+    def _error(self, error: OSError) -> StoreError:
+        return StoreError(f"cannot log to TensorBoard's folder {str(self.folder)!r}: {error.strerror}")
 
-    def _open(self) -> EventFileWriter:
-        self._begun = False
-        try:
-            return EventFileWriter(str(self.folder), max_queue_size=1000)
-        except Exception as error:  # TensorFlow's own, where that is installed
-            raise self._error(error) from error
 
-    def _events(self, readings: Sequence[Reading]) -> Iterator[Event]:
-        now = time.time()
-        if not self._begun:
-            # What earlier files have from here on is hidden by it.
-            start = SessionLog(status=SessionLog.START)
-            yield Event(wall_time=now, step=readings[0].step, session_log=start)
-            self._begun, self._texts = True, {}
-        for reading in readings:
-            values = [Summary.Value(tag=name, simple_value=value) for name, value in numbers(reading).items()]
-            summary = Summary(value=values)
-            for name, text in texts(reading).items():
-                if text != self._texts.get(name, ""):
-                    summary.MergeFrom(text_pb(name, text))
-                    self._texts[name] = text
-            yield Event(wall_time=now, step=reading.step, summary=summary)
+def _events(readings: Sequence[Reading], now: float, last: dict[str, str]) -> Iterator[Event]:
+    """One event for each reading; ``last`` are the texts that were written last."""
+    for reading in readings:
+        values = [Summary.Value(tag=name, simple_value=value) for name, value in numbers(reading).items()]
+        summary = Summary(value=values)
+        for name, text in texts(reading).items():
+            if text != last.get(name, ""):
+                summary.MergeFrom(text_pb(name, text))
+                last[name] = text
+        yield Event(wall_time=now, step=whole(reading), summary=summary)
 
-    def _error(self, error: Exception) -> StoreError:
-        return StoreError(f"cannot log to TensorBoard's folder {str(self.folder)!r}: {error}")
+
+def _records(events: Iterable[Event]) -> bytes:
+    block = io.BytesIO()
+    writer = RecordWriter(block)
+    for event in events:
+        writer.write(event.SerializeToString())
+    return block.getvalue()

@@ -208,6 +208,15 @@ def _linear_ticks(low: float, high: float, count: int) -> list[float]:
     rough = (high - low) / count
     exponent = math.floor(math.log10(rough))
     mantissa = next(m for m in (1, 2, 5, 10) if rough <= m * 10.0**exponent * (1 + 1e-9))
+    ticks = _multiples(low, high, mantissa, exponent)
+    if len(ticks) < 2:
+        # One number is no scale.
+        finer = {1: (5, exponent - 1), 2: (1, exponent), 5: (2, exponent), 10: (5, exponent)}[mantissa]
+        ticks = _multiples(low, high, *finer)
+    return ticks
+
+
+def _multiples(low: float, high: float, mantissa: int, exponent: int) -> list[float]:
     step = mantissa * 10.0**exponent
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     # Read from decimal text: 3 * 0.1 is 0.30000000000000004, and its label should not be.

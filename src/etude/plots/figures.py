@@ -248,8 +248,8 @@ class _Frame:
     """The frame of one chart: matplotlib's axes, the range they show, and their estimated size in points.
 
     Widths of text are estimates, since it has none before it is drawn. A name beside the frame is cut to the
-    longest number of characters, that of a curve to its own. The names of the rules take rules_room; the legend, where it is outside, has
-    so many columns. The size is that of the type, in proportion to the usual one.
+    longest number of characters, that of a curve to its own. The names of the rules take rules_room; the
+    legend, where it is outside, has so many columns. The size is the type's, in proportion to the usual one.
     """
 
     panel: Axes

@@ -15,8 +15,9 @@ recorded is ever deleted.
 {'validation': 0.91}
 """
 
+from etude.record.opening import open_store
 from etude.record.process import Process
-from etude.record.sqlite import SqliteStore, open_store
+from etude.record.sqlite import SqliteStore
 from etude.record.store import RunKey, RunRecord, Status, Store
 
 __all__ = ["Process", "RunKey", "RunRecord", "SqliteStore", "Status", "Store", "open_store"]

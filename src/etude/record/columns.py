@@ -17,7 +17,18 @@ from typing import SupportsFloat, SupportsIndex
 from etude.errors import StoreError
 from etude.readings import Reading
 
-__all__ = ["numbers_column", "numbers_of", "reading_columns", "reading_of", "texts_column", "texts_of"]
+__all__ = [
+    "READING",
+    "numbers_column",
+    "numbers_of",
+    "reading_columns",
+    "reading_of",
+    "texts_column",
+    "texts_of",
+]
+
+READING = ("step", "phase", "rates", "metrics", "others", "epoch", "samples", "factors", "override")
+"""The columns of a reading, in the order in which they are written and read."""
 
 
 def numbers_column(what: str, numbers: Mapping[str, float]) -> str:
@@ -49,7 +60,11 @@ def numbers_of(column: str) -> dict[str, float]:
     >>> numbers_of('{"loss": 2.5, "accuracy": "nan"}')
     {'loss': 2.5, 'accuracy': nan}
     """
-    return {name: float(value) for name, value in json.loads(column).items()}
+    return _numbers(json.loads(column))
+
+
+def _numbers(written: Mapping[str, float | str]) -> dict[str, float]:
+    return {name: float(value) for name, value in written.items()}
 
 
 def texts_column(what: str, texts: Mapping[str, str]) -> str:
@@ -69,22 +84,67 @@ def texts_of(column: str) -> dict[str, str]:
     return dict(json.loads(column))
 
 
-def reading_columns(reading: Reading) -> tuple[int, str, str, str]:
-    """Write a reading as step, phase, rates and metrics.
+def reading_columns(reading: Reading) -> tuple[object, ...]:
+    """Write a reading as the values of ``READING``.
 
     Raises:
-        StoreError: a step that is not a whole number from 0, a phase that is not a text, and rates or metrics
-            that are not numbers by name.
+        StoreError: a step that is not a whole number from 0, a phase or override that is not a text, an epoch
+            or samples that are not finite, and rates or metrics that are not numbers by name.
     """
-    step, phase = reading.step, reading.phase
+    step = reading.step
     if not isinstance(step, SupportsIndex) or not 0 <= step.__index__() < 2**63:
         raise StoreError(f"a reading's step must be a whole number from 0 to 2**63 - 1; got {step!r}")
-    if not isinstance(phase, str):
-        raise StoreError(f"a reading's phase must be a text; got {phase!r}")
-    rates = numbers_column("a reading's rates", reading.rates)
-    return step.__index__(), phase, rates, numbers_column("a reading's metrics", reading.metrics)
+    for what, text in (("phase", reading.phase), ("override", reading.override)):
+        if not isinstance(text, str):
+            raise StoreError(f"a reading's {what} must be a text; got {text!r}")
+    if not isinstance(reading.others, Mapping):
+        raise StoreError(f"a reading's others must be numbers by name and group; got {reading.others!r}")
+    others = [
+        f"{json.dumps(name)}: {numbers_column(f'others[{name!r}]', by_group)}"
+        for name, by_group in reading.others.items()
+    ]
+    return (
+        step.__index__(),
+        reading.phase,
+        numbers_column("a reading's rates", reading.rates),
+        numbers_column("a reading's metrics", reading.metrics),
+        f"{{{', '.join(others)}}}",
+        _progress("epoch", reading.epoch),
+        _progress("samples", reading.samples),
+        numbers_column("a reading's factors", reading.factors),
+        reading.override,
+    )
 
 
-def reading_of(step: int, phase: str, rates: str, metrics: str) -> Reading:
+def _progress(what: str, value: float | None) -> float | None:
+    if value is None:
+        return None
+    if not isinstance(value, SupportsFloat) or not math.isfinite(value):
+        raise StoreError(f"a reading's {what} must be a finite number or None; got {value!r}")
+    return float(value)
+
+
+def reading_of(
+    step: int,
+    phase: str,
+    rates: str,
+    metrics: str,
+    others: str,
+    epoch: float | None,
+    samples: float | None,
+    factors: str,
+    override: str,
+) -> Reading:
     """Read what ``reading_columns`` wrote."""
-    return Reading(step, numbers_of(rates), phase, numbers_of(metrics))
+    by_name = {name: _numbers(by_group) for name, by_group in json.loads(others).items()}
+    return Reading(
+        step,
+        numbers_of(rates),
+        phase,
+        numbers_of(metrics),
+        by_name,
+        epoch,
+        samples,
+        numbers_of(factors),
+        override,
+    )

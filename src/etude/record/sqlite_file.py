@@ -6,10 +6,10 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
 
 from etude.errors import StoreError
+from etude.record.migrations import scripts_of
 
 __all__ = ["APPLICATION_ID", "migrate", "migrations", "open_file", "transaction"]
 
@@ -81,9 +81,7 @@ def transaction(connection: sqlite3.Connection, kind: str) -> Iterator[None]:
 
 def migrations() -> list[str]:
     """Return the scripts that lead to the newest format: the first makes format 1 of an empty file."""
-    folder = files("etude.record") / "migrations"
-    found = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda e: e.name)
-    return [entry.read_text(encoding="utf-8") for entry in found]
+    return scripts_of("sqlite")
 
 
 def migrate(connection: sqlite3.Connection, path: Path, scripts: Sequence[str]) -> None:

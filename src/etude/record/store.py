@@ -148,8 +148,11 @@ class Store(Protocol):
     def finished(self, key: RunKey) -> RunRecord | None:
         """Return the attempt at this key that finished first, or None; rates are compared exactly."""
 
-    def readings(self, run_id: int) -> list[Reading]:
-        """Return a run's readings, in the order in which they were appended."""
+    def readings(self, run_id: int, start: int = 0) -> list[Reading]:
+        """Return a run's readings, in the order in which they were appended, without the first ``start``."""
+
+    def open(self) -> None:
+        """Open the store now; any other call does it too."""
 
     def close(self) -> None:
         """Let go of the store; a later call opens it again."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from etude.errors import StoreError
 from etude.readings import Reading
-from etude.replay.recorded import Recorded, factors_of, same
+from etude.replay.recorded import Recorded, factors_of, overriding, same
 from etude.tables import PhaseRow, Table
 
 __all__ = ["Explanation", "explain"]
@@ -26,8 +26,8 @@ class Explanation:
         epoch: how many epochs were done then; None where that is not known.
         group: the parameter group.
         groups: how many there are.
-        rate: the learning rate that the update used; None where it was not recorded and the plan is not known.
-        recorded: whether the rate was recorded; else it is the plan's.
+        rate: the learning rate that the update used; None where it was neither recorded nor planned.
+        recorded: whether the rate was recorded; else it is that of the plan.
         base: the group's base rate; None where the rates do not tell it, or do not depend on it.
         phase: the phase as recorded.
         place: the phase as the plan has it, with its ends; None where the plan is not known.
@@ -64,8 +64,8 @@ class Explanation:
         epoch = "" if self.epoch is None else f" (epoch {self.epoch:.4g})"
         if self.rate is None:
             return [
-                f"Update {self.step:,}{epoch} of run {self.run} was not recorded, and what is stored does not "
-                f"tell what its rate was: {_cut(self.schedule)} needs more than the run's length."
+                f"Update {self.step:,}{epoch} of run {self.run} was not recorded, and the store does not tell "
+                f"its rate: {_cut(self.schedule)} cannot be laid over the run again."
             ]
         how = "used the learning rate" if self.recorded else "was not recorded; by its plan it used the rate"
         return [
@@ -89,13 +89,18 @@ class Explanation:
             text += f" of cycle {self.place.cycle}"
         if math.isinf(stop):
             return text + f" (from update {start:,g} on)"
-        through = 100 * (self.step - start) / (stop - start)
-        return text + f" (updates {start:,g} to {stop:,g}, {through:.0f} % through)"
+        # Rounded down: the last update is not yet through.
+        through = int(100 * (self.step - start) / (stop - start))
+        return text + f" (updates {start:,g} to {stop:,g}, {through} % through)"
 
     def _parts(self) -> str:
         if not self.parts:
             return ""
-        return "It is the product of " + " and ".join(f"{value:.6g} of {text}" for text, value in self.parts) + "."
+        return (
+            "It is the product of "
+            + " and ".join(f"{value:.6g} of {text}" for text, value in self.parts)
+            + "."
+        )
 
     def _feedback(self) -> str:
         told = [f"{text} multiplied it by {factor:.6g}" for text, factor in self.feedback.items()]
@@ -110,8 +115,8 @@ class Explanation:
         if self.rate is None or self.planned is None or same(self.rate, self.planned):
             return ""
         return (
-            f"That schedule's own value there is {self.planned:.6g}: something else has written the rate, or the "
-            "run's clock was moved."
+            f"That schedule's own value there is {self.planned:.6g}: something else has written the rate, or "
+            "the run's clock was moved."
         )
 
 
@@ -128,7 +133,9 @@ def explain(run: Recorded, step: int, group: str | None = None) -> Explanation:
     """
     record = run.record
     if not run.readings:
-        raise StoreError(f"run {record.id} ({record.status}) has no readings yet, so nothing can be told of it")
+        raise StoreError(
+            f"run {record.id} ({record.status}) has no readings yet, so nothing can be told of it"
+        )
     if not 0 <= step < run.done:
         raise StoreError(
             f"run {record.id} ({record.status}) has the updates 0 to {run.done - 1:,}; got step {step:,}"
@@ -158,9 +165,11 @@ def explain(run: Recorded, step: int, group: str | None = None) -> Explanation:
         phase=own.phase if own is not None else "",
         place=None if table is None else table.phase(step),
         parts=() if table is None else _parts(table, step, base, seen),
-        feedback=seen.factors,
+        feedback={
+            text: factor for text, factor in seen.factors.items() if table is None or text in table.text
+        },
         schedule=record.key.schedule if table is None else table.text,
-        override="" if not seen.override else seen.override if table is None else table.text,
+        override=overriding(seen),
         planned=planned,
     )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import bisect
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from etude.durations import Horizon
 from etude.eases import Array
-from etude.errors import EtudeError, StoreError
+from etude.errors import EtudeError, SpecError, StoreError
 from etude.readings import Reading
 from etude.record import RunRecord, Store
 from etude.schedules import Plateau
@@ -82,7 +83,9 @@ class Recorded:
         if name not in self.metrics:
             known = ", ".join(map(repr, self.metrics)) or "none"
             raise StoreError(f"run {self.record.id} has no metric {name!r}; there are {known}")
-        found = [(reading.step, reading.metrics[name]) for reading in self.readings if name in reading.metrics]
+        found = [
+            (reading.step, reading.metrics[name]) for reading in self.readings if name in reading.metrics
+        ]
         return _columns(found)
 
     def at(self, step: int) -> Reading | None:
@@ -110,9 +113,10 @@ class Recorded:
         return self.table_of(self.record.key.schedule)
 
     def table_of(self, schedule: str) -> Table | None:
-        """A schedule on the run's horizon; None where it cannot be read back or laid over that."""
+        """A schedule on the run's horizon, or on one after its text; None where it cannot be read back."""
+        text, _, elsewhere = schedule.partition(" on Horizon(")
         try:
-            table = parse(schedule).on(self.horizon)
+            table = parse(text).on(_horizon(f"Horizon({elsewhere}") if elsewhere else self.horizon)
             table(0)
         except EtudeError:
             return None
@@ -120,10 +124,8 @@ class Recorded:
 
     def followed(self, reading: Reading) -> Table | None:
         """What the learning rate followed at a reading: the schedule, or what has replaced it since."""
-        text = next(
-            (part.partition(": ")[2] for part in reading.override.split("\n") if part.startswith("lr: ")), None
-        )
-        return self.table if text is None else self.table_of(text)
+        text = overriding(reading)
+        return self.table_of(text) if text else self.table
 
     @cached_property
     def bases(self) -> Mapping[str, float]:
@@ -168,10 +170,15 @@ def in_order(readings: Sequence[Reading]) -> list[Reading]:
     by_step: dict[int, Reading] = {}
     for reading in readings:
         earlier = by_step.get(reading.step)
-        if earlier is not None and earlier.metrics:
-            reading = _joined(earlier, reading)
-        by_step[reading.step] = reading
+        known = {} if earlier is None else earlier.metrics
+        by_step[reading.step] = replace(reading, metrics={**known, **reading.metrics}) if known else reading
     return [by_step[step] for step in sorted(by_step)]
+
+
+def overriding(reading: Reading) -> str:
+    """The text of what the learning rate followed instead of the plan; empty where it followed that."""
+    parts = (part.partition(": ") for part in reading.override.split(" | "))
+    return next((text for name, _, text in parts if name == "lr"), "")
 
 
 def factors_of(table: Table, factors: Mapping[str, float]) -> dict[Hashable, float]:
@@ -185,18 +192,16 @@ def same(first: float, second: float) -> bool:
     return math.isclose(first, second, rel_tol=_ROUNDING, abs_tol=1e-30)
 
 
-def _joined(earlier: Reading, later: Reading) -> Reading:
-    return Reading(
-        later.step,
-        later.rates,
-        later.phase,
-        {**earlier.metrics, **later.metrics},
-        later.others,
-        later.epoch,
-        later.samples,
-        later.factors,
-        later.override,
-    )
+def _horizon(text: str) -> Horizon:
+    """Read back ``repr(horizon)``, without evaluating it."""
+    try:
+        call = ast.parse(text, mode="eval").body
+        assert isinstance(call, ast.Call)
+        given = [ast.literal_eval(argument) for argument in call.args]
+        named = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+        return Horizon(*given, **named)
+    except (AssertionError, SyntaxError, TypeError, ValueError):
+        raise SpecError(f"{text} is no horizon") from None
 
 
 def _columns(found: Sequence[tuple[int, float]]) -> tuple[NDArray[np.int64], Array]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 from etude.eases import Array
 from etude.torch.groups import Group
-from etude.torch.writers import Same, Writer
+from etude.torch.writers import Fills, Same, Vector, Writer
 
 __all__ = ["STALE", "Ahead"]
 
@@ -20,6 +21,7 @@ class Ahead:
     Args:
         groups: the optimizer's list, of so many groups (``count``); ``bound`` are the groups that it held.
         group, key: where one value was written, which was ``last``: whoever else writes there is noticed.
+        tensors: whether some of the numbers are tensors, which are written wherever their groups are.
         thread: the one that steps.
         writers: all of them; ``loads``: those of each binding, with the columns that are theirs.
         floats: where there is one group with plain floats alone, as in most runs: each group, key and values,
@@ -39,6 +41,7 @@ class Ahead:
         "loads",
         "quick",
         "rows",
+        "tensors",
         "thread",
         "writers",
     )
@@ -51,6 +54,7 @@ class Ahead:
         self.key = ""
         self.last: Any = STALE
         self.thread: int | None = None
+        self.tensors = False
         self.writers: list[Writer] = []
         self.loads: list[list[tuple[Writer, Any]]] = []
         self.floats: list[tuple[Group, str, list[float]]] = []
@@ -64,7 +68,14 @@ class Ahead:
         self.group, self.key, self.last = group, key, STALE
         self.loads = loads
         self.writers = [writer for of_binding in loads for writer, _ in of_binding]
+        self.tensors = any(isinstance(writer, Vector | Fills) for writer in self.writers)
         self.forget()
+
+    def follows(self, groups: list[Group]) -> bool:
+        """Whether these are the groups that it writes into."""
+        return (
+            groups is self.groups and len(groups) == self.count and all(map(operator.is_, groups, self.bound))
+        )
 
     def forget(self) -> None:
         """Take nothing for granted at the next step."""

@@ -1,4 +1,4 @@
-"""What decided the values of updates, kept by reference, so that they can be worked out later and elsewhere."""
+"""What decided the values of updates, kept by reference, to be worked out later and elsewhere."""
 
 from __future__ import annotations
 

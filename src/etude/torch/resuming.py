@@ -101,6 +101,7 @@ def resume(
     """
     then = Horizon.from_dict(loaded.horizon)
     known = {part for binding in bindings for part in binding.planned.walk() if isinstance(part, Custom)}
+    _check_bases(loaded)
     lines = [*_without_a_plan(loaded, bindings, names)]
     became: dict[Followed, Course] = {}
     bases: list[tuple[Binding, list[float]]] = []
@@ -112,7 +113,7 @@ def resume(
         if not past:
             continue
         for saved in past.values():
-            if saved.schedule != repr(binding.planned):
+            if (saved.schedule, saved.fingerprint) != (repr(binding.planned), binding.planned.fingerprint):
                 saved.check_text()
         present = binding.course
         one = next(iter(past.values()))
@@ -175,6 +176,18 @@ def resume(
     }
     seam = Seam(str(policy), loaded.step, rates, tuple(lines)) if rates or lines else None
     return Resumed(became, bases, built, positions, seam)
+
+
+def _check_bases(loaded: Snapshot) -> None:
+    """Refuse a checkpoint whose bases are not one for all groups, or one for each."""
+    for saved in loaded.courses:
+        groups = loaded.groups if saved.groups is None else max(len(saved.groups), 1)
+        for bases in (saved.bases, saved.built or saved.bases):
+            if len(bases) not in (1, groups):
+                raise ResumeError(
+                    f"the scheduler's state is damaged: it holds {len(bases)} bases of {saved.of} for "
+                    f"{groups} groups"
+                )
 
 
 def _check_feedback(loaded: Snapshot, course: Course) -> None:
@@ -343,7 +356,9 @@ def _value(loaded: Snapshot, course: Course, at: Fraction, base: float, asked: f
         one: loaded.plateaus[repr(one)].factor for one in plateaus if repr(one) in loaded.plateaus
     }
     value = course.table(ceil_float(at), asked, factors=factors)
-    return value if base == asked else value * base / asked
+    if base == asked:
+        return value
+    return value * base / asked if asked else math.nan
 
 
 def same_base(saved: float, present: float) -> bool:

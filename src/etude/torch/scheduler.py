@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 import math
-import operator
 import threading
 import weakref
 from collections.abc import Hashable, Iterator, Mapping
@@ -197,6 +196,7 @@ class Scheduler(LRScheduler):
             and len(ahead.groups) == ahead.count
             and ahead.group[ahead.key] is ahead.last
             and get_ident() == ahead.thread
+            and not (ahead.tensors and not ahead.follows(ahead.groups))
         ):
             if ahead.floats:
                 for group, key, values in ahead.floats:
@@ -462,7 +462,7 @@ class Scheduler(LRScheduler):
         laid = known.laid if known is not None and known.laid.bindings is self._bindings else None
         if laid is None:
             # A copy has not looked at its groups yet.
-            laid = Laid(self._bindings, self._ahead.bound or self.optimizer.param_groups, self.horizon)
+            laid = Laid(self._bindings, self._ahead.bound or list(self.optimizer.param_groups), self.horizon)
         self._moment = Moment.now(laid, self._feedback, self._meters)
         return self._moment
 
@@ -617,12 +617,7 @@ class Scheduler(LRScheduler):
             self._bind()
 
     def _groups_are_others(self) -> bool:
-        groups = self.optimizer.param_groups
-        return (
-            groups is not self._ahead.groups
-            or len(groups) != len(self._ahead.bound)
-            or not all(map(operator.is_, groups, self._ahead.bound))
-        )
+        return not self._ahead.follows(self.optimizer.param_groups)
 
     def _bind(self) -> None:
         """Lay the schedules over the groups that there are."""

@@ -1,0 +1,83 @@
+"""Which store and which run are meant, for every command that has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import click
+
+from etude.errors import StoreError
+from etude.record import Store, open_store
+
+__all__ = ["STORE", "Address", "find_run", "is_run", "open_existing", "run_argument", "store_option"]
+
+STORE = Path("etude-study/runs.sqlite")
+
+Address: TypeAlias = Path | str
+"""A file, or the URL of a server's database."""
+
+LAST = "last"
+
+
+class _AddressType(click.ParamType):
+    name = "path or url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Address:
+        """A URL as it is, and anything else as a path that is no folder."""
+        if isinstance(value, str) and "://" in value:
+            return value
+        path = Path(value)
+        if path.is_dir():
+            self.fail(f"{str(path)!r} is a folder; give the path of a file, such as {path / 'runs.sqlite'}")
+        return path
+
+
+store_option = click.option(
+    "--store",
+    "store_path",
+    type=_AddressType(),
+    default=STORE,
+    show_default=True,
+    help="Where runs are recorded: a file, or postgresql://user@host/database.",
+)
+"""Which store is meant."""
+
+run_argument = click.argument("run")
+"""Which run is meant: its number, or ``last``."""
+
+
+def is_run(text: str) -> bool:
+    """Whether a word names a run, as ``find_run`` reads it."""
+    return text == LAST or text.isdecimal()
+
+
+def open_existing(address: Address, make: str = "etude compare TASK") -> Store:
+    """Open a store that must be there already.
+
+    Args:
+        address: where.
+        make: the command that makes one.
+
+    Raises:
+        StoreError: there is none, or it cannot be opened.
+    """
+    if isinstance(address, Path) and not address.exists():
+        raise StoreError(f"there is no store at {address}; `{make}` makes one")
+    return open_store(address)
+
+
+def find_run(store: Store, text: str) -> int:
+    """The id of the run that a word names: its number, or ``last`` for the one that was started last.
+
+    Raises:
+        StoreError: for another word, an unknown number, or a store without runs.
+    """
+    if text == LAST:
+        runs = store.runs()
+        if not runs:
+            raise StoreError("the store has no runs yet")
+        return runs[-1].id
+    if not is_run(text):
+        raise StoreError(f"a run is its number, as `etude runs --all` lists it, or last; got {text!r}")
+    return store.run(int(text)).id

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from etude import Horizon, parse, plots
+from etude.errors import ScheduleError
+from etude.finder import Curve, NoAnswer, RangeTest, Suggestion
+from tests.finder.test_suggestions import RATES, accuracy, noise, sigmoid
+
+LOSS = sigmoid() + noise(0.05)
+ALONE = RangeTest(Curve(RATES, LOSS))
+WITH_ACCURACY = RangeTest(Curve(RATES, LOSS, {"accuracy": accuracy() + noise(0.01)}))
+FLAT = RangeTest(Curve(RATES, np.full(len(RATES), 2.3)))
+HORIZON = Horizon(steps_per_epoch=10, total="16ep")
+
+
+def value(found: RangeTest, rule: str) -> float:
+    answer = found.suggestions[rule]
+    assert isinstance(answer, Suggestion)
+    return answer.value
+
+
+def bounds_of(text: str, base: float = 1.0) -> tuple[float, float]:
+    """The lowest and the highest rate of a plan."""
+    facts = parse(text).on(HORIZON).facts(base)
+    return facts.floor, facts.peak
+
+
+def test_plans_are_texts_with_the_rates_that_were_found() -> None:
+    plans = ALONE.plans()
+    lowest = value(ALONE, "lowest")
+    assert bounds_of(plans["one_cycle"])[1] == pytest.approx(lowest, rel=0.01)
+    assert bounds_of(plans["cyclic"]) == pytest.approx((lowest / 4, lowest), rel=0.01)
+    assert plans["cyclic"].endswith("up='4ep')")
+
+
+def test_the_papers_bounds_make_the_cycle_where_accuracy_was_measured() -> None:
+    plans = WITH_ACCURACY.plans(stepsize="2ep")
+    bounds = value(WITH_ACCURACY, "base"), value(WITH_ACCURACY, "max")
+    assert bounds_of(plans["cyclic"]) == pytest.approx(bounds, rel=0.01)
+    assert bounds_of(plans["one_cycle"])[1] == pytest.approx(value(WITH_ACCURACY, "lowest"), rel=0.01)
+    assert "up='2ep'" in plans["cyclic"]
+
+
+def test_a_rule_can_be_chosen() -> None:
+    plans = WITH_ACCURACY.plans(by="steepest")
+    steepest = value(WITH_ACCURACY, "steepest")
+    assert bounds_of(plans["one_cycle"])[1] == pytest.approx(steepest, rel=0.01)
+    assert bounds_of(plans["cyclic"]) == pytest.approx((steepest / 4, steepest), rel=0.01)
+    with pytest.raises(ScheduleError, match="by must be one of 'steepest', .*; got 'best'"):
+        ALONE.plans(by="best")
+
+
+def test_groups_of_several_rates_keep_their_ratios() -> None:
+    found = RangeTest(Curve(RATES, LOSS, base=0.01, alike=False))
+    assert "* BASE" in found.plans()["one_cycle"]
+    low, high = bounds_of(found.plans()["cyclic"], base=0.01)
+    assert high == pytest.approx(value(found, "lowest"), rel=0.01)
+    assert low == pytest.approx(high / 4, rel=0.01)
+
+
+def test_without_an_answer_there_is_no_plan() -> None:
+    """T62."""
+    with pytest.raises(
+        ScheduleError, match=r"no schedule can be written from this test: lowest: no answer, beca"
+    ):
+        FLAT.plans()
+    with pytest.raises(ScheduleError, match="base: no answer, because no accuracy was measured"):
+        ALONE.plans(by="base")
+    with pytest.raises(ScheduleError, match="plans are of the learning rate; this test was of 'momentum'"):
+        RangeTest(Curve(RATES, LOSS, of="momentum")).plans()
+
+
+def test_its_text_names_every_rule_and_why_it_ended() -> None:
+    loss = LOSS.copy()
+    loss[190:] = np.nan
+    text = str(RangeTest(Curve(RATES, loss, ended=["3 losses in a row were not finite"])))
+    lines = text.splitlines()
+    assert lines[0] == "range test of lr, 211 steps, 1 repeat(s)"
+    assert lines[1] == "  ended early: 3 losses in a row were not finite"
+    assert [line.split(":")[0].strip() for line in lines[2:]] == list(ALONE.suggestions)
+    assert "max: no answer, because no accuracy was measured" in text
+
+
+def test_the_picture_has_the_losses_the_smooth_curve_and_the_suggestions() -> None:
+    chart = ALONE.chart()
+    points, smooth = chart.series
+    assert np.array_equal(points.y, LOSS)
+    assert np.array_equal(points.x, RATES)
+    assert np.abs(smooth.y[:150] - sigmoid()[:150]).max() < 0.15
+    found = {
+        name: answer.value for name, answer in ALONE.suggestions.items() if isinstance(answer, Suggestion)
+    }
+    assert {mark.label: mark.x for mark in chart.marks} == found
+    assert (chart.x_scale, chart.y_scale) == ("log", "linear")
+
+
+def test_the_picture_of_a_metric_is_the_right_way_up() -> None:
+    points, smooth = WITH_ACCURACY.chart("accuracy").series
+    assert points.label == "accuracy"
+    assert smooth.y.max() == pytest.approx(0.9, abs=0.05)
+    with pytest.raises(ScheduleError, match="no metric called 'f1' was measured"):
+        WITH_ACCURACY.chart("f1")
+
+
+def test_repeats_have_a_curve_each() -> None:
+    losses = [sigmoid() + noise(0.1, seed) for seed in range(3)]
+    chart = RangeTest(Curve(RATES, losses)).chart()
+    assert [series.label for series in chart.series] == [
+        "loss, repeat 1", "loss, repeat 2", "loss, repeat 3", "smooth",
+    ]  # fmt: skip
+
+
+def test_a_constant_loss_is_drawn_as_a_constant() -> None:
+    chart = FLAT.chart()
+    assert all(np.abs(series.y - 2.3).max() < 1e-12 for series in chart.series)
+    assert not chart.marks
+    assert all(isinstance(answer, NoAnswer) for answer in FLAT.suggestions.values())
+
+
+def test_a_straight_ramp_is_drawn_on_a_straight_axis() -> None:
+    rates = np.linspace(0.0, 3.0, 100)
+    assert RangeTest(Curve(rates, sigmoid(0.5, 2.0, np.maximum(rates, 1e-9)))).chart().x_scale == "linear"
+
+
+def test_it_can_be_drawn_in_every_medium(tmp_path: Path) -> None:
+    WITH_ACCURACY.plot(tmp_path / "test.png")
+    assert (tmp_path / "test.png").stat().st_size > 5_000
+    assert WITH_ACCURACY._repr_svg_().startswith("<svg")
+    assert "Range test of the learning rate" in plots.to_text(WITH_ACCURACY.chart())

@@ -359,8 +359,8 @@ def ours(curve: Curve) -> dict[str, float]:
     return {name: answer.value for name, answer in answers.items() if isinstance(answer, Suggestion)}
 
 
-# Their loops would draw other batches. So each finder's smoothing and end are written here as theirs are, and what
-# it suggests of that curve is its own code.
+# Their loops would draw other batches. So each finder's smoothing and end are written here as theirs are, and
+# what it suggests of that curve is its own code.
 
 
 def torch_lr_finder(rates: list[float], losses: list[float]) -> float | None:

@@ -1,5 +1,7 @@
 """Digits, with what every update used and saw in a CSV file and in TensorBoard."""
 
+from pathlib import Path
+
 import torch
 from sklearn.datasets import load_digits
 from torch.nn import functional
@@ -29,8 +31,8 @@ with Recorder(scheduler, CsvObserver("run.csv"), TensorBoardObserver("tensorboar
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()
-            recorder.log(loss=loss)
             scheduler.step()
+            recorder.log(loss=loss)
 
-print(*open("run.csv").readlines()[:3], sep="", end="")
+print(*Path("run.csv").read_text().splitlines()[:3], sep="\n")
 print("to see it: tensorboard --logdir tensorboard")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
+import etude as et
 from etude.record import open_store
 from etude.study import choose_arms, find_task
 from etude.study.plan import Plan
+from tests.replay import trained
 from tests.study import training
 
 from .terminal import etude, fits
@@ -90,3 +94,65 @@ def test_there_must_be_a_store(tasks: Path) -> None:
         "there is no store at etude-study/runs.sqlite; `etude compare tasks.py:quick` makes one"
     )
     assert not (tasks.parent / "etude-study").exists()
+
+
+def test_the_page_of_a_run_needs_nothing_else(tmp_path: Path) -> None:
+    plan = et.sgdr("5ep") * et.Plateau("loss")
+    with open_store(tmp_path / "runs.sqlite") as store:
+        trained.record(store, plan, range(0, 1000, 10), label="<b>&")
+
+    said = etude("report", "1", "--store", tmp_path / "runs.sqlite", "--out", tmp_path / "pages")
+
+    path = tmp_path / "pages" / "run-1.html"
+    assert (said.status, said.text) == (0, f"Report: {path}\n")
+    page = ElementTree.fromstring(_as_xml(path.read_text(encoding="utf-8")))
+    text = " ".join("".join(page.itertext()).split())
+    assert "run 1: <b>& on made up, seed 0" in text
+    assert "Finished, 1,000 of 1,000 updates; started 20" in text
+    titles = [title.text for title in page.iterfind(f"body/figure/{SVG}svg/{SVG}title")]
+    assert titles == ["The learning rate", "loss", "Against the rate at which it was measured"]
+    assert [item.text and item.text.split(" of run")[0] for item in page.iterfind("body/ul/li")] == [
+        "Update 0 (epoch 0)",
+        "Update 990 (epoch 9.9)",
+    ]
+    assert "Plateau('loss') had not changed it." in text
+    assert "body: 0.1, head: 0.2" in text
+    # Nothing is fetched, and nothing runs.
+    assert not re.search(
+        r"<(script|link|img|iframe)|src=|href=|@import|url\(", path.read_text(encoding="utf-8")
+    )
+
+
+def test_the_page_of_a_failed_run_says_why(tmp_path: Path) -> None:
+    with open_store(tmp_path / "runs.sqlite") as store:
+        run = store.start(trained.key_of(et.cosine()), label="mine", fingerprint="", versions={})
+        store.fail(run, "Traceback\n  ValueError: loss < 0")
+
+    etude("report", "last", "--store", tmp_path / "runs.sqlite", "--out", tmp_path)
+
+    text = (tmp_path / "run-1.html").read_text(encoding="utf-8")
+    assert "Traceback\n  ValueError: loss &lt; 0" in text
+    assert "The run has no readings." in text
+
+
+def test_a_run_takes_no_options_of_a_comparison(tmp_path: Path) -> None:
+    said = etude("report", "1", "--seeds", "3", "--store", tmp_path / "runs.sqlite")
+
+    assert said.refusal.startswith("there is no store at ")
+    with open_store(tmp_path / "runs.sqlite") as store:
+        trained.record(store, et.cosine(), [0])
+    said = etude("report", "1", "--seeds", "3", "--store", tmp_path / "runs.sqlite")
+    assert said.status == 2
+    assert "--seeds is of a comparison; the page of a run takes --store and --out alone" in said.text
+    assert etude("report", "2", "--store", tmp_path / "runs.sqlite").refusal.startswith(
+        "there is no run 2 in "
+    )
+
+
+def _as_xml(html: str) -> str:
+    """The page's own tags that HTML leaves open, closed."""
+    html = re.sub(r"<(meta|br)\b([^>]*)>", r"<\1\2/>", html)
+    return html.removeprefix("<!doctype html>\n")
+
+
+SVG = "{http://www.w3.org/2000/svg}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import replace
 
 import pytest
 from mlflow import MlflowClient
@@ -99,12 +98,6 @@ def test_no_number_is_too_odd(client: MlflowClient, run: Run) -> None:
     # MLflow's own way to keep infinity.
     assert [found[1], found[2]] == [1.7976931348623157e308, -1.7976931348623157e308]
     assert found[3] == 1e-300
-
-
-def test_an_update_in_between_is_counted_down(client: MlflowClient, run: Run) -> None:
-    MLflowObserver(run, client).observe([replace(reading(2), step=step) for step in (2.5, 3.5)])
-
-    assert [step for step, _ in history(client, run, "loss")] == [2, 3]
 
 
 def test_readings_that_come_again_are_not_doubled(client: MlflowClient, run: Run) -> None:

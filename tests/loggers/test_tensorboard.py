@@ -6,7 +6,6 @@ import math
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -71,12 +70,6 @@ def test_no_number_is_too_odd(tmp_path: Path) -> None:
     found = scalars(tmp_path, "loss")
     assert (found[0], found[2]) == (math.inf, 0)
     assert math.isnan(found[1])
-
-
-def test_an_update_in_between_is_counted_down(tmp_path: Path) -> None:
-    TensorBoardObserver(tmp_path).observe([replace(reading(2), step=step) for step in (2.5, 3.5)])
-
-    assert list(scalars(tmp_path, "loss")) == [2, 3]
 
 
 def test_a_resumed_run_hides_what_it_does_again(tmp_path: Path) -> None:

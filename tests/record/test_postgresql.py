@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import pickle
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from etude.errors import StoreError
-from etude.record import RunKey, Store, migrations, open_store
-from etude.record.postgresql import PostgresqlStore
+from etude.record import Store, open_store
 
-from . import workers
-from .contract import KEY, StoreContract, start
-from .postgres import Server
+from .contract import StoreContract
 
 
 class TestContract(StoreContract):

@@ -276,6 +276,7 @@ def test_what_holds_a_tensor_holds_it_still() -> None:
     assert [id(state) for state in loop.optimizer.state.values()] == states
     assert [id(weight) for weight in loop.model.parameters()] == weights
     assert [id(buffer) for buffer in loop.model.buffers()] == buffers
+    loop.train(20)  # nor does the scheduler complain of somebody else who has written there
 
 
 def test_the_rate_of_a_float32_tensor_is_logged_as_it_was_used() -> None:
@@ -317,7 +318,8 @@ def test_memory_is_one_more_copy_at_most() -> None:
     before, during = held(), []
 
     def train_step() -> Tensor:
-        during.append(held())
+        if len(during) < 3:
+            during.append(held())
         return update()
 
     range_test(train_step, optimizer, model=model, steps=20, repeats=2, stop=1e-3)
@@ -632,7 +634,7 @@ def test_a_test_that_learns_nothing_has_no_answer() -> None:
     found = range_test(train_step, optimizer)
     assert all(isinstance(answer, NoAnswer) for answer in found.suggestions.values())
     assert set(found.chart().series[1].y.round(12)) == {2.3}
-    with pytest.raises(ScheduleError, match="no schedule can be written from this test: max: no answer"):
+    with pytest.raises(ScheduleError, match="no schedule can be written from this test: lowest: no answer"):
         found.plans()
 
 
@@ -778,7 +780,7 @@ def test_wrappers_and_strangers_are_no_optimizers() -> None:
         TypeError, match=r"takes the torch optimizer itself; got Wrapper, a wrapper; pass its"
     ):
         range_test(lambda: 1.0, Wrapper(loop.optimizer))
-    with pytest.raises(TypeError, match="range_test takes a Optimizer, or several; got Sequential"):
+    with pytest.raises(TypeError, match="range_test takes one Optimizer, or several; got Sequential"):
         range_test(lambda: 1.0, loop.model)  # type: ignore[arg-type]
     with pytest.raises(ScheduleError, match="needs an optimizer whose rates it can raise; got none"):
         range_test(lambda: 1.0, [])

@@ -76,6 +76,7 @@ def test_the_package_offers_the_scheduler_and_the_drop_ins() -> None:
         "lr_scheduler",
         "mean_over_ranks",
         "param_groups",
+        "range_test",
         "redecay",
         "tensorize",
     ]

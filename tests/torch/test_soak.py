@@ -267,8 +267,9 @@ class Run:
         if event.what == "observe":
             metrics = dict.fromkeys(("loss", "accuracy"), event.number)
             known = {plateau.metric for plateau in self.truth.plateaus}
-            self.scheduler.observe(**{name: metrics[name] for name in known})
-            self.truth.observe(**metrics)
+            for _ in range(4):  # the last of them are no improvement
+                self.scheduler.observe(**{name: metrics[name] for name in known})
+                self.truth.observe(**metrics)
         elif event.what == "add a group":
             kind = "float" if "fused" in self.program.optimizer else event.kind
             self.groups.append((event.number, kind))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import click
 
@@ -20,24 +20,24 @@ Address: TypeAlias = Path | str
 LAST = "last"
 
 
-class _AddressType(click.ParamType):
-    name = "path or url"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Address:
-        """A URL as it is, and anything else as a path that is no folder."""
-        if isinstance(value, str) and "://" in value:
-            return value
-        path = Path(value)
-        if path.is_dir():
-            self.fail(f"{str(path)!r} is a folder; give the path of a file, such as {path / 'runs.sqlite'}")
-        return path
+def _address(_: click.Context, __: click.Parameter, value: str) -> Address:
+    """A URL as it is, and anything else as a path that is no folder."""
+    if "://" in value:
+        return value
+    path = Path(value)
+    if path.is_dir():
+        raise click.BadParameter(
+            f"{value!r} is a folder; give the path of a file, such as {path / STORE.name}"
+        )
+    return path
 
 
 store_option = click.option(
     "--store",
     "store_path",
-    type=_AddressType(),
-    default=STORE,
+    metavar="PATH|URL",
+    default=str(STORE),
+    callback=_address,
     show_default=True,
     help="Where runs are recorded: a file, or postgresql://user@host/database.",
 )

@@ -95,7 +95,12 @@ class _Followed:
 def _shown(console: Console) -> Iterator[Any]:
     """Show the run in place on a terminal, and as lines elsewhere."""
     if not console.is_terminal:
-        yield lambda followed, news: news and console.print(_line(followed.record, news[-1]), soft_wrap=True)
+
+        def tell(followed: _Followed, news: list[Reading]) -> None:
+            if news:
+                console.print(_line(followed.record, news[-1]), soft_wrap=True)
+
+        yield tell
         return
     with Live(console=console, auto_refresh=False) as live:
         yield lambda followed, _: live.update(Text.from_ansi(_picture(followed, console)), refresh=True)

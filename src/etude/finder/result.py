@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from etude import plots
 from etude.durations import DurationLike, to_duration
 from etude.errors import ScheduleError
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RangeTest"]
 
+# What is shown in a picture; the others are shares of these.
+BY_LOSS = ("steepest", "between", "lowest")
+BY_METRIC = ("base", "max")
 _LABELS = {"lr": "learning rate", "weight_decay": "weight decay"}
 
 
@@ -112,23 +117,29 @@ class RangeTest:
         # In the middle, a straight ramp is half way up, and a geometric one far below.
         middle = curve.rates[len(curve.rates) // 2]
         geometric = curve.rates[0] > 0 and middle < curve.rates[-1] / 4
-        series = [
-            plots.Series(
-                what if len(rows) == 1 else f"{what}, repeat {index + 1}", curve.rates, row, style="points"
-            )
-            for index, row in enumerate(rows)
-        ]
         sign = 1 if metric is None else -1
         view = look(curve.rates, sign * rows.mean(axis=0), any(curve.ended))
+        smooth = []
         if not isinstance(view, str):
-            series.append(plots.Series("smooth", view.rates, sign * view.fit))
-        found = [answer for answer in self.suggestions.values() if isinstance(answer, Suggestion)]
+            # A loss that explodes would leave no room for the others.
+            ceiling = float(view.values.max())
+            beyond, fit = sign * rows > ceiling, view.fit
+            if beyond.any():
+                rows, fit = np.where(beyond, np.nan, rows), np.where(view.values < ceiling, fit, np.nan)
+            smooth = [plots.Series("smooth", view.rates, sign * fit)]
+        names = [what] if len(rows) == 1 else [f"{what}, repeat {index + 1}" for index in range(len(rows))]
+        named = zip(names, rows, strict=True)
+        points = [plots.Series(name, curve.rates, row, style="points") for name, row in named]
+        shown = BY_METRIC if metric is not None else BY_LOSS
+        answers = [self.suggestions[name] for name in shown]
+        found = [answer for answer in answers if isinstance(answer, Suggestion)]
         label = _LABELS.get(curve.of, curve.of)
         return plots.Chart(
             title=f"Range test of the {label}",
             x_label=label if curve.alike else f"{label} of the first group",
             y_label=what,
-            series=series,
+            series=[*points, *smooth],
+            shades=[plots.Shade(answer.low, answer.high, "") for answer in found],
             marks=[plots.Mark(answer.value, answer.name) for answer in found],
             x_scale="log" if geometric else "linear",
         )

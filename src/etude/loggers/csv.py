@@ -53,6 +53,9 @@ class CsvObserver:
         except (OSError, ValueError) as error:
             raise StoreError(f"cannot log to {str(self.path)!r}: {_why(error)}") from error
 
+    def __repr__(self) -> str:
+        return f"CsvObserver({str(self.path)!r})"
+
     def observe(self, readings: Sequence[Reading]) -> None:
         """Append the rows of all these readings, or none of them.
 

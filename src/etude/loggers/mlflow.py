@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Run
 
 from etude.errors import StoreError
-from etude.loggers.series import numbers, texts, whole
+from etude.loggers.series import numbers, texts
 from etude.readings import Reading
 
 __all__ = ["MLflowObserver"]
@@ -52,6 +52,9 @@ class MLflowObserver:
         except Exception as error:
             raise self._error(error) from error
 
+    def __repr__(self) -> str:
+        return f"MLflowObserver of run {self.run_id}"
+
     def observe(self, readings: Sequence[Reading]) -> None:
         """Send all these readings.
 
@@ -78,7 +81,7 @@ class MLflowObserver:
     def _metrics(self, readings: Sequence[Reading]) -> Iterator[Metric]:
         for reading in readings:
             for name, value in numbers(reading).items():
-                yield Metric(self._name(name), value, self._now, whole(reading))
+                yield Metric(self._name(name), value, self._now, reading.step)
 
     def _name(self, name: str) -> str:
         """The name as MLflow takes it; another for each."""

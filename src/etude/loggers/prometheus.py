@@ -64,6 +64,9 @@ class PrometheusObserver:
         if self.path is not None:
             self.write(self.path)
 
+    def __repr__(self) -> str:
+        return f"PrometheusObserver({'' if self.path is None else repr(str(self.path))})"
+
     def observe(self, readings: Sequence[Reading]) -> None:
         """Take up the last of these readings, and write the file if there is one.
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 from etude.readings import Reading
 
-__all__ = ["AXIS", "TEXTS", "numbers", "texts", "whole"]
+__all__ = ["AXIS", "TEXTS", "numbers", "texts"]
 
 AXIS = "step"
 """The name of the axis, where it needs one: the update, counted from 0."""
@@ -44,8 +42,3 @@ def texts(reading: Reading) -> dict[str, str]:
     {'phase': 'cosine', 'override': ''}
     """
     return dict(zip(TEXTS, (reading.phase, reading.override), strict=True))
-
-
-def whole(reading: Reading) -> int:
-    """Return the update as a whole number, for loggers that have no others: down, after a seek in between."""
-    return math.floor(reading.step)

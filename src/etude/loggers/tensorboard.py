@@ -17,7 +17,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from etude.errors import StoreError
 from etude.loggers.appending import append_whole
-from etude.loggers.series import numbers, texts, whole
+from etude.loggers.series import numbers, texts
 from etude.readings import Reading
 
 __all__ = ["TensorBoardObserver"]
@@ -57,6 +57,9 @@ class TensorBoardObserver:
         except OSError as error:
             raise self._error(error) from error
 
+    def __repr__(self) -> str:
+        return f"TensorBoardObserver({str(self.folder)!r})"
+
     def observe(self, readings: Sequence[Reading]) -> None:
         """Write all these readings to the disk, or none of them.
 
@@ -69,7 +72,7 @@ class TensorBoardObserver:
         # What earlier files have from here on is hidden by the start of a session.
         start = [
             Event(wall_time=now, file_version="brain.Event:2"),
-            Event(wall_time=now, step=whole(readings[0]), session_log=SessionLog(status=SessionLog.START)),
+            Event(wall_time=now, step=readings[0].step, session_log=SessionLog(status=SessionLog.START)),
         ]
         try:
             append_whole(self._path, _records(_events(readings, now, last)), start=_records(start))
@@ -90,7 +93,7 @@ def _events(readings: Sequence[Reading], now: float, last: dict[str, str]) -> It
             if text != last.get(name, ""):
                 summary.MergeFrom(text_pb(name, text))
                 last[name] = text
-        yield Event(wall_time=now, step=whole(reading), summary=summary)
+        yield Event(wall_time=now, step=reading.step, summary=summary)
 
 
 def _records(events: Iterable[Event]) -> bytes:

@@ -32,6 +32,9 @@ class WandbObserver:
         self._run = run
         self._defined: set[str] = set()
 
+    def __repr__(self) -> str:
+        return f"WandbObserver of run {self._run.id}"
+
     def observe(self, readings: Sequence[Reading]) -> None:
         """Hand all these readings to W&B, which keeps them on the disk and sends them on.
 

@@ -1,4 +1,4 @@
-"""The store of recorded training runs.
+"""Recording training runs, and the stores that they are kept in.
 
 Every attempt at a run is a row of its own, every reading is on disk when ``append`` returns, and nothing
 recorded is ever deleted.
@@ -17,7 +17,21 @@ recorded is ever deleted.
 
 from etude.record.opening import open_store
 from etude.record.process import Process
+from etude.record.recorder import Recorder
 from etude.record.sqlite import SqliteStore
 from etude.record.store import RunKey, RunRecord, Status, Store
+from etude.record.store_observer import StoreObserver
+from etude.record.thinning import thinned
 
-__all__ = ["Process", "RunKey", "RunRecord", "SqliteStore", "Status", "Store", "open_store"]
+__all__ = [
+    "Process",
+    "Recorder",
+    "RunKey",
+    "RunRecord",
+    "SqliteStore",
+    "Status",
+    "Store",
+    "StoreObserver",
+    "open_store",
+    "thinned",
+]

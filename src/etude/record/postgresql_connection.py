@@ -1,4 +1,4 @@
-"""Connecting to a PostgreSQL server: making the tables, bringing them to the newest format, its errors in words."""
+"""Connecting to a PostgreSQL server: the tables and their newest format, and its errors in words."""
 
 from __future__ import annotations
 
@@ -167,8 +167,8 @@ def _format(connection: PostgresqlConnection, url: str, newest: int) -> int:
     version: int = row["version"]
     if version > newest:
         raise StoreError(
-            f"{shown(url)} was written by a newer Etude: its format is {version}, and this one reads formats up "
-            f"to {newest}; upgrade Etude, or give another database"
+            f"{shown(url)} was written by a newer Etude: its format is {version}, and this one reads formats "
+            f"up to {newest}; upgrade Etude, or give another database"
         )
     return version
 

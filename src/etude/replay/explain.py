@@ -13,7 +13,7 @@ from etude.tables import PhaseRow, Table
 
 __all__ = ["Explanation", "explain"]
 
-_LONGEST_SCHEDULE = 90
+_LONGEST_SCHEDULE = 240
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class Explanation:
         epoch = "" if self.epoch is None else f" (epoch {self.epoch:.4g})"
         if self.rate is None:
             return [
-                f"Update {self.step:,}{epoch} of run {self.run} was not recorded, and the store does not tell "
-                f"its rate: {_cut(self.schedule)} cannot be laid over the run again."
+                f"Update {self.step:,}{epoch} of run {self.run} was not recorded, and its rate is not known: "
+                f"{_cut(self.schedule)} cannot be laid over what is known of the run."
             ]
         how = "used the learning rate" if self.recorded else "was not recorded; by its plan it used the rate"
         return [
@@ -103,8 +103,12 @@ class Explanation:
         )
 
     def _feedback(self) -> str:
-        told = [f"{text} multiplied it by {factor:.6g}" for text, factor in self.feedback.items()]
-        return "; ".join(told) + "." if told else ""
+        return " ".join(
+            f"{text} had not changed it."
+            if factor == 1
+            else f"A factor of {factor:.6g} in it is that of {text}."
+            for text, factor in self.feedback.items()
+        )
 
     def _override(self) -> str:
         if self.override:
@@ -192,4 +196,8 @@ def _epoch(run: Recorded, step: int, own: Reading | None) -> float | None:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST_SCHEDULE else f"{text[: _LONGEST_SCHEDULE - 1]}…"
+    """A long schedule without its middle: the last part may be what matters, such as a cooldown."""
+    if len(text) <= _LONGEST_SCHEDULE:
+        return text
+    half = _LONGEST_SCHEDULE // 2
+    return f"{text[:half]} … {text[-half:]}"

@@ -145,13 +145,13 @@ class Recorded:
         if table is None or group not in reading.rates:
             return None
         rate = reading.rates[group]
-        peak = self.record.key.peak
         factors = factors_of(table, reading.factors)
-        if peak is not None and same(table(reading.step, peak, factors=factors), rate):
-            return peak
         at_0, at_1 = (table(reading.step, base, factors=factors) for base in (0.0, 1.0))
         if not math.isfinite(rate) or at_1 - at_0 <= _ROUNDING:
             return None
+        peak = self.record.key.peak
+        if peak is not None and same(table(reading.step, peak, factors=factors), rate):
+            return peak
         base = float(f"{(rate - at_0) / (at_1 - at_0):.6g}")
         return base if base >= 0 and same(table(reading.step, base, factors=factors), rate) else None
 

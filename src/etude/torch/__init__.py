@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from etude.torch.adopt import Adopted, adopt
 from etude.torch.changes import redecay
 from etude.torch.param_groups import param_groups
+from etude.torch.range_test import range_test
 from etude.torch.ranks import mean_over_ranks
 from etude.torch.scheduler import Scheduler
 from etude.torch.tensorize import tensorize
@@ -20,6 +21,7 @@ __all__ = [
     "lr_scheduler",
     "mean_over_ranks",
     "param_groups",
+    "range_test",
     "redecay",
     "tensorize",
 ]

@@ -103,11 +103,7 @@ def range_test(
 
     Source: Smith, 2017 (arXiv 1506.01186), section 3.3.
     """
-    optimizers, models, schedulers = (
-        _several(optimizer, Optimizer),
-        _several(model, nn.Module),
-        _list(scheduler),
-    )
+    optimizers, models = _several(optimizer, Optimizer), _several(model, nn.Module)
     if isinstance(train_step, tuple):
         loader, inner = train_step[0], train_step[1]
         models = models if any(one is inner for one in models) else [*models, inner]
@@ -128,7 +124,7 @@ def range_test(
     )
     around, sweeps = ExitStack(), []
     try:
-        around.enter_context(asleep(optimizers, schedulers))
+        around.enter_context(asleep(optimizers, _list(scheduler)))
         updates = around.enter_context(_counted(optimizers))
         if not models and not kept_models:
             around.enter_context(_told_of_buffers())
@@ -149,7 +145,7 @@ def _several(given: Any, kind: type[One]) -> list[One]:
     found = _list(given)
     for one in found:
         if not isinstance(one, kind):
-            raise TypeError(f"range_test takes a {kind.__name__}, or several; got {type(one).__name__}")
+            raise TypeError(f"range_test takes one {kind.__name__}, or several; got {type(one).__name__}")
     return found
 
 
@@ -266,8 +262,8 @@ def _sweep(step: Step, swept: _Swept, diverged: Divergence, updates: list[int]) 
         swept.check(index)
         if index + 1 == IN_VAIN and updates[0] == before:
             raise ScheduleError(
-                f"train_step() has not stepped the optimizer once in {IN_VAIN} calls; it has to do one update "
-                f"in each, of the optimizer that range_test was given"
+                f"train_step() has not stepped the optimizer once in {IN_VAIN} calls; it has to do one "
+                f"update in each, of the optimizer that range_test was given"
             )
         loss, metrics, wrong = _read(returned, names)
         why = None if wrong else diverged(loss)

@@ -34,6 +34,7 @@ from etude.torch.changes import Course, Policy, Seam, to_policy
 from etude.torch.clock import Meter
 from etude.torch.findings import findings
 from etude.torch.groups import Place, base_of, check_names, group_names, read
+from etude.torch.matching import same_base
 from etude.torch.moments import Laid, Moment, Update, readings
 from etude.torch.plans import Plan, normal, plateaus, targets_of
 from etude.torch.skips import Skips
@@ -671,7 +672,7 @@ class Scheduler(LRScheduler):
             for index, base in zip(binding.indices, binding.bases.tolist(), strict=False):
                 groups[index][f"initial_{binding.name}"] = base
         kept = [base_of(group, "lr") for group in groups]
-        if not all(map(resuming.same_base, brought, kept)):
+        if not all(map(same_base, brought, kept)):
             _LOG.warning(
                 "the optimizer's checkpoint has the base rates %s; this run's count: %s",
                 _listed(brought),

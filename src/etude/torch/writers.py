@@ -159,8 +159,8 @@ def _kind(tensor: Tensor) -> tuple[Any, ...]:
 def _moved_together(tensors: list[Tensor]) -> Tensor:
     """Move the numbers of tensors into one vector; the tensors stay the same objects.
 
-    Each begins at a multiple of 16 bytes, as a tensor of its own does: compiled code counts on it. One alone is
-    moved, too: those that are added later get a vector of their own, and it stays where it is.
+    Each begins at a multiple of 16 bytes, as a tensor of its own does: compiled code counts on it. One alone
+    is moved, too: those that are added later get a vector of their own, and it stays where it is.
     """
     apart = max(1, 16 // tensors[0].element_size())
     with torch.no_grad():

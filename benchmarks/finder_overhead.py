@@ -46,7 +46,7 @@ def loop(model: nn.Module, optimizer: Optimizer, inputs: Tensor) -> Loop:
 def perceptron() -> Loop:
     """784-128-10 under SGD with momentum, batches of 128."""
     model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
-    return loop(model, SGD(model.parameters(), lr=0.1, momentum=0.9), torch.randn(128, 784))
+    return loop(model, SGD(model.parameters(), lr=START, momentum=0.9), torch.randn(128, 784))
 
 
 def convolutions() -> Loop:
@@ -60,13 +60,13 @@ def convolutions() -> Loop:
         nn.Flatten(),
         nn.Linear(32 * 6 * 6, 10),
     )
-    return loop(model, AdamW(model.parameters(), lr=0.1), torch.randn(64, 1, 28, 28))
+    return loop(model, AdamW(model.parameters(), lr=START), torch.randn(64, 1, 28, 28))
 
 
 def wide() -> Loop:
-    """24 million weights under AdamW: activations do not count, and no part comes from what was freed before."""
+    """24 million weights under AdamW: activations do not count, nor what the allocator has left over."""
     model = nn.Sequential(nn.Linear(3000, 4000), nn.ReLU(), nn.Linear(4000, 3000))
-    return loop(model, AdamW(model.parameters(), lr=0.1), torch.randn(4, 3000))
+    return loop(model, AdamW(model.parameters(), lr=START), torch.randn(4, 3000))
 
 
 NETS = {"a perceptron, SGD": perceptron, "convolutions, AdamW": convolutions}

@@ -169,9 +169,9 @@ class Match:
         courses = {self.checkpoint.course(saved) for saved in self.past.values()}
         if len(courses) > 1:
             raise ResumeError(
-                f"{self._whose(self.past)} followed {len(courses)} different schedules in the checkpoint "
-                f"and one now, so that on_change={str(policy)!r} cannot go on with them; give the groups their own "
-                f"schedules with groups={{...}}, or write on_change='stretch'"
+                f"{self._whose(self.past)} followed {len(courses)} different schedules in the checkpoint and "
+                f"one now, so that on_change={str(policy)!r} cannot go on with them; give the groups their "
+                f"own schedules with groups={{...}}, or write on_change='stretch'"
             )
         if isinstance(policy, Redecay) and self.binding.name != "lr":
             policy = "keep"  # momentum or weight decay would be no rate that decays

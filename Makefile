@@ -25,7 +25,7 @@ bench: .venv/installed  ## speeds, as ratios to torch, timm, transformers, optax
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps timm
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps timm torch-lr-finder
 	@touch $@
 
 clean:  ## what the commands above made

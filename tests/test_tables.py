@@ -44,6 +44,7 @@ from etude import (
     wsd,
 )
 from etude.errors import EtudeError, HorizonError, ScheduleError
+from etude.spec import parse
 from etude.tables import BLOCK, EXACT_STEPS, MAX_PHASES, Facts, Jump, PhaseRow
 from tests.strategies import HORIZON, STEPS, expression, schedules
 
@@ -650,3 +651,16 @@ def test_the_values_just_before_a_step_are_those_of_the_phase_that_ends_there() 
     table = (Linear(0.0, 1.0, over=3) >> Linear(0.5, 0.0, over=3)).repeat().on(Horizon(total=12))
     assert table.before([3, 6, 9, 2.5]) == pytest.approx([1, 0, 1, 2.5 / 3])
     assert table([3, 6, 9, 2.5]) == pytest.approx([0.5, 0, 0.5, 2.5 / 3])
+
+
+def test_the_chart_has_epochs_above_and_marks_restarts_alone() -> None:
+    run = Horizon(steps_per_epoch=10, total="7ep")
+    chart = parse("sgdr('1ep', 2)").on(run).chart(0.1)
+    assert [(mark.x, mark.label) for mark in chart.marks] == [(10, "restart"), (30, "restart")]
+    assert (chart.above and (chart.above.label, chart.above.size)) == ("epoch", 10.0)
+    # A triangle comes back to its base, from where the next one goes on: no restart.
+    assert parse("cyclic(0.1 * BASE, BASE, up='1ep')").on(run).chart().marks == ()
+    # Neither is a step down, nor a phase that follows a warmup.
+    assert parse("step('2ep')").on(run).chart().marks == ()
+    assert parse("Linear(0.0, BASE, over='1ep') >> cosine()").on(run).chart().marks == ()
+    assert parse("cosine()").on(Horizon(total=70)).chart().above is None

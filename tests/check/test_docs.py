@@ -8,7 +8,15 @@ from pathlib import Path
 from etude.check import CODES
 
 PAGE = Path(__file__).parents[2] / "docs" / "checker.md"
-AT_RUN_TIME = {"ticks-per-epoch", "run-goes-on", "rate-changed", "two-writers"}
+AT_RUN_TIME = {
+    "float-rates",
+    "no-updates",
+    "rate-changed",
+    "ratio-lost",
+    "run-goes-on",
+    "ticks-per-epoch",
+    "two-writers",
+}
 
 
 def test_every_code_has_its_section_and_an_example_in_it() -> None:

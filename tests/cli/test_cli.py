@@ -15,7 +15,19 @@ from .terminal import etude, fits, started
 
 
 def test_the_verbs_and_their_options_are_these() -> None:
-    assert list(VERBS) == ["show", "catalogue", "check", "diff", "convert", "compare", "report", "runs"]
+    assert list(VERBS) == [
+        "show",
+        "catalogue",
+        "check",
+        "diff",
+        "convert",
+        "find",
+        "compare",
+        "report",
+        "runs",
+        "watch",
+        "explain",
+    ]
     options = {
         name: sorted(option for parameter in command.params for option in parameter.opts)
         for name in VERBS
@@ -49,9 +61,12 @@ def test_the_verbs_and_their_options_are_these() -> None:
         "check": sorted(["expression", "--base", "--json", "--of", *running]),
         "diff": sorted(["first", "second", "--base", "--close", "--plot", *running]),
         "convert": sorted(["expression", "--to", *running]),
+        "find": ["--device", "--plot", "--repeats", "--start", "--steps", "--stop", "task"],
         "compare": sorted([*comparing, "--workers"]),
         "report": comparing,
         "runs": ["--all", "--failed", "--store", "--task"],
+        "watch": ["--every", "--store", "run"],
+        "explain": ["--group", "--store", "run", "step"],
     }
 
 

@@ -45,7 +45,7 @@ def test_another_group_the_last_run_and_a_place_in_epochs(store: Path) -> None:
     assert said.status == 0
     text = " ".join(said.text.split())
     assert text.startswith(
-        "Update 500 (epoch 5) of run 2 was not recorded; by its plan it used the rate 0.1 for the group "
+        "Update 500 (epoch 5) of run 2 was not recorded; by its schedule it used the rate 0.1 for the group "
         "'head' = base 0.2 × 0.5"
     )
     assert text.endswith("learning rate 0.1 base rate 0.2 value of the schedule 0.1")

@@ -140,7 +140,11 @@ def test_a_terminal_shows_the_rates_above_the_loss_in_place(tmp_path: Path) -> N
         "learning rate",
         "loss",
     ]
-    assert "      a  planned for body" in [line[: len("      a  planned for body")] for line in lines]
+    assert [line.strip() for line in lines if "body" in line or "head" in line][:3] == [
+        "a  planned for body",
+        "b  used by body",
+        "c  used by head",
+    ]
     assert lines[-1] == "Run 1 (mine) finished: validation 0.9, test 0.8."
     assert all(len(line) <= 80 for line in lines)
 

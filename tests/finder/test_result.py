@@ -31,9 +31,9 @@ def bounds_of(text: str, base: float = 1.0) -> tuple[float, float]:
 
 def test_plans_are_texts_with_the_rates_that_were_found() -> None:
     plans = ALONE.plans()
-    lowest = value(ALONE, "lowest")
-    assert bounds_of(plans["one_cycle"])[1] == pytest.approx(lowest, rel=0.01)
-    assert bounds_of(plans["cyclic"]) == pytest.approx((lowest / 4, lowest), rel=0.01)
+    peak = value(ALONE, "peak")
+    assert bounds_of(plans["one_cycle"])[1] == pytest.approx(peak, rel=0.01)
+    assert bounds_of(plans["cyclic"]) == pytest.approx((peak / 4, peak), rel=0.01)
     assert plans["cyclic"].endswith("up='4ep')")
 
 
@@ -41,7 +41,7 @@ def test_the_papers_bounds_make_the_cycle_where_accuracy_was_measured() -> None:
     plans = WITH_ACCURACY.plans(stepsize="2ep")
     bounds = value(WITH_ACCURACY, "base"), value(WITH_ACCURACY, "max")
     assert bounds_of(plans["cyclic"]) == pytest.approx(bounds, rel=0.01)
-    assert bounds_of(plans["one_cycle"])[1] == pytest.approx(value(WITH_ACCURACY, "lowest"), rel=0.01)
+    assert bounds_of(plans["one_cycle"])[1] == pytest.approx(value(WITH_ACCURACY, "peak"), rel=0.01)
     assert "up='2ep'" in plans["cyclic"]
 
 
@@ -58,14 +58,14 @@ def test_groups_of_several_rates_keep_their_ratios() -> None:
     found = RangeTest(Curve(RATES, LOSS, base=0.01, alike=False))
     assert "* BASE" in found.plans()["one_cycle"]
     low, high = bounds_of(found.plans()["cyclic"], base=0.01)
-    assert high == pytest.approx(value(found, "lowest"), rel=0.01)
+    assert high == pytest.approx(value(found, "peak"), rel=0.01)
     assert low == pytest.approx(high / 4, rel=0.01)
 
 
 def test_without_an_answer_there_is_no_plan() -> None:
     """T62."""
     with pytest.raises(
-        ScheduleError, match=r"no schedule can be written from this test: lowest: no answer, beca"
+        ScheduleError, match=r"no schedule can be written from this test: peak: no answer, beca"
     ):
         FLAT.plans()
     with pytest.raises(ScheduleError, match="base: no answer, because no accuracy was measured"):
@@ -93,7 +93,7 @@ def test_the_picture_has_the_losses_the_smooth_curve_and_the_suggestions() -> No
     assert np.isnan(smooth.y[-20:]).all()
     assert np.array_equal(points.x, RATES)
     assert np.abs(smooth.y[:150] - sigmoid()[:150]).max() < 0.15
-    rules = ["steepest", "between", "lowest"]
+    rules = ["steepest", "fixed", "peak"]
     assert {mark.label: mark.x for mark in chart.marks} == {rule: value(ALONE, rule) for rule in rules}
     answers = [ALONE.suggestions[rule] for rule in rules]
     intervals = [(one.low, one.high) for one in answers if isinstance(one, Suggestion)]

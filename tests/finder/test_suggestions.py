@@ -13,7 +13,7 @@ NAN = float("nan")
 RATES = np.geomspace(1e-6, 10.0, 211)
 """30 steps in each decade."""
 STEP = RATES[1] / RATES[0]
-BY_LOSS = ["steepest", "valley", "lowest", "between", "minimum/10", "edge/4"]
+BY_LOSS = ["steepest", "valley", "fixed", "peak", "minimum/10", "edge/4"]
 RULES = [*BY_LOSS, "base", "max", "max/3", "max/4"]
 
 
@@ -55,13 +55,29 @@ def test_valley_is_the_middle_of_the_fall() -> None:
     assert value(Curve(RATES, loss), "valley") == pytest.approx(1e-3, rel=0.3)
 
 
-def test_the_lowest_and_what_is_told_from_it() -> None:
+def test_fixed_is_where_seven_tenths_of_the_fall_are_done_and_peak_is_twice_that() -> None:
     loss = sigmoid()
-    lowest = RATES[loss.argmin()]
+    fall = 2.3 - loss.min()
+    done = RATES[np.flatnonzero(loss < 2.3 - 0.7 * fall)[0]]
     curve = Curve(RATES, loss)
-    assert value(curve, "lowest") == pytest.approx(lowest, rel=2 * (STEP - 1))
-    assert value(curve, "minimum/10") == value(curve, "lowest") / 10
-    assert value(curve, "between") ** 2 == pytest.approx(value(curve, "lowest") * value(curve, "steepest"))
+    assert value(curve, "fixed") == pytest.approx(done, rel=2 * (STEP - 1))
+    assert value(curve, "peak") == 2 * value(curve, "fixed")
+
+
+@pytest.mark.parametrize("place", [20, 60])
+def test_an_early_dip_moves_fixed_by_no_more_than_its_width(place: int) -> None:
+    width, reach = 15, 13
+    dipped = sigmoid()
+    dipped[place : place + width] -= 1.9
+    moved = value(Curve(RATES, sigmoid()), "fixed") / value(Curve(RATES, dipped), "fixed")
+    assert 1.0 <= moved < STEP ** (width + 2 * reach)
+
+
+def test_minimum_10_is_a_tenth_of_the_lowest() -> None:
+    loss = sigmoid()
+    assert value(Curve(RATES, loss), "minimum/10") == pytest.approx(
+        RATES[loss.argmin()] / 10, rel=2 * (STEP - 1)
+    )
 
 
 def test_the_edge_is_where_the_loss_is_back() -> None:

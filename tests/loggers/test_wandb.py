@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import wandb
 from wandb.proto.wandb_internal_pb2 import Record
 
+import etude as et
 from etude.errors import StoreError
 from etude.loggers.wandb import WandbObserver
 from etude.readings import Reading
+from etude.record import Recorder
+from etude.torch import Scheduler
 from tests.loggers.runs import COOLDOWN, NAMES, PLATEAU, reading, readings
 
 # A record that starts, goes on or ends in a block of the file, and one that is whole in it.
@@ -85,6 +89,20 @@ def test_every_name_is_drawn_over_the_update_and_no_other(run: wandb.Run) -> Non
     assert axes == dict.fromkeys([*NAMES, "phase", "override"], "step")
     assert not any(metric.glob_name for metric in defined)
     assert f"factor/{PLATEAU}" in axes
+
+
+def test_a_recorder_may_log_in_the_background(run: wandb.Run) -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    scheduler = Scheduler(optimizer, et.linear_to_zero(), et.Horizon(total=20))
+    used = []
+    with Recorder(scheduler, WandbObserver(run)) as recorder:
+        for step in range(20):
+            used.append((step, optimizer.param_groups[0]["lr"], float(step)))
+            optimizer.step()
+            scheduler.step()
+            recorder.log(loss=step)
+
+    assert [(row["step"], row["lr/0"], row["loss"]) for row in rows(run)] == used
 
 
 def test_updates_that_are_done_again_are_kept(run: wandb.Run) -> None:

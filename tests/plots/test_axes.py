@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from etude.plots.axes import Axis, axes, number, vacancy
-from etude.plots.chart import Chart, Mark, Rule, Scale, Series, Shade
+from etude.plots.axes import Axis, above, axes, number, vacancy
+from etude.plots.chart import Chart, Mark, Rule, Scale, Series, Shade, Unit
 
 NAN, INF = math.nan, math.inf
 
@@ -152,3 +152,41 @@ def test_vacancy_says_why_nothing_can_be_seen() -> None:
 )
 def test_numbers_are_short(value: float, text: str) -> None:
     assert number(value) == text
+
+
+def test_intervals_of_marks_are_within_the_axis() -> None:
+    chart = Chart("", "", "", [Series("a", [1, 2], [1, 2])], marks=[Mark(1.5, "m", low=0.5, high=4)])
+    assert (axes(chart, 5, 5)[0].low, axes(chart, 5, 5)[0].high) == (0.5, 4)
+
+
+def test_the_second_axis_has_round_numbers_of_its_own_unit() -> None:
+    chart = Chart("", "step", "", [Series("a", [0, 27_370], [0, 1])], above=Unit("epoch", 391))
+    found = above(chart, axes(chart, 5, 5)[0], 5)
+    assert found is not None
+    axis, name = found
+    assert (name, axis.low, axis.high, axis.labels) == ("epoch", 0, 70, ("0", "20", "40", "60"))
+    np.testing.assert_allclose(axis.place(20), axes(chart, 5, 5)[0].place(20 * 391))
+
+
+def test_there_is_no_second_axis_without_a_unit_or_room_for_its_numbers() -> None:
+    plain = Chart("", "", "", [Series("a", [0, 1], [0, 1])])
+    assert above(plain, axes(plain, 5, 5)[0], 5) is None
+    tiny = Chart("", "", "", [Series("a", [0, 1e-200], [0, 1])], above=Unit("epoch", 1e200))
+    assert above(tiny, axes(tiny, 5, 5)[0], 5) is None
+
+
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_what_float32_leaves_of_a_constant_is_drawn_as_a_constant(scale: Scale) -> None:
+    values = [2.3025850, 2.3025852, 2.3025848]
+    assert np.ptp(y_axis(values, scale).place(values)) < 1e-6
+    seen = [2.3025, 2.3035]
+    assert np.ptp(y_axis(seen, scale).place(seen)) > 0.9
+
+
+def test_steps_that_are_far_from_0_are_told_apart() -> None:
+    chart = Chart("", "", "", [Series("a", [1e9, 1e9 + 100], [0, 1])])
+    assert (axes(chart, 5, 5)[0].low, axes(chart, 5, 5)[0].high) == (1e9, 1e9 + 100)
+
+
+def test_one_number_is_no_scale() -> None:
+    assert y_axis([0.08, 0.9], ticks=4).labels == ("0.2", "0.4", "0.6", "0.8")

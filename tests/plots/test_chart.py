@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from etude.errors import ScheduleError
-from etude.plots.chart import Chart, Mark, Rule, Series, Shade
+from etude.plots.chart import Chart, Mark, Rule, Series, Shade, Unit, overlay
 
 
 def test_a_series_keeps_read_only_float64_copies() -> None:
@@ -69,3 +69,57 @@ def test_a_chart_keeps_its_own_tuples() -> None:
     curves.clear()
     assert [series.label for series in chart.series] == ["a"]
     assert chart.marks == (Mark(1, "m"),)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (
+            lambda: Mark(1, "m", low=0),
+            "the mark 'm' has only one end of an interval; give both low= and high=",
+        ),
+        (
+            lambda: Mark(1, "m", low=2, high=3),
+            "the mark 'm' must lie in its interval, with finite ends; got low=2, x=1, high=3",
+        ),
+        (lambda: Mark(1, "m", low=0, high=float("inf")), "with finite ends; got low=0, x=1, high=inf"),
+        (lambda: Unit("epoch", 0), "the size of the unit 'epoch' must be more than 0 and finite; got 0"),
+        (lambda: Unit("epoch", float("nan")), "must be more than 0 and finite; got nan"),
+        (
+            lambda: Chart("", "", "", [], x_scale="log", above=Unit("epoch", 1)),
+            "needs a linear x axis; got x_scale='log'",
+        ),
+        (lambda: overlay({}), "there must be at least one chart to overlay; got none"),
+        (
+            lambda: overlay({"a": Chart("", "", "", []), "b": Chart("", "", "", [], y_scale="log")}),
+            "charts must have the same scales to be overlaid; got",
+        ),
+    ],
+)
+def test_intervals_units_and_overlays_are_refused(build: Any, message: str) -> None:
+    with pytest.raises(ScheduleError, match=message):
+        build()
+
+
+def test_an_overlay_has_the_curves_of_all_under_their_names() -> None:
+    first = Chart(
+        "t", "step", "lr", [Series("lr", [0, 1], [1, 2])], [Shade(0, 1, "s")], above=Unit("epoch", 10)
+    )
+    second = Chart(
+        "u", "step", "loss", [Series("x", [0], [3]), Series("y", [0], [4])], above=Unit("epoch", 20)
+    )
+
+    both = overlay({"a": first, "b": second}, "both")
+
+    assert [(series.label, series.y.tolist()) for series in both.series] == [
+        ("a", [1, 2]),
+        ("b, x", [3]),
+        ("b, y", [4]),
+    ]
+    assert (both.title, both.x_label, both.y_label, both.above, both.shades) == ("both", "step", "", None, ())
+    assert overlay({"a": first, "c": first}).above == Unit("epoch", 10)
+
+
+def test_the_interval_of_a_mark() -> None:
+    assert Mark(1, "m").interval is None
+    assert Mark(1, "m", 0.5, 2).interval == (0.5, 2)

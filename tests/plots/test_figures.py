@@ -19,8 +19,8 @@ import pytest
 
 from etude.errors import MissingError, ScheduleError, StoreError
 from etude.plots import figures
-from etude.plots.chart import Chart, Mark, Rule, Series, Shade
-from etude.plots.figures import draw, save, to_png
+from etude.plots.chart import Chart, Mark, Rule, Series, Shade, Unit
+from etude.plots.figures import COLUMN, SLIDE, Size, draw, save, to_png
 from etude.plots.palette import OKABE_ITO
 
 NAN = math.nan
@@ -295,3 +295,54 @@ def test_without_matplotlib_the_message_says_what_to_install(monkeypatch: pytest
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingError, match=re.escape("run: pip install 'etude[study]'")):
         to_png(WARMUP)
+
+
+MARKED = Chart(
+    "",
+    "step",
+    "lr",
+    [Series("lr", [0, 1000], [0, 1])],
+    marks=[Mark(480, "steepest", 300, 600), Mark(500, "valley", 400, 700), Mark(520, "valley")],
+    above=Unit("epoch", 100),
+)
+
+
+def test_marks_that_are_close_have_their_names_in_rows_and_one_name_once() -> None:
+    panel = panel_of(MARKED, width=3, height=2)
+    names = {text.get_text(): text for text in panel.texts}
+    assert set(names) == {"steepest", "valley", "epoch"}
+    panel.figure.draw_without_rendering()
+    boxes = [names[name].get_window_extent() for name in ("steepest", "valley")]
+    assert not boxes[0].overlaps(boxes[1])
+    assert max(box.y1 for box in boxes) <= panel.figure.bbox.y1
+
+
+def test_each_interval_is_a_bar_lower_than_the_one_before() -> None:
+    bars = [line for line in panel_of(MARKED).get_lines() if line.get_linewidth() == 3]
+    assert [list(bar.get_xdata()) for bar in bars] == [[300, 600], [400, 700]]
+    heights = [float(bar.get_ydata()[0]) for bar in bars]
+    assert 1 > heights[0] > heights[1] > 0
+
+
+def test_the_second_unit_is_along_the_top_and_moves_with_the_first() -> None:
+    panel = panel_of(MARKED)
+    (top,) = panel.child_axes
+    assert [tick.get_text() for tick in top.get_xticklabels()] == ["0", "2", "4", "6", "8", "10"]
+    assert top.get_xlim() == (0, 10)
+    panel.set_xlim(0, 500)
+    panel.figure.draw_without_rendering()
+    assert top.get_xlim() == (0, 5)
+
+
+@pytest.mark.parametrize(("size", "shape"), [(COLUMN, (240, 335, 4)), (SLIDE, (560, 1000, 4))])
+def test_sizes_are_those_of_their_names(size: Size, shape: tuple[int, ...]) -> None:
+    assert pixels(to_png(MARKED, **size, dpi=100)).shape == shape
+
+
+def test_lines_are_as_strong_as_the_type() -> None:
+    small, large = (panel_of(WARMUP, width=12, height=6, font=font) for font in (8, 16))
+    for panel, times in ((small, 1), (large, 2)):
+        (line,) = (line for line in panel.get_lines() if line.get_label() == "lr")
+        assert line.get_linewidth() == 1.5 * times
+        assert panel.xaxis.label.get_fontsize() == 8 * times
+        assert panel.xaxis.get_ticklines()[0].get_markersize() == 3.5 * times

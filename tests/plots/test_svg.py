@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from etude.errors import ScheduleError
-from etude.plots.chart import Chart, Mark, Rule, Series, Shade
+from etude.plots.chart import Chart, Mark, Rule, Series, Shade, Unit
 from etude.plots.svg import to_svg
 
 NAN = math.nan
@@ -252,3 +252,25 @@ def test_the_least_size() -> None:
     assert parse(chart_of(Series("a", [0, 1], [0, 1])), 240, 120).get("width") == "240"
     with pytest.raises(ScheduleError, match="at least 240 by 120 pixels; got 239 by 120"):
         to_svg(chart_of(), 239, 120)
+
+
+def test_epochs_are_above_steps_and_intervals_are_bars() -> None:
+    chart = Chart(
+        "t",
+        "step",
+        "lr",
+        [Series("lr", [0, 1000], [0, 1])],
+        marks=[Mark(480, "steepest", 300, 600), Mark(500, "valley", 400, 700), Mark(700, "valley")],
+        above=Unit("epoch", 100),
+    )
+    root = ElementTree.fromstring(to_svg(chart))
+    texts = [element.text for element in root.iter(f"{{{root.tag[1:].partition('}')[0]}}}text")]
+    assert texts.count("epoch") == 1
+    assert texts.count("valley") == 1
+    # 0 is on three axes, 200 to 1000 below, and 2 to 10 above.
+    assert [text for text in texts if text in ("2", "4", "6", "8", "10")] == ["2", "4", "6", "8", "10"]
+    bars = [element for element in root.iter() if element.get("class") == "interval" and element.get("x1")]
+    ends = [(float(bar.attrib["x1"]), float(bar.attrib["x2"]), float(bar.attrib["y1"])) for bar in bars]
+    assert len(ends) == 2
+    assert ends[0][0] < ends[1][0] < ends[0][1] < ends[1][1]
+    assert ends[0][2] < ends[1][2]

@@ -200,3 +200,12 @@ def test_sparkline_refuses() -> None:
         sparkline([1.0], width=0)
     with pytest.raises(ScheduleError, match=r"must be 1-D; got the shape \(1, 1\)"):
         sparkline([[1.0]])
+
+
+def test_the_interval_of_a_mark_is_told() -> None:
+    chart = Chart("", "", "", [Series("a", [0, 1], [0, 1])], marks=[Mark(1 / 3, "valley", 0.25, 0.5)])
+    assert to_text(chart, 40, 3).splitlines()[-1].strip() == "⋮  valley at 0.333 (0.25 to 0.5)"
+
+
+def test_the_sparkline_of_a_constant_has_no_noise() -> None:
+    assert sparkline(np.float32([2.3025851, 2.3025849, 2.3025853])) == "▄▄▄"

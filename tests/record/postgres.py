@@ -58,10 +58,12 @@ class Server:
         return f"postgresql://etude@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
+        # -F: what is lost in a power failure is not tested.
+        command = [program("postgres"), "-D", "data", "-p", str(self.port), "-k", str(self._folder), "-F"]
+        command += ["-c", "listen_addresses=127.0.0.1", "-c", "max_connections=50"]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [program("postgres"), "-D", "data", "-p", str(self.port), "-k", str(self._folder), "-F"]
-                + ["-c", "listen_addresses=127.0.0.1", "-c", "max_connections=50"],
+                command,
                 cwd=self._folder,
                 stdout=log,
                 stderr=log,

@@ -46,7 +46,7 @@ def test_an_update_that_was_not_recorded_is_told_from_the_plan() -> None:
     made = explain(run, 51, "head")
 
     assert (made.rate, made.recorded) == (PLAN.on(HORIZON)(51, 0.2), False)
-    assert "was not recorded; by its plan it used the rate 0.1118 for the group 'head'" in made.sentence
+    assert "was not recorded; by its schedule it used the rate 0.1118 for the group 'head'" in made.sentence
 
 
 def test_what_feedback_had_come_to_is_told() -> None:

@@ -634,7 +634,7 @@ def test_a_test_that_learns_nothing_has_no_answer() -> None:
     found = range_test(train_step, optimizer)
     assert all(isinstance(answer, NoAnswer) for answer in found.suggestions.values())
     assert set(found.chart().series[1].y.round(12)) == {2.3}
-    with pytest.raises(ScheduleError, match="no schedule can be written from this test: lowest: no answer"):
+    with pytest.raises(ScheduleError, match="no schedule can be written from this test: peak: no answer"):
         found.plans()
 
 

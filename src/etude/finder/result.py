@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["RangeTest"]
 
 # What is shown in a picture; the others are shares of these.
-BY_LOSS = ("steepest", "between", "lowest")
+BY_LOSS = ("steepest", "fixed", "peak")
 BY_METRIC = ("base", "max")
 _LABELS = {"lr": "learning rate", "weight_decay": "weight decay"}
 
@@ -39,7 +39,7 @@ class RangeTest:
     >>> rates = np.geomspace(1e-5, 1.0, 101)
     >>> found = RangeTest(Curve(rates, 2.0 - 1.5 / (1 + (0.001 / rates) ** 2) + (rates / 0.1) ** 2))
     >>> found.plans()["one_cycle"]
-    'one_cycle(0.0112)'
+    'one_cycle(0.00317)'
     """
 
     def __init__(self, curve: Curve, metric: str | None = None) -> None:
@@ -58,7 +58,7 @@ class RangeTest:
 
         Args:
             by: the rule whose value is the upper bound of both; not given, the first that has an answer of
-                ``max``, ``lowest``, the edge and ``steepest`` for ``cyclic``, and of the same from ``lowest``
+                ``max``, ``peak``, the edge and ``steepest`` for ``cyclic``, and of the same from ``peak``
                 on for ``one_cycle``. The lower bound is ``base`` with ``max``, else a quarter of the upper.
             stepsize: half a cycle; the paper's is 2 to 10 epochs.
 
@@ -70,7 +70,7 @@ class RangeTest:
         if by is not None and by not in self.suggestions:
             raise ScheduleError(f"by must be one of {', '.join(map(repr, self.suggestions))}; got {by!r}")
         edge = next(name for name in self.suggestions if name.startswith("edge/"))
-        rules = ["lowest", edge, "steepest"] if by is None else [by]
+        rules = ["peak", edge, "steepest"] if by is None else [by]
         peak = self._first(rules)
         top = peak if by is not None else self._first(["max", *rules])
         base = self.suggestions["base"]
@@ -140,7 +140,7 @@ class RangeTest:
             y_label=what,
             series=[*points, *smooth],
             shades=[plots.Shade(answer.low, answer.high, "") for answer in found],
-            marks=[plots.Mark(answer.value, answer.name) for answer in found],
+            marks=[plots.Mark(answer.value, answer.name, answer.low, answer.high) for answer in found],
             x_scale="log" if geometric else "linear",
         )
 

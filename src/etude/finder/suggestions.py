@@ -18,6 +18,9 @@ __all__ = ["EDGE_OVER", "Answer", "NoAnswer", "Suggestion", "accuracy_in", "sugg
 EDGE_OVER = 4.0
 # The shares of a fall (or rise) by which it is said to have begun, and to be over.
 BEGUN, OVER = 0.05, 0.95
+# How much of the fall is done at the best fixed rate, and how many times as high the best peak of a one-cycle
+# is: chosen on real tasks (benchmarks/finder_quality.py), of which each half chooses the same.
+MOSTLY, PEAK_OVER = 0.7, 2.0
 # The paper's "starts to rise" and "slows": a tenth of the rise, and a fifth of the steepest slope.
 RISES, SLOWS = 0.1, 0.2
 # Ragged is noise of so many times the size before, along so many points.
@@ -29,6 +32,7 @@ LEAST_RAGGED = 0.02
 MOST_UNANSWERED, MOST_APART = 0.25, 30.0
 
 CLR = "Smith, 2017, arXiv 1506.01186"
+MEASURED = "measured, benchmarks/finder_quality.py"
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,9 @@ def suggest(curve: Curve, *, metric: str | None = None, edge_over: float = EDGE_
     =============== ==========================================================================================
     steepest        where the smooth loss falls fastest against the logarithm of the rate
     valley          the middle, in that logarithm, of the fall from the first level to the lowest
-    lowest          where the smooth loss is lowest: for the peak of a cycle, which is only passed
-    between         the middle, in that logarithm, of steepest and lowest: for a rate that is kept
-    minimum/10      a tenth of the lowest
+    fixed           where 7/10 of the fall from the first level to the lowest are done: to be kept
+    peak            twice that: the top of a cycle, which is only passed
+    minimum/10      a tenth of the rate at which the smooth loss is lowest
     edge/4          a quarter of the rate from which on the smooth loss is above its first level, or ended
     base            where the metric starts to rise: by a tenth of all that it rises
     max             where the metric slows to a fifth of its steepest rise, turns ragged, or falls
@@ -76,8 +80,8 @@ def suggest(curve: Curve, *, metric: str | None = None, edge_over: float = EDGE_
     by_loss: dict[str, tuple[Rule, str]] = {
         "steepest": (_steepest, "Smith, 2017; fastai, 2020"),
         "valley": (_valley, "fastai, 2021"),
-        "lowest": (_lowest, "Smith and Topin, 2018"),
-        "between": (_between, "Etude"),
+        "fixed": (_fixed, MEASURED),
+        "peak": (_peak, MEASURED),
         "minimum/10": (_tenth_of_lowest, "fastai, 2018"),
         f"edge/{over:g}": (lambda view: _below_edge(view, over), "a margin below what diverges"),
     }
@@ -153,29 +157,31 @@ def _valley(view: View) -> Found | str:
     return Found((first * last) ** 0.5, f"the middle of the fall from {first:.2g} to {last:.2g}")
 
 
-def _lowest(view: View) -> Found | str:
+def _fixed(view: View) -> Found | str:
     if view.flat:
         return view.flat
     if view.open:
         return "the loss still falls at the last rate; raise stop"
-    return Found(float(view.rates[view.lowest]), "the loss is lowest there")
+    # Counted, not the first or the last crossing: an early dip or a late bump moves it by its own width only.
+    way = view.start - view.fit[: view.lowest + 1]
+    place = min(int((way < MOSTLY * view.fall).sum()), view.lowest)
+    return Found(float(view.rates[place]), f"{MOSTLY:.0%} of the fall is done there")
 
 
-def _between(view: View) -> Found | str:
-    steepest, lowest = _steepest(view), _lowest(view)
-    if isinstance(steepest, str):
-        return steepest
-    if isinstance(lowest, str):
-        return lowest
-    middle = (steepest.value * lowest.value) ** 0.5
-    return Found(middle, f"between {steepest.value:.2g}, the steepest, and {lowest.value:.2g}, the lowest")
+def _peak(view: View) -> Found | str:
+    fixed = _fixed(view)
+    if isinstance(fixed, str):
+        return fixed
+    return Found(PEAK_OVER * fixed.value, f"{fixed.reason.replace('there', 'at')} {fixed.value:.2g}")
 
 
 def _tenth_of_lowest(view: View) -> Found | str:
-    lowest = _lowest(view)
-    if isinstance(lowest, str):
-        return lowest
-    return Found(lowest.value / 10, f"the loss is lowest at {lowest.value:.2g}")
+    if view.flat:
+        return view.flat
+    if view.open:
+        return "the loss still falls at the last rate; raise stop"
+    rate = float(view.rates[view.lowest])
+    return Found(rate / 10, f"the loss is lowest at {rate:.2g}")
 
 
 def _below_edge(view: View, over: float) -> Found | str:

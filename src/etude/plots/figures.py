@@ -458,7 +458,7 @@ def _rules(chart: Chart, frame: _Frame) -> None:
 
 
 def _name_widths(frame: _Frame, labels: Sequence[str]) -> list[float]:
-    return [frame.character * (len(label) + 1) / frame.across for label in labels]
+    return [frame.character * (len(label) + 2) / frame.across for label in labels]
 
 
 def _write_above(frame: _Frame, label: str, middle: float, row: int) -> None:

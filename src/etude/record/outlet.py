@@ -49,7 +49,8 @@ class Outlet:
         """Hand on the next readings."""
         with self._changed:
             self._waiting.append(readings)
-            if sum(map(len, self._waiting)) > MOST_WAITING:
+            # The first batch may be on its way.
+            if sum(map(len, self._waiting)) - len(self._waiting[0]) > MOST_WAITING:
                 self._thin()
             self._changed.notify()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,8 +16,8 @@ __all__ = ["Thinning", "thinned"]
 
 # The first stretches behind the dense beginning; shorter ones would be kept whole.
 FIRST_WIDTH = 8
-# A change is a jump where it is so many times as large as the changes beside it, and more than rounding.
-SUDDEN, ROUNDING = 4.0, 1e-9
+# Between readings that are kept, a straight line is off by no more than this share of the value.
+TOLERANCE = 0.01
 
 
 class Thinning:
@@ -45,7 +46,6 @@ class Thinning:
             )
         self._dense = dense
         self._seen = 0
-        self._before: Sequence[Reading] = ()
 
     @property
     def width(self) -> int:
@@ -56,23 +56,34 @@ class Thinning:
 
     def take(self, readings: Sequence[Reading]) -> list[Reading]:
         """Return those of the next readings that are kept."""
-        kept = thinned(readings, self.width, self._before)
-        self._seen += len(readings)
-        self._before = [*self._before, *readings][-2:]
+        if self._dense is None:
+            return list(readings)
+        kept: list[Reading] = []
+        while readings:
+            # As far as the width stays the same.
+            left = (self._dense << (self._seen // self._dense).bit_length()) - self._seen
+            now, readings = readings[:left], readings[left:]
+            kept += thinned(now, self.width)
+            self._seen += len(now)
         return kept
 
 
-def thinned(readings: Sequence[Reading], width: int, before: Sequence[Reading] = ()) -> list[Reading]:
+def thinned(readings: Sequence[Reading], width: int) -> list[Reading]:
     """Return the readings that tell what happened, in order.
 
-    They are the first and the last; of each stretch of ``width`` the first, the least and the greatest of
-    each metric, and the first that is no number; and both sides of each edge: where phase, feedback, override
-    or the names of groups change, and where a value jumps.
+    They are
+
+    - the first and the last;
+    - of each stretch of ``width`` the first, the least and the greatest of each metric, and the first that is
+      no number;
+    - both sides of each edge, where phase, feedback, override or the names of groups change;
+    - as many as it takes for a straight line between those that are kept to be nowhere off by more than a
+      hundredth of the greatest value between them, of each rate and each other hyperparameter. So both sides
+      of a jump are among them, and every corner.
 
     Args:
         readings: in order.
         width: 1 keeps all.
-        before: the two readings before them, from which they may jump.
 
     >>> losses = [0.9, 0.8, 5.0, 0.7, 0.6, 0.5, 0.6]
     >>> readings = [Reading(step, {"0": 0.1}, "hold", {"loss": loss}) for step, loss in enumerate(losses)]
@@ -84,9 +95,13 @@ def thinned(readings: Sequence[Reading], width: int, before: Sequence[Reading] =
     kept = {0, len(readings) - 1}
     for low in range(0, len(readings), width):
         kept.update(_extremes(readings, low, min(low + width, len(readings))))
-    line = [*before, *readings]
-    for edge in _edges(line):
-        kept.update(place for place in (edge - 1 - len(before), edge - len(before)) if place >= 0)
+    edges = [0, *_edges(readings), len(readings)]
+    for low, high in pairwise(edges):
+        kept.update((low, high - 1))
+        within = sorted(place for place in kept if low <= place < high)
+        kept.update(
+            low + corner for corner in _corners(_values(readings[low:high]), [p - low for p in within])
+        )
     return [readings[place] for place in sorted(kept)]
 
 
@@ -109,15 +124,9 @@ def _extremes(readings: Sequence[Reading], low: int, high: int) -> Iterator[int]
     yield from strange.values()
 
 
-def _edges(line: Sequence[Reading]) -> Iterator[int]:
+def _edges(readings: Sequence[Reading]) -> list[int]:
     """The places that something sets apart from the one before."""
-    start = 0
-    for place in range(1, len(line) + 1):
-        if place == len(line) or not _alike(line[place - 1], line[place]):
-            yield from (start + jump for jump in _jumps(_values(line[start:place])))
-            if place < len(line):
-                yield place
-            start = place
+    return [place + 1 for place, (one, other) in enumerate(pairwise(readings)) if not _alike(one, other)]
 
 
 def _alike(one: Reading, other: Reading) -> bool:
@@ -132,7 +141,7 @@ def _alike(one: Reading, other: Reading) -> bool:
 
 
 def _values(line: Sequence[Reading]) -> Array:
-    """All values, readings × numbers; the names are the same in all of them, but for their order."""
+    """All values, readings × numbers; the names in them are the same, but for their order."""
     names = list(line[0].rates)
     others = [(name, list(by_group)) for name, by_group in line[0].others.items()]
     return np.array(
@@ -144,14 +153,17 @@ def _values(line: Sequence[Reading]) -> Array:
     )
 
 
-def _jumps(values: Array) -> list[int]:
-    """The rows that a value comes to by a jump from the one before."""
-    if len(values) < 3:
-        return []
-    changes = np.abs(np.diff(values, axis=0))
-    # A change at either end is judged by the only one beside it.
-    beside = np.full_like(changes, 0.0)
-    beside[1:] = changes[:-1]
-    beside[:-1] = np.maximum(beside[:-1], changes[1:])
-    least = SUDDEN * beside + ROUNDING * np.abs(values).max(axis=0)
-    return [int(row) + 1 for row in np.flatnonzero((changes > least).any(axis=1))]
+def _corners(values: Array, kept: Sequence[int]) -> Iterator[int]:
+    """The rows without which a straight line between those that are kept would be off."""
+    spans = list(pairwise(kept))
+    while spans:
+        low, high = spans.pop()
+        if high - low < 2:
+            continue
+        inside = values[low : high + 1]
+        share = np.linspace(0, 1, len(inside))[:, np.newaxis]
+        off = np.abs(inside - (inside[0] * (1 - share) + inside[-1] * share))
+        worst = int(np.max(off - TOLERANCE * np.abs(inside).max(axis=0), axis=1).argmax())
+        if (off[worst] > TOLERANCE * np.abs(inside).max(axis=0)).any():
+            yield low + worst
+            spans += [(low, low + worst), (low + worst, high)]

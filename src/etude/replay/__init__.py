@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from etude.replay.charts import loss_against_rate, metric_over_seeds, metrics, rates
+from etude.replay.charts import loss_against_rate, metric_over_seeds, metrics, over_seeds, rates
 from etude.replay.explain import Explanation, explain
 from etude.replay.page import write_page
 from etude.replay.recorded import Recorded, recall
@@ -14,6 +14,7 @@ __all__ = [
     "loss_against_rate",
     "metric_over_seeds",
     "metrics",
+    "over_seeds",
     "rates",
     "recall",
     "write_page",

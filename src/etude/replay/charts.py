@@ -16,7 +16,7 @@ from etude.plots.chart import Style
 from etude.readings import Reading
 from etude.replay.recorded import Recorded, same
 
-__all__ = ["loss_against_rate", "metric_over_seeds", "metrics", "rates"]
+__all__ = ["loss_against_rate", "metric_over_seeds", "metrics", "over_seeds", "rates"]
 
 # A curve of more values is drawn as their means and extremes in so many stretches of the run.
 STRETCHES = 200

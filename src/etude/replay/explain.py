@@ -67,7 +67,11 @@ class Explanation:
                 f"Update {self.step:,}{epoch} of run {self.run} was not recorded, and its rate is not known: "
                 f"{_cut(self.schedule)} cannot be laid over what is known of the run."
             ]
-        how = "used the learning rate" if self.recorded else "was not recorded; by its plan it used the rate"
+        how = (
+            "used the learning rate"
+            if self.recorded
+            else "was not recorded; by its schedule it used the rate"
+        )
         return [
             f"Update {self.step:,}{epoch} of run {self.run} {how} {self.rate:.6g}{whose}{self._made()}.",
             self._parts(),

@@ -10,6 +10,8 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
+import numpy as np
+
 from etude import plots
 from etude.files import write_whole
 from etude.replay.charts import loss_against_rate, metrics, rates
@@ -61,12 +63,13 @@ def _about(run: Recorded) -> str:
 
 
 def _charts(run: Recorded) -> Iterator[plots.Chart]:
-    if not run.readings:
+    if not run.groups:
         return
     yield rates(run, title="The learning rate")
     for name in run.metrics[:MOST_PICTURES]:
         yield metrics(run, name, title=name)
-    if run.metrics:
+    # A fixed rate would make it one upright line.
+    if run.metrics and np.ptp(run.rates(run.groups[0])[1]) > 0:
         yield loss_against_rate(run, title="Against the rate at which it was measured")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from etude.plots import Chart, Rule, Series
 from etude.record import Store
+from etude.replay import over_seeds
 from etude.study.plan import Plan
 from etude.study.rank import Ranking, Row, Summary
 
@@ -43,13 +44,7 @@ def by_update(ranking: Ranking, plan: Plan, store: Store) -> Chart:
         if not steps:
             continue
         values = scale * np.array([[curve[step] for step in steps] for curve in curves])
-        # A run that diverged breaks its curve.
-        values[~np.isfinite(values)] = math.nan
-        middle = values.mean(axis=0)
-        reach = (
-            values.std(axis=0, ddof=1) / math.sqrt(len(values)) if len(values) > 1 else np.zeros_like(middle)
-        )
-        series.append(Series(row.label, steps, middle, middle - reach, middle + reach))
+        series.append(over_seeds(row.label, steps, values))
     return Chart("Validation score while training", "updates", f"validation {label}", tuple(series))
 
 

@@ -203,7 +203,8 @@ def _train(task: Task, run: _Ramped, sweep: _Sweep) -> None:
         return
     except EtudeError:
         raise
-    except Exception as error:
+    # A task that leaves the process has failed, too.
+    except (Exception, SystemExit) as error:
         raise TaskError(
             f"the task {task.name!r} fails after {len(sweep.losses)} updates of the range test: "
             f"{type(error).__name__}: {error}"

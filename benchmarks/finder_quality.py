@@ -316,8 +316,8 @@ def best(rates: np.ndarray, losses: np.ndarray) -> float:
 
 SWEEPS = {
     "200 steps from 1e-6 to 10": (1e-6, 10.0, 200, 5),
-    "100 steps from 1e-6 to 10": (1e-6, 10.0, 100, 2),
-    "200 steps from 1e-8 to 1": (1e-8, 1.0, 200, 2),
+    "100 steps from 1e-6 to 10": (1e-6, 10.0, 100, 5),
+    "200 steps from 1e-8 to 1": (1e-8, 1.0, 200, 5),
 }
 """The first and the last rate, the steps, and from how many seeds."""
 
@@ -356,7 +356,8 @@ def ours(curve: Curve) -> dict[str, float]:
         ended=[why],
     )
     answers = RangeTest(cut).suggestions
-    return {name: answer.value for name, answer in answers.items() if isinstance(answer, Suggestion)}
+    suggested = {name: answers[name] for name in RULES}
+    return {name: answer.value for name, answer in suggested.items() if isinstance(answer, Suggestion)}
 
 
 # Their loops would draw other batches. So each finder's smoothing and end are written here as theirs are, and
@@ -437,24 +438,27 @@ def distances(quick: bool) -> dict[tuple[str, str], dict[str, list[float | None]
 
 
 def rows(*, quick: bool) -> list[Row]:
-    """The median and the worst distance of our rule beside each other one's."""
+    """The median and the worst distance of our rule beside each other one's, on what both have an answer to."""
     torch.set_num_threads(1)
     table = []
     for (kind, schedule), off in distances(quick).items():
         mine = OURS[schedule]
+        unanswered = {name: each.count(None) for name, each in off.items() if None in each}
+        silent = ", ".join(f"{name} {count}" for name, count in unanswered.items())
         for what, of in (("median", np.median), ("worst", np.max)):
             for name, each in off.items():
                 if name == mine:
                     continue
-                known = [value for value in each if value is not None]
-                silent = len(each) - len(known)
+                # Only of sweeps to which both have an answer.
+                both = [pair for pair in zip(off[mine], each, strict=True) if None not in pair]
+                first, second = (float(10 ** of(part)) for part in zip(*both, strict=True))
                 table.append(
                     Row(
                         f"{what} factor from the best {schedule}",
                         kind,
                         name if name in PEERS else f"our {name}",
-                        float(10 ** of([value for value in off[mine] if value is not None])),
-                        float(10 ** of(known)) if known else None,
+                        first,
+                        second,
                         "×",
                         1.0 if name in PEERS else None,
                         note=f"{name} had no answer to {silent} of {len(each)} sweeps of {kind}."

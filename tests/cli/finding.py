@@ -21,7 +21,7 @@ def line(seed: int) -> tuple[torch.nn.Sequential, Tensor, Tensor]:
     """Two layers that are to tell on which side of a line a point lies, the points and their sides."""
     own = torch.Generator().manual_seed(seed)
     inputs = torch.randn(64, 2, generator=own)
-    labels = (inputs.sum(1) + 0.3 * torch.randn(64, generator=own) > 0).long()
+    labels = (inputs.sum(1) + 1.5 * torch.randn(64, generator=own) > 0).long()
     model = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, 0, 0.5, generator=own)

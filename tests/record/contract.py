@@ -21,12 +21,18 @@ KEY = RunKey("digits", "Cosine(BASE, 0.0, over='90%')", 0.1, 1000, 7)
 NAN, INF = float("nan"), float("inf")
 
 numbers = st.dictionaries(st.text(), st.floats(), max_size=4)
+progress = st.none() | st.floats(min_value=0.0, allow_infinity=False)
 any_readings = st.builds(
     Reading,
     step=st.integers(0, 2**63 - 1),
     rates=numbers,
     phase=st.text(),
     metrics=numbers,
+    others=st.dictionaries(st.text(), numbers, max_size=3),
+    epoch=progress,
+    samples=progress,
+    factors=numbers,
+    override=st.text(),
 )
 
 
@@ -36,7 +42,7 @@ def start(store: Store, key: RunKey = KEY) -> int:
 
 def exactly(readings: list[Reading]) -> str:
     """A text that is equal for NaN and NaN, and different for 0.0 and -0.0 and for another order of names."""
-    return repr([(r.step, list(r.rates.items()), r.phase, list(r.metrics.items())) for r in readings])
+    return repr(readings)
 
 
 def is_time(text: str | None) -> bool:
@@ -226,6 +232,13 @@ class StoreContract:
 
         assert exactly(store.readings(run_id)) == exactly([reading for batch in batches for reading in batch])
 
+    def test_the_first_ones_can_be_left_out(self, store: Store) -> None:
+        run_id = start(store)
+        store.append(run_id, workers.batches(3))
+
+        assert store.readings(run_id, 7) == workers.batches(3)[7:]
+        assert store.readings(run_id, 9) == store.readings(run_id, 100) == []
+
     def test_non_finite_numbers_and_the_sign_of_zero_are_kept(self, store: Store) -> None:
         reading = Reading(0, {"0": -0.0}, "linear", {"loss": NAN, "most": INF, "least": -INF, "tiny": 5e-324})
         run_id = start(store)
@@ -244,6 +257,16 @@ class StoreContract:
             (Reading(0, {"0": "0.1"}, "linear"), "rates must be numbers by name; got '0': '0.1'"),  # type: ignore[dict-item]
             (Reading(0, {}, "linear", {1: 0.1}), "metrics must be numbers by name; got 1: 0.1"),  # type: ignore[dict-item]
             (Reading(0, {}, "caf\udce9"), "Unicode texts"),
+            (
+                Reading(0, {}, "", others={"momentum": 0.9}),
+                r"others\['momentum'\] must be numbers by .*; got 0\.9",
+            ),  # type: ignore[dict-item]
+            (Reading(0, {}, "", others=0.9), "others must be numbers by name and group; got 0.9"),  # type: ignore[arg-type]
+            (Reading(0, {}, "", epoch=NAN), "epoch must be a finite number ≥ 0 or None; got nan"),
+            (Reading(0, {}, "", epoch=-1.0), r"epoch must be a finite number ≥ 0 or None; got -1\.0"),
+            (Reading(0, {}, "", samples="8"), "samples must be a finite number ≥ 0 or None; got '8'"),  # type: ignore[arg-type]
+            (Reading(0, {}, "", factors={"": None}), "factors must be numbers by name; got '': None"),  # type: ignore[dict-item]
+            (Reading(0, {}, "", override=None), "override must be a text; got None"),  # type: ignore[arg-type]
         ],
         ids=[
             "negative step",
@@ -253,6 +276,13 @@ class StoreContract:
             "text as rate",
             "number as name",
             "bytes",
+            "others without groups",
+            "others without names",
+            "no epoch",
+            "negative epoch",
+            "samples as text",
+            "no factor",
+            "no override",
         ],
     )
     def test_a_reading_that_cannot_be_kept_is_refused_with_its_batch(

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import pickle
 from collections.abc import Iterator
 
 import pytest
 
-from etude.record import Store, open_store
+from etude.errors import StoreError
+from etude.record import RunKey, Store, migrations, open_store
+from etude.record.postgresql import PostgresqlStore
 
-from .contract import StoreContract
+from . import workers
+from .contract import KEY, StoreContract, start
+from .postgres import Server
 
 
 class TestContract(StoreContract):
@@ -16,3 +22,154 @@ class TestContract(StoreContract):
     def store(self, database: str) -> Iterator[Store]:
         with open_store(database) as store:
             yield store
+
+
+def refused(address: str, message: str) -> None:
+    with pytest.raises(StoreError, match=message):
+        open_store(address, busy_seconds=2)
+
+
+class TestOpening:
+    def test_the_tables_are_made_in_a_schema_of_their_own(self, server: Server, database: str) -> None:
+        name = database.rpartition("/")[2]
+        server.psql(name, "CREATE TABLE run (mine TEXT)")
+
+        with open_store(database) as store:
+            start(store)
+
+        assert server.psql(name, "SELECT count(*) FROM public.run") == "0"
+        assert server.psql(name, "SELECT version FROM etude.format") == str(
+            len(migrations.scripts_of("postgresql"))
+        )
+        tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'etude' ORDER BY 1"
+        assert server.psql(name, tables).split() == ["format", "reading", "run"]
+
+    def test_processes_that_open_a_new_database_at_once_all_succeed(self, database: str) -> None:
+        barrier = workers.SPAWN.Barrier(4)
+
+        workers.run_all(workers.open_one, [(database, barrier, seed) for seed in range(4)])
+
+        with open_store(database) as store:
+            assert sorted(record.key.seed for record in store.runs()) == [0, 1, 2, 3]
+
+    def test_nothing_is_asked_of_the_server_before_the_first_call(self) -> None:
+        store = PostgresqlStore("postgresql://ada:secret@127.0.0.1:1/runs")
+
+        assert repr(store) == "PostgresqlStore('postgresql://ada@127.0.0.1:1/runs')"
+        assert pickle.loads(pickle.dumps(store)).url == store.url
+
+    def test_a_server_that_is_not_there(self) -> None:
+        refused(
+            "postgresql://ada:secret@127.0.0.1:1/runs",
+            r"^postgresql://ada@127\.0\.0\.1:1/runs cannot be reached; check that the server runs",
+        )
+
+    def test_a_password_is_never_told(self) -> None:
+        with pytest.raises(StoreError) as caught:
+            open_store("postgresql://ada:secret@127.0.0.1:1/runs?password=secret", busy_seconds=2)
+
+        assert "secret" not in str(caught.value)
+
+    def test_a_database_that_is_not_there(self, server: Server) -> None:
+        refused(server.url("nowhere"), "nowhere is no database of that server; create it: createdb NAME")
+
+    def test_a_newer_format_is_refused(self, server: Server, database: str) -> None:
+        open_store(database).close()
+        server.psql(database.rpartition("/")[2], "UPDATE etude.format SET version = 99")
+
+        refused(
+            database, "written by a newer Etude: its format is 99, and this one reads .* to 1; upgrade Etude"
+        )
+
+    def test_a_database_that_is_not_in_unicode_is_refused(self, server: Server) -> None:
+        url = server.create("latin", "-T", "template0", "-E", "LATIN1")
+
+        refused(url, "keeps its texts as LATIN1; give a database in UTF8: createdb")
+
+    def test_a_user_who_may_not_make_the_tables(self, server: Server, database: str) -> None:
+        name = database.rpartition("/")[2]
+        server.psql(name, "CREATE ROLE guest LOGIN")
+
+        refused(database.replace("etude@", "guest@"), "does not permit it; the user must own the schema")
+
+    @pytest.mark.parametrize("address", ["mysql://host/runs", "sqlite:///runs.db"])
+    def test_another_kind_of_address_is_refused(self, address: str) -> None:
+        refused(address, r"write a path, such as 'runs\.sqlite', or 'postgresql://user@host/database'; got '")
+
+    def test_a_forked_process_does_not_inherit_the_connection(self, database: str) -> None:
+        here, there = multiprocessing.Pipe()
+        with open_store(database) as store, here:
+            run_id = start(store)
+            child = multiprocessing.get_context("fork").Process(
+                target=workers.append_twice, args=(store, run_id, there)
+            )
+            child.start()
+            there.close()
+            assert workers.receive(here) == "appended"
+            store.append(run_id, workers.batch(1))
+            here.send("go on")
+            child.join(workers.PATIENCE_SECONDS)
+
+            assert child.exitcode == 0
+            assert store.readings(run_id) == workers.batches(3)
+
+
+class TestWriting:
+    @pytest.fixture
+    def store(self, database: str) -> Iterator[PostgresqlStore]:
+        with PostgresqlStore(database, busy_seconds=0.2) as store:
+            yield store
+
+    def test_missing_tables(self, server: Server, database: str, store: PostgresqlStore) -> None:
+        run_id = start(store)
+        server.psql(database.rpartition("/")[2], "DROP TABLE etude.reading")
+
+        with pytest.raises(StoreError, match=r"is not as Etude left it; .*reading"):
+            store.append(run_id, workers.batch(0))
+
+    def test_a_run_that_another_process_keeps_locked(self, database: str, store: PostgresqlStore) -> None:
+        run_id = start(store)
+        with PostgresqlStore(database) as other, other._writing() as connection:
+            connection.execute("SELECT id FROM run FOR UPDATE")
+
+            with pytest.raises(StoreError, match=r"is locked: another process .*; let that process finish"):
+                store.append(run_id, workers.batch(0))
+
+        store.append(run_id, workers.batch(0))
+        assert store.readings(run_id) == workers.batch(0)
+
+    def test_a_connection_that_the_server_ended_is_opened_again(
+        self, server: Server, database: str, store: PostgresqlStore
+    ) -> None:
+        run_id = start(store)
+        name = database.rpartition("/")[2]
+        server.psql(
+            "postgres", f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+        )
+
+        with pytest.raises(StoreError, match="cannot be reached"):
+            store.append(run_id, workers.batch(0))
+        store.append(run_id, workers.batch(0))
+
+        assert store.readings(run_id) == workers.batch(0)
+
+    def test_a_label_that_is_no_text(self, store: PostgresqlStore) -> None:
+        with pytest.raises(StoreError, match="cannot hold what was given; give Unicode texts"):
+            store.start(KEY, label=["cosine"], fingerprint="5f3a", versions={})  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("text", ["\0", "\x1a", "\x1a0", "\0\x1a\0", "a\x1a\x1a0\0", "\\0 \\x1a"])
+    def test_every_text_comes_back_as_it_was(self, store: PostgresqlStore, text: str) -> None:
+        key = RunKey(text, text, None, 1, 0)
+        run_id = start(store, key)
+        store.finish(run_id, {text: 1.0})
+
+        found = store.finished(key)
+
+        assert found is not None
+        assert (found.key, found.results) == (key, {text: 1.0})
+
+    def test_sql_can_look_inside(self, server: Server, database: str, store: PostgresqlStore) -> None:
+        store.append(start(store), workers.batch(0))
+
+        found = server.psql(database.rpartition("/")[2], "SELECT rates->>'head' FROM etude.reading LIMIT 1")
+        assert found == "0.2"

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from etude.errors import StoreError
+from etude.readings import Reading
 from etude.record import RunKey, SqliteStore, Store, open_store, sqlite_file
 
 from . import workers
@@ -402,6 +403,28 @@ class TestMigrations:
         sqlite_file.migrate(connection, path, [first, second])
 
         assert connection.execute("SELECT a.x, b.x FROM a, b").fetchall() == [(1, ";\n")]
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+
+    def test_a_store_of_the_first_format_keeps_its_readings_and_gets_new_ones(
+        self, path: Path, connection: sqlite3.Connection
+    ) -> None:
+        sqlite_file.migrate(connection, path, sqlite_file.migrations()[:1])
+        connection.execute(
+            "INSERT INTO run (task, schedule, budget, seed, label, fingerprint, versions, status, host, pid,"
+            " started) VALUES ('digits', 'Constant()', 1, 0, 'one', '5f3a', '{}', 'running', 'h', 1, 't')"
+        )
+        connection.execute(
+            """INSERT INTO reading (run, step, phase, rates, metrics)
+            VALUES (1, 7, 'cosine', '{"0": 0.1}', '{"loss": "nan"}')"""
+        )
+        new = Reading(8, {"0": 0.1}, "", {}, {"momentum": {"0": 0.9}}, 0.5, 64.0, {"Plateau()": 0.1}, "lr: 0")
+
+        with open_store(path) as store:
+            store.append(1, [new])
+            old, *rest = store.readings(1)
+
+        assert repr(old) == repr(Reading(7, {"0": 0.1}, "cosine", {"loss": float("nan")}))
+        assert rest == [new]
         assert connection.execute("PRAGMA user_version").fetchone() == (2,)
 
     def test_a_migration_that_fails_leaves_the_file_as_it_was(

@@ -122,7 +122,7 @@ def test_smooth_schedules_are_thinned_and_their_restarts_are_kept(plan: et.Sched
 
     rates = np.array([reading.rates["0"] for reading in readings])
     drawn = np.interp(range(20_000), steps(kept), [reading.rates["0"] for reading in kept])
-    assert len(kept) < 20_000 / 128 + 100
+    assert len(kept) < 20_000 / 40
     assert np.abs(drawn - rates).max() <= 0.01 * 0.1
     phases = [reading.phase for reading in readings]
     edges = {step for step in range(1, 20_000) if phases[step] != phases[step - 1]}

@@ -96,6 +96,13 @@ def open_new_files(folder: Path, count: int, barrier: Barrier, seed: int) -> Non
             _start(store, RunKey("digits", "Constant()", None, 1000, seed))
 
 
+def open_one(address: str, barrier: Barrier, seed: int) -> None:
+    """Open a store that does not exist yet, at the same moment as the other processes do."""
+    barrier.wait(PATIENCE_SECONDS)
+    with open_store(address) as store:
+        _start(store, RunKey("digits", "Constant()", None, 1000, seed))
+
+
 def record_until_the_file_may_not_grow(store: Store, most_bytes: int, sender: Connection) -> None:
     """Report each appended batch, and at last the error."""
     import resource

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -123,9 +124,10 @@ class _Evidence:
             return NoAnswer(name, found, source)
         others = [other if isinstance(other, str) else rule(other) for other in self.others]
         values = [other.value for other in others if isinstance(other, Found)]
-        silent = len(others) - len(values)
-        if silent > MOST_UNANSWERED * len(others):
-            return NoAnswer(name, f"{silent} of {len(others)} {self.kind} have none", source)
+        silent = Counter(other for other in others if isinstance(other, str))
+        if silent.total() > MOST_UNANSWERED * len(others):
+            [(why, _)] = silent.most_common(1)
+            return NoAnswer(name, f"{silent.total()} of {len(others)} {self.kind} have none: {why}", source)
         low, high = np.quantile(values, [self.lower, self.upper], method="nearest").tolist()
         low, high = min(low, found.value), max(high, found.value)
         if high > MOST_APART * low:
@@ -172,7 +174,7 @@ def _peak(view: View) -> Found | str:
     fixed = _fixed(view)
     if isinstance(fixed, str):
         return fixed
-    return Found(PEAK_OVER * fixed.value, f"{fixed.reason.replace('there', 'at')} {fixed.value:.2g}")
+    return Found(PEAK_OVER * fixed.value, f"{PEAK_OVER:g} × fixed, {fixed.value:.2g}")
 
 
 def _tenth_of_lowest(view: View) -> Found | str:

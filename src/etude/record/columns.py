@@ -119,8 +119,8 @@ def reading_columns(reading: Reading) -> tuple[object, ...]:
 def _progress(what: str, value: float | None) -> float | None:
     if value is None:
         return None
-    if not isinstance(value, SupportsFloat) or not math.isfinite(value):
-        raise StoreError(f"a reading's {what} must be a finite number or None; got {value!r}")
+    if not isinstance(value, SupportsFloat) or not 0 <= float(value) < math.inf:
+        raise StoreError(f"a reading's {what} must be a finite number ≥ 0 or None; got {value!r}")
     return float(value)
 
 

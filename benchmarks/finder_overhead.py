@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import SGD, AdamW, Optimizer
 
-from etude.torch.range_test import range_test
+from etude.torch import range_test
 
 STEPS = 200
 MIB = 2**20

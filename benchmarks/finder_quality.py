@@ -37,7 +37,7 @@ from torch_lr_finder import LRFinder
 import etude as et
 from etude.finder import Curve, Divergence, RangeTest, Suggestion
 from etude.study.tasks import digits, fashion_mnist
-from etude.torch.range_test import range_test
+from etude.torch import range_test
 
 TRUTH = Path(__file__).parent / "results" / "finder_truth.json"
 SEEDS = 5
@@ -438,33 +438,23 @@ def distances(quick: bool) -> dict[tuple[str, str], dict[str, list[float | None]
 
 
 def rows(*, quick: bool) -> list[Row]:
-    """The median and the worst distance of our rule beside each other one's, on what both have an answer to."""
+    """Our rule beside each other one: the median and the worst distance where both have an answer."""
     torch.set_num_threads(1)
     table = []
     for (kind, schedule), off in distances(quick).items():
         mine = OURS[schedule]
-        unanswered = {name: each.count(None) for name, each in off.items() if None in each}
-        silent = ", ".join(f"{name} {count}" for name, count in unanswered.items())
+        counts = [f"{name} to {each.count(None)}" for name, each in off.items() if None in each]
+        note = f"Of {len(off[mine])} sweeps, {kind}, no answer: {', '.join(counts)}." if counts else ""
         for what, of in (("median", np.median), ("worst", np.max)):
             for name, each in off.items():
-                if name == mine:
-                    continue
-                # Only of sweeps to which both have an answer.
                 both = [pair for pair in zip(off[mine], each, strict=True) if None not in pair]
+                if name == mine or not both:
+                    continue
                 first, second = (float(10 ** of(part)) for part in zip(*both, strict=True))
-                table.append(
-                    Row(
-                        f"{what} factor from the best {schedule}",
-                        kind,
-                        name if name in PEERS else f"our {name}",
-                        first,
-                        second,
-                        "×",
-                        1.0 if name in PEERS else None,
-                        note=f"{name} had no answer to {silent} of {len(each)} sweeps of {kind}."
-                        * bool(silent),
-                    )
-                )
+                peer = name in PEERS
+                title = f"{what} factor from the best {schedule}"
+                beside = name if peer else f"our {name}"
+                table.append(Row(title, kind, beside, first, second, "×", 1.0 if peer else None, note=note))
     return table
 
 

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count
 
 import pytest
 
 from .postgres import Server, running_server
 
-_NUMBERS = count()
-
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     with running_server() as server:
+        server.create("runs")
         yield server
 
 
 @pytest.fixture
 def database(server: Server) -> str:
     """The URL of an empty database."""
-    return server.create(f"test_{next(_NUMBERS)}")
+    server.psql("runs", "DROP SCHEMA IF EXISTS etude CASCADE")
+    return server.url("runs")

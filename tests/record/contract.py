@@ -6,6 +6,7 @@ import pickle
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -92,6 +93,15 @@ class StoreContract:
         key = RunKey("digits", "Cosine(over='90%')", None, 1000, -7)
 
         assert store.run(start(store, key)).key == key
+
+    @pytest.mark.parametrize("field", ["label", "fingerprint"])
+    def test_what_is_no_text_is_refused(self, store: Store, field: str) -> None:
+        texts: dict[str, Any] = {"label": "cosine", "fingerprint": "5f3a"} | {field: ["cosine"]}
+
+        with pytest.raises(StoreError, match=rf"{field} must be a text; got \['cosine'\]"):
+            store.start(KEY, **texts, versions={})
+
+        assert store.runs() == []
 
     # Ends
 

@@ -91,8 +91,10 @@ class Server:
 
     def psql(self, database: str, sql: str) -> str:
         """Ask as another program would."""
-        command = [*self._client("psql"), "-d", database, "-Atqc", sql]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+        command = [*self._client("psql"), "-d", database, "-v", "ON_ERROR_STOP=1", "-Atqc", sql]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
 
     def _client(self, name: str) -> list[str]:
         return [program(name), "-h", "127.0.0.1", "-p", str(self.port), "-U", "etude"]

@@ -342,9 +342,9 @@ class TestProcesses:
         return str(tmp_path / "runs.sqlite")
 
     def test_a_process_that_is_killed_loses_no_more_than_a_second(self, address: str) -> None:
-        receiver, sender = workers.SPAWN.Pipe(duplex=False)
+        receiver, sender = workers.TRAINING.Pipe(duplex=False)
         with receiver:
-            writer = workers.SPAWN.Process(target=training.log_until_killed, args=(address, sender))
+            writer = workers.TRAINING.Process(target=training.log_until_killed, args=(address, sender))
             writer.start()
             sender.close()
             run_id = workers.receive(receiver)
@@ -367,7 +367,9 @@ class TestProcesses:
     def test_a_process_that_ends_otherwise_loses_nothing(self, address: str, how: str) -> None:
         with open_store(address) as store:
             run_id = start(store)
-            writer = workers.SPAWN.Process(target=training.end_without_closing, args=(address, run_id, how))
+            writer = workers.TRAINING.Process(
+                target=training.end_without_closing, args=(address, run_id, how)
+            )
             writer.start()
             writer.join(workers.PATIENCE_SECONDS)
 
@@ -421,4 +423,4 @@ class TestProcesses:
 
     @pytest.mark.timeout(120)
     def test_only_rank_0_records_unless_all_are_asked_for(self, tmp_path: Path) -> None:
-        workers.run_all(training.record_on_rank, [(rank, tmp_path) for rank in range(2)])
+        workers.run_all(training.record_on_rank, [(rank, tmp_path) for rank in range(2)], workers.TRAINING)

@@ -19,7 +19,7 @@ from etude.readings import Reading
 from etude.record import RunKey, SqliteStore, Store, open_store, sqlite_file
 
 from . import workers
-from .contract import KEY, StoreContract, start
+from .contract import StoreContract, start
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX")
 NOBODY = 65534
@@ -449,10 +449,6 @@ class TestValues:
     def test_a_run_id_beyond_64_bits(self, store: SqliteStore) -> None:
         with pytest.raises(StoreError, match=r"cannot hold what was given; give .* numbers of 64 bits"):
             store.run(2**64)
-
-    def test_a_label_that_is_no_text(self, store: SqliteStore) -> None:
-        with pytest.raises(StoreError, match="cannot hold what was given; give Unicode texts"):
-            store.start(KEY, label=["cosine"], fingerprint="5f3a", versions={})  # type: ignore[arg-type]
 
     def test_a_task_that_is_no_unicode(self, store: SqliteStore) -> None:
         with pytest.raises(StoreError, match="cannot hold what was given; give Unicode texts"):

@@ -14,6 +14,9 @@ from etude.readings import Reading
 from etude.record import RunKey, Store, open_store
 
 SPAWN = multiprocessing.get_context("spawn")
+# For those that train: torch is imported once for all of them.
+TRAINING = multiprocessing.get_context("forkserver")
+TRAINING.set_forkserver_preload(["tests.record.training"])
 PATIENCE_SECONDS = 120
 RUNS, BATCHES = 3, 20
 
@@ -30,9 +33,9 @@ def batches(count: int) -> list[Reading]:
     return [reading for number in range(count) for reading in batch(number)]
 
 
-def run_all(target: Callable[..., None], each: Sequence[tuple[Any, ...]]) -> None:
+def run_all(target: Callable[..., None], each: Sequence[tuple[Any, ...]], context: Any = SPAWN) -> None:
     """Run one process for each tuple of arguments, and see that all of them end well."""
-    processes = [SPAWN.Process(target=target, args=arguments) for arguments in each]
+    processes = [context.Process(target=target, args=arguments) for arguments in each]
     for process in processes:
         process.start()
     for process in processes:

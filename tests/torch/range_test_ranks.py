@@ -12,7 +12,7 @@ from torch.optim import AdamW
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 from etude.errors import ScheduleError
-from etude.torch.range_test import range_test
+from etude.torch import range_test
 from tests.trainers.processes import report
 
 

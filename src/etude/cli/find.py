@@ -104,7 +104,7 @@ def _answers(found: RangeTest) -> Grid:
 
 
 def _next(console: Console, found: RangeTest, task: str) -> None:
-    """The schedules that follow, and the command that tries one."""
+    """The schedules that follow, and the command that tries the rates."""
     try:
         plans = found.plans()
     except ScheduleError as error:
@@ -113,14 +113,8 @@ def _next(console: Console, found: RangeTest, task: str) -> None:
     console.print("\nThe next schedules:", style="bold")
     for plan in plans.values():
         console.print(f"  {plan}", soft_wrap=True)
-    console.print("Try one beside the tuned fixed rate:", style="bold")
-    console.print(f"  {_compare(task, plans['one_cycle'], found)}", soft_wrap=True)
-
-
-def _compare(task: str, plan: str, found: RangeTest) -> str:
-    """The command of a comparison under the plan."""
-    if found.curve.alike:
-        return f'etude compare {task} --only fixed -s "{plan}"'
-    # A comparison's peak is the first group's rate, and the others keep their ratio to it.
-    peak = float(plan.removeprefix("one_cycle(").removesuffix(" * BASE)")) * found.curve.base
-    return f"etude compare {task} --only one-cycle --peaks {peak:.3g}"
+    rates = [found.suggestions[name] for name in ("fixed", "peak")]
+    peaks = ",".join(f"{rate.value:.3g}" for rate in rates if isinstance(rate, Suggestion))
+    if peaks:
+        console.print("Run one beside a fixed rate, at the rates that were found:", style="bold")
+        console.print(f"  etude compare {task} --only one-cycle --peaks {peaks}", soft_wrap=True)

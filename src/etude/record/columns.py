@@ -40,10 +40,14 @@ def numbers_column(what: str, numbers: Mapping[str, float]) -> str:
     >>> numbers_column("metrics", {"loss": 2.5, "accuracy": float("nan")})
     '{"loss": 2.5, "accuracy": "nan"}'
     """
-    if not isinstance(numbers, Mapping):
+    # Here and below the plain types come first: to ask a protocol takes longer than all the rest.
+    if not isinstance(numbers, (dict, Mapping)):
         raise StoreError(f"{what} must be numbers by name; got {numbers!r}")
     written: dict[str, float | str] = {}
     for name, value in numbers.items():
+        if type(value) is float and type(name) is str:
+            written[name] = value if math.isfinite(value) else repr(value)
+            continue
         try:
             if not isinstance(name, str) or not isinstance(value, (SupportsFloat, SupportsIndex)):
                 raise TypeError
@@ -51,7 +55,7 @@ def numbers_column(what: str, numbers: Mapping[str, float]) -> str:
         except (TypeError, ValueError, OverflowError, RuntimeError):
             raise StoreError(f"{what} must be numbers by name; got {name!r}: {value!r}") from None
         written[name] = number if math.isfinite(number) else repr(number)
-    return json.dumps(written)
+    return json.dumps(written) if written else "{}"
 
 
 def numbers_of(column: str) -> dict[str, float]:
@@ -92,12 +96,12 @@ def reading_columns(reading: Reading) -> tuple[object, ...]:
             or samples that are not finite, and rates or metrics that are not numbers by name.
     """
     step = reading.step
-    if not isinstance(step, SupportsIndex) or not 0 <= step.__index__() < 2**63:
+    if not isinstance(step, (int, SupportsIndex)) or not 0 <= step.__index__() < 2**63:
         raise StoreError(f"a reading's step must be a whole number from 0 to 2**63 - 1; got {step!r}")
     for what, text in (("phase", reading.phase), ("override", reading.override)):
         if not isinstance(text, str):
             raise StoreError(f"a reading's {what} must be a text; got {text!r}")
-    if not isinstance(reading.others, Mapping):
+    if not isinstance(reading.others, (dict, Mapping)):
         raise StoreError(f"a reading's others must be numbers by name and group; got {reading.others!r}")
     others = [
         f"{json.dumps(name)}: {numbers_column(f'others[{name!r}]', by_group)}"
@@ -119,7 +123,7 @@ def reading_columns(reading: Reading) -> tuple[object, ...]:
 def _progress(what: str, value: float | None) -> float | None:
     if value is None:
         return None
-    if not isinstance(value, SupportsFloat) or not 0 <= float(value) < math.inf:
+    if not isinstance(value, (float, SupportsFloat)) or not 0 <= float(value) < math.inf:
         raise StoreError(f"a reading's {what} must be a finite number ≥ 0 or None; got {value!r}")
     return float(value)
 

@@ -26,8 +26,6 @@ LEAST_CONNECT_SECONDS, MOST_CONNECT_SECONDS = 2, 10
 _MEANINGS = {
     "22": "cannot hold what was given; give Unicode texts and numbers of 64 bits",
     "25006": "is read-only; give the address of the primary server",
-    "28": "does not let this user in; check the user and the password",
-    "3D000": "is no database of that server; create it: createdb NAME",
     "42501": "does not permit it; the user must own the schema 'etude', or be permitted to create it",
     "42804": "cannot hold what was given; give Unicode texts and numbers of 64 bits",
     "42": "is not as Etude left it; restore a copy, or give another database",
@@ -41,7 +39,11 @@ _MEANINGS = {
         "or end it, and try again"
     ),
 }
-_UNREACHED = "cannot be reached; check that the server runs and the address is right, and try again"
+# That there is no such database or user is told by the server's own words alone.
+_UNREACHED = (
+    "cannot be reached; check that the server runs, lets this user in and has this database (createdb NAME), "
+    "and try again"
+)
 _UNFORESEEN = "could not be read or written; nothing of this call was recorded"
 
 
@@ -160,8 +162,9 @@ def _migrate(connection: PostgresqlConnection, url: str) -> None:
 
 def _format(connection: PostgresqlConnection, url: str, newest: int) -> int:
     """Return a database's format: 0 where there is no store."""
-    [there] = connection.execute(f"SELECT to_regclass('{SCHEMA}.format') IS NOT NULL AS there").fetchall()
-    if not there["there"]:
+    # Not to_regclass, which may still know of no table that was made while this one waited for the lock.
+    there = "SELECT 1 AS there FROM pg_catalog.pg_tables WHERE schemaname = ? AND tablename = 'format'"
+    if connection.execute(there, (SCHEMA,)).fetchone() is None:
         return 0
     [row] = connection.execute("SELECT version FROM format").fetchall()
     version: int = row["version"]

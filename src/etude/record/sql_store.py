@@ -72,6 +72,9 @@ class SqlStore(Store):
         """The connection, in a transaction: all of the block is recorded, or nothing."""
 
     def start(self, key: RunKey, *, label: str, fingerprint: str, versions: Mapping[str, str]) -> int:
+        for name, text in (("label", label), ("fingerprint", fingerprint)):
+            if not isinstance(text, str):
+                raise StoreError(f"{name} must be a text; got {text!r}")
         process = this_process()
         with self._writing() as connection:
             added: int = connection.execute(

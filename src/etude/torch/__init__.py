@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 from etude.torch.adopt import Adopted, adopt
 from etude.torch.changes import redecay
 from etude.torch.param_groups import param_groups
-from etude.torch.range_test import range_test
 from etude.torch.ranks import mean_over_ranks
 from etude.torch.scheduler import Scheduler
 from etude.torch.tensorize import tensorize
 
 if TYPE_CHECKING:
     from etude.torch import lr_scheduler
+    from etude.torch.sweep import range_test
 
 __all__ = [
     "Adopted",
@@ -28,7 +28,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # The sixteen drop-ins take as long to import as all the rest, and many programs want the Scheduler alone.
+    # These take as long to import as all the rest, and many programs want the Scheduler alone.
     if name == "lr_scheduler":
         return import_module("etude.torch.lr_scheduler")
+    if name == "range_test":
+        return import_module("etude.torch.sweep").range_test
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
 import math
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -21,6 +20,7 @@ from etude import BASE, Horizon, Schedule
 from etude.errors import EtudeError, ResumeError
 from etude.torch import Scheduler
 from tests.peers.timm_schedulers import timm as schedulers
+from tests.torch.loops import save, sgd, weight
 from tests.torch.test_param_groups import timm  # noqa: F401 - a fixture
 
 Number: TypeAlias = float | Tensor
@@ -28,25 +28,8 @@ Number: TypeAlias = float | Tensor
 RUN = Horizon(total=40)
 
 
-def weight() -> Parameter:
-    return Parameter(torch.zeros(2))
-
-
-def sgd(*bases: Number, **options: Any) -> Optimizer:
-    return SGD([{"params": [weight()], "lr": base} for base in bases], **options)
-
-
 def anneal(start: float, stop: float, share: float) -> float:
     return stop + (start - stop) * (1 + math.cos(math.pi * share)) / 2
-
-
-def save(scheduler: Scheduler) -> dict[str, Any]:
-    """Both states, through a file."""
-    file = io.BytesIO()
-    torch.save({"optimizer": scheduler.optimizer.state_dict(), "scheduler": scheduler.state_dict()}, file)
-    file.seek(0)
-    saved: dict[str, Any] = torch.load(file, weights_only=True)
-    return saved
 
 
 # Schedules of their own.

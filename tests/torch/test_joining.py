@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -20,6 +19,7 @@ import etude as et
 from etude import BASE, Horizon, Plateau, Schedule
 from etude.errors import ScheduleError, ScheduleWarning
 from etude.torch import Scheduler
+from tests.torch.loops import rates, save
 
 Added = Literal["join", "own"]
 RUN = Horizon(total=40)
@@ -34,10 +34,6 @@ def sgd(*groups: dict[str, Any], **options: Any) -> Optimizer:
     return SGD(list(groups) or [group()], lr=0.1, **options)
 
 
-def rates(optimizer: Optimizer) -> list[float]:
-    return [float(group["lr"]) for group in optimizer.param_groups]
-
-
 def advance(scheduler: Scheduler, steps: int) -> list[list[float]]:
     """The rates that so many updates use, of which the reader tells the same."""
     used = []
@@ -47,15 +43,6 @@ def advance(scheduler: Scheduler, steps: int) -> list[list[float]]:
         scheduler.optimizer.step()
         scheduler.step()
     return used
-
-
-def save(scheduler: Scheduler) -> dict[str, Any]:
-    """Both states, through a file."""
-    file = io.BytesIO()
-    torch.save({"optimizer": scheduler.optimizer.state_dict(), "scheduler": scheduler.state_dict()}, file)
-    file.seek(0)
-    saved: dict[str, Any] = torch.load(file, weights_only=True)
-    return saved
 
 
 PLANS: list[Schedule] = [

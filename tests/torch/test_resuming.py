@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
 import json
 import logging
 import math
@@ -28,6 +27,7 @@ from etude import BASE, Horizon, Plateau, Schedule
 from etude.errors import ResumeError, ScheduleError, ScheduleWarning
 from etude.torch import Scheduler, redecay
 from etude.torch.changes import Course, Policy, Redecay, continued
+from tests.torch.loops import rates, save, sgd
 
 POLICIES: list[Policy] = ["stretch", "keep", "hold", redecay("50%")]
 HOLDING: list[Policy] = ["keep", "hold", redecay("50%")]
@@ -37,14 +37,6 @@ ORDERS = [
     for order in permutations(["build", "load the optimizer", "load the scheduler"])
     if order.index("build") < order.index("load the scheduler")
 ]
-
-
-def sgd(*bases: float, **options: Any) -> Optimizer:
-    return SGD([{"params": [Parameter(torch.zeros(1))], "lr": base} for base in bases], **options)
-
-
-def rates(optimizer: Optimizer) -> list[float]:
-    return [float(group["lr"]) for group in optimizer.param_groups]
 
 
 def advance(scheduler: Scheduler, steps: int) -> list[list[float]]:
@@ -61,15 +53,6 @@ def advance(scheduler: Scheduler, steps: int) -> list[list[float]]:
 def first(used: list[list[float]]) -> list[float]:
     """Of the first group."""
     return [row[0] for row in used]
-
-
-def save(scheduler: Scheduler) -> dict[str, Any]:
-    """Both states, through a file."""
-    file = io.BytesIO()
-    torch.save({"optimizer": scheduler.optimizer.state_dict(), "scheduler": scheduler.state_dict()}, file)
-    file.seek(0)
-    saved: dict[str, Any] = torch.load(file, weights_only=True)
-    return saved
 
 
 def resume(

@@ -8,7 +8,7 @@ import pickle
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,32 +27,9 @@ from etude import BASE, Horizon, Plateau, PlateauState, Schedule
 from etude.errors import HorizonError, ScheduleError, ScheduleWarning
 from etude.torch import Scheduler
 from etude.torch.groups import Place, read
-
-Number: TypeAlias = float | Tensor
+from tests.torch.loops import Number, advance, rates, sgd, weight
 
 WARMUP_COSINE = et.Linear(0.1 * BASE, BASE, over=20) >> et.Cosine(over=80)
-
-
-def weight() -> Parameter:
-    return Parameter(torch.zeros(1))
-
-
-def sgd(*bases: Number, **options: Any) -> Optimizer:
-    return SGD([{"params": [weight()], "lr": base} for base in bases], **options)
-
-
-def rates(optimizer: Optimizer) -> list[float]:
-    return [float(group["lr"]) for group in optimizer.param_groups]
-
-
-def advance(scheduler: Scheduler, steps: int) -> list[list[float]]:
-    """The rates that so many updates use."""
-    used = []
-    for _ in range(steps):
-        used.append(rates(scheduler.optimizer))
-        scheduler.optimizer.step()
-        scheduler.step()
-    return used
 
 
 def refuses(act: Callable[[], object], message: str, scheduler: Scheduler) -> None:

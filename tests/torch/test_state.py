@@ -1,43 +1,22 @@
 from __future__ import annotations
 
 import copy
-import io
 import json
 import math
 from collections.abc import Callable
 from itertools import permutations
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 from torch.nn import Parameter
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import AdamW, Optimizer
 
 import etude as et
 from etude import BASE, Horizon, Plateau, PlateauState, Schedule
 from etude.errors import ResumeError
 from etude.torch import Scheduler, state
-
-Number: TypeAlias = float | Tensor
-
-
-def sgd(*bases: Number) -> Optimizer:
-    return SGD([{"params": [Parameter(torch.zeros(1))], "lr": base} for base in bases])
-
-
-def rates(optimizer: Optimizer) -> list[float]:
-    return [float(group["lr"]) for group in optimizer.param_groups]
-
-
-def advance(scheduler: Scheduler, steps: int) -> list[list[float]]:
-    """The rates that so many updates use."""
-    used = []
-    for _ in range(steps):
-        used.append(rates(scheduler.optimizer))
-        scheduler.optimizer.step()
-        scheduler.step()
-    return used
+from tests.torch.loops import Number, advance, rates, save, sgd
 
 
 def half(step: float) -> float:
@@ -109,16 +88,6 @@ def resume(
             scheduler.load_state_dict(saved["scheduler"])
     assert scheduler is not None
     return scheduler
-
-
-def save(scheduler: Scheduler) -> dict[str, Any]:
-    """Both states, through a file."""
-    file = io.BytesIO()
-    torch.save({"optimizer": scheduler.optimizer.state_dict(), "scheduler": scheduler.state_dict()}, file)
-    file.seek(0)
-    saved = torch.load(file, weights_only=True)
-    assert isinstance(saved, dict)
-    return saved
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

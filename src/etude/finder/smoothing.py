@@ -38,11 +38,6 @@ class Smoothed:
     fit: Array
 
     @property
-    def residuals(self) -> Array:
-        """What the values lie above the curve."""
-        return self.values - self.fit
-
-    @property
     def error(self) -> Array:
         """The standard error of each point of the curve, from the noise from point to point."""
         error: Array = noise_of(self.values) * np.sqrt(np.square(self.matrix).sum(axis=1))

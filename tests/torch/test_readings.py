@@ -122,9 +122,10 @@ def test_every_reading_is_what_the_update_used_whatever_else_is_done(actions: li
             case "update":
                 if joined:  # it takes up the schedule with the next step
                     scheduler.seek(scheduler.last_epoch)
-                wanted.append((int(scheduler.last_epoch), used(optimizer)))
-                optimizer.step()
-                scheduler.step()
+                for _ in range(3):  # of which the later ones take the short way
+                    wanted.append((int(scheduler.last_epoch), used(optimizer)))
+                    optimizer.step()
+                    scheduler.step()
             case "observe":
                 scheduler.observe(loss=1.0)
             case "cooldown":
@@ -156,6 +157,34 @@ def test_every_reading_is_what_the_update_used_whatever_else_is_done(actions: li
     assert [(reading.step, reading.rates) for reading in readings] == [
         (step, rates) for _, step, rates in updates
     ]
+
+
+@pytest.mark.parametrize("change", ["observe", "cooldown", "load", "seek", "group", "optimizer"])
+def test_what_comes_after_an_update_does_not_change_it(change: str) -> None:
+    optimizer = two_groups()
+    scheduler = Scheduler(optimizer, FED, HORIZON)
+    saved, states = scheduler.state_dict(), optimizer.state_dict()
+    scheduler.observe(loss=1.0)
+    scheduler.observe(loss=2.0)
+    for _ in range(7):
+        rates = used(optimizer)
+        optimizer.step()
+        scheduler.step()
+    before = last(scheduler)
+    changes = {
+        "observe": lambda: scheduler.observe(loss=3.0),
+        "cooldown": lambda: scheduler.cooldown(2),
+        "load": lambda: scheduler.load_state_dict(saved),
+        "seek": lambda: scheduler.seek(9),
+        "group": lambda: optimizer.add_param_group({"params": [Parameter(torch.zeros(1))], "lr": 0.2}),
+        "optimizer": lambda: optimizer.load_state_dict(states),
+    }
+
+    changes[change]()
+    scheduler.get_lr()
+
+    assert last(scheduler) == before
+    assert (before.step, before.rates, before.factors) == (6, rates, {repr(PLATEAU): 0.5})
 
 
 def test_what_was_observed_counts_from_the_next_update_on() -> None:

@@ -165,3 +165,14 @@ def test_the_example_trains_under_its_schedule(tmp_path: Path) -> None:
     assert updates == [15, 30, 45, 60, 75, 90]
     plan = Linear(0.05, 0.5, over="1ep") >> Cosine(0.5, 0.0, over="5ep")
     assert rates == pytest.approx(plan.on(Horizon(15))([update - 1 for update in updates]), abs=1e-4)
+
+
+def test_the_optimizer_that_accelerate_has_wrapped_is_taken_too(accelerator: Accelerator) -> None:
+    optimizer = accelerator.prepare(SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0))
+    scheduler = Scheduler(optimizer, Linear(over=4))
+    used = []
+    for _ in range(4):
+        used.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    assert used == [1.0, 0.75, 0.5, 0.25]

@@ -653,6 +653,9 @@ class Scheduler(LRScheduler):
 
         The base rates are those that this was built with, as the rest of the plan is.
         """
+        # Wrappers of optimizers have no hooks; what they have loaded is written over at the next step.
+        if not hasattr(self.optimizer, "_optimizer_load_state_dict_post_hooks"):
+            return
         reference = weakref.ref(self)
 
         def loaded(_: Optimizer) -> None:

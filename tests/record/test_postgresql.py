@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import sys
 from collections.abc import Iterator
 
 import pytest
 
-from etude.errors import StoreError
+from etude.errors import MissingError, StoreError
 from etude.record import RunKey, Store, migrations, open_store
 from etude.record.postgresql import PostgresqlStore
 
@@ -96,6 +97,12 @@ class TestOpening:
     @pytest.mark.parametrize("address", ["mysql://host/runs", "sqlite:///runs.db"])
     def test_another_kind_of_address_is_refused(self, address: str) -> None:
         refused(address, r"write a path, such as 'runs\.sqlite', or 'postgresql://user@host/database'; got '")
+
+    def test_without_psycopg_it_is_told_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "psycopg", None)
+
+        with pytest.raises(MissingError, match=r"pip install 'etude\[postgresql\]'"):
+            open_store("postgresql://127.0.0.1:1/runs")
 
     def test_a_forked_process_does_not_inherit_the_connection(self, database: str) -> None:
         here, there = multiprocessing.Pipe()

@@ -387,6 +387,25 @@ class TestProcesses:
         run.check(kept.readings)
         assert (kept.closed, threading.active_count()) == (1, threads - 2)
 
+    def test_nothing_is_lost_where_its_own_thread_finds_that_nobody_has_it(self, run: Run) -> None:
+        class Collecting(Kept):
+            def observe(self, readings: Sequence[Reading]) -> None:
+                super().observe(readings)
+                gc.collect()
+
+        kept = Collecting()
+        recorder = Recorder(run.scheduler, kept)
+        run.train(recorder, 5)
+        recorder.itself = recorder  # type: ignore[attr-defined]
+        gc.disable()
+        try:
+            del recorder
+            until(lambda: kept.closed)
+        finally:
+            gc.enable()
+
+        run.check(kept.readings)
+
     def test_an_exception_in_the_run_loses_nothing(self, run: Run) -> None:
         kept = Kept()
 

@@ -31,7 +31,7 @@ def open_store(address: str | Path, *, busy_seconds: float = 30.0) -> SqlStore:
         if find_spec("psycopg") is None:
             raise MissingError(
                 "a store on PostgreSQL needs psycopg, which is not installed; run: pip install "
-                "'psycopg[binary]'"
+                "'etude[postgresql]'"
             )
         from etude.record.postgresql import PostgresqlStore
 

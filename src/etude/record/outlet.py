@@ -42,8 +42,8 @@ class Outlet:
         self._deadline: float | None = None
         self._failing = self._crowded = False
         self._progressed = time.monotonic()
-        self._thread = threading.Thread(target=self._run, name=f"etude {self._name}", daemon=True)
-        self._thread.start()
+        self.thread = threading.Thread(target=self._run, name=f"etude {self._name}", daemon=True)
+        self.thread.start()
 
     def give(self, readings: Sequence[Reading]) -> None:
         """Hand on the next readings."""
@@ -63,8 +63,8 @@ class Outlet:
 
     def join(self) -> None:
         """Wait until all is written, or given up."""
-        while self._thread.is_alive():
-            self._thread.join(0.1)
+        while self.thread.is_alive():
+            self.thread.join(0.1)
             if time.monotonic() - self._progressed > self._patience_seconds + MOST_SILENT_SECONDS:
                 self._tell_lost("it does not return")
                 return

@@ -214,11 +214,12 @@ class _Background:
         if self.refusal is None:
             self.refusal = "this Recorder is closed; build another to go on"
             self._ending.set()
-            self._thread.join()
-            for outlet in self._outlets:
-                outlet.end()
-            for outlet in self._outlets:
-                outlet.join()
+            # Python may find in any thread that nobody has the Recorder any more, in these too.
+            threads = {self._thread, *(outlet.thread for outlet in self._outlets)}
+            if threading.current_thread() not in threads:
+                self._thread.join()
+                for outlet in self._outlets:
+                    outlet.join()
 
     def forget(self) -> None:
         """Leave everything to the process that this one was forked from."""
@@ -241,6 +242,8 @@ class _Background:
             if self._dropped:
                 _LOG.error("Recorder: %s updates are lost, for too many waited to be recorded", self._dropped)
                 self._dropped = 0
+        for outlet in self._outlets:
+            outlet.end()
 
     def _worked_out(self, seen: list[Seen]) -> list[Reading]:
         try:

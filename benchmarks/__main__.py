@@ -8,6 +8,7 @@ from __future__ import annotations
 import compiling
 import dropins
 import importing
+import recording
 import stepping
 import tables
 from report import main
@@ -20,5 +21,6 @@ main(
         ("Tables", tables.rows),
         ("Imports", importing.rows),
         ("One step of a drop-in", dropins.rows),
+        ("Recording", recording.rows),
     ],
 )

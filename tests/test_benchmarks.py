@@ -110,7 +110,7 @@ def test_imports_are_timed(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("module", ["stepping", "dropins", "compiling", "tables", "importing"])
+@pytest.mark.parametrize("module", ["stepping", "dropins", "compiling", "tables", "importing", "recording"])
 def test_every_speed_is_measured_by_one_command(module: str) -> None:
     text = (BENCHMARKS / "__main__.py").read_text(encoding="utf-8")
 

@@ -45,6 +45,7 @@ AT_HOME = {
     "jax": ["etude/jax.py"],
     "optax": [],
     "keras": ["etude/keras.py"],
+    "psycopg": 1,
     "yaml": ["etude/spec/yaml_document.py"],
     "tensorboard": ["etude/loggers/tensorboard.py"],
     "mlflow": ["etude/loggers/mlflow.py"],

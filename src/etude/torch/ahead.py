@@ -93,7 +93,8 @@ class Ahead:
             for writer, columns in of_binding:
                 writer.load(block[:, columns])
         plain = [one for one in self.writers if isinstance(one, Same) and len(one.groups) == 1]
-        self.floats = [(one.groups[0], one.key, one.values) for one in plain]
+        # The first last, which is the one that is looked at.
+        self.floats = [(one.groups[0], one.key, one.values) for one in reversed(plain)]
         if len(plain) < len(self.writers):
             self.floats = []
         self.first = first

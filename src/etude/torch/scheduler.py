@@ -7,7 +7,7 @@ import logging
 import math
 import threading
 import weakref
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from numbers import Integral
 from threading import get_ident
@@ -48,7 +48,7 @@ _LOG = logging.getLogger("etude")
 # or observes at every step, then of four times as many each time the last were used up.
 FIRST_AHEAD, MOST_AHEAD = 32, 8192
 # Of so many groups at most, all steps together.
-MOST_VALUES = 2**18
+MOST_VALUES = 2**20
 
 
 class Scheduler(LRScheduler):
@@ -201,8 +201,7 @@ class Scheduler(LRScheduler):
         ):
             if ahead.floats:
                 for group, key, values in ahead.floats:
-                    group[key] = values[row]  # type: ignore[call-overload]  # rows are known for whole steps
-                ahead.last = ahead.group[ahead.key]
+                    group[key] = ahead.last = values[row]  # type: ignore[call-overload]  # rows are whole
             else:
                 ahead.write(row)  # type: ignore[arg-type]  # likewise
             self.last_epoch = step
@@ -558,7 +557,7 @@ class Scheduler(LRScheduler):
 
     def _look_ahead(self) -> None:
         """Work out the values of the present step and the next ones, and give them to the writers."""
-        steps: list[float] = [self.last_epoch]
+        steps: Sequence[float] = [self.last_epoch]
         if float(self.last_epoch).is_integer() and not self._meters:
             first = int(self.last_epoch)
             used_up = first == self._ahead.first + self._ahead.rows
@@ -567,7 +566,7 @@ class Scheduler(LRScheduler):
             total = self.horizon.total_steps
             # Not past the run's end, so that whoever goes on there works out values anew, and is told.
             end = first + ahead if total is None or first > total else math.ceil(total) + 1
-            steps = list(range(first, min(first + ahead, end)))
+            steps = range(first, min(first + ahead, end))
         try:
             blocks = self._evaluate(steps)
         except ScheduleError:
@@ -582,12 +581,12 @@ class Scheduler(LRScheduler):
         self._ahead.quick = 0 if self._skips is not None else self._ahead.rows
         self._watch.renewed = True
 
-    def _evaluate(self, steps: list[float]) -> list[Array]:
+    def _evaluate(self, steps: Sequence[float]) -> list[Array]:
         """The values: for each binding, steps × groups."""
         factors = self._factors()
         return [binding.values(self._places(binding.course, steps), factors) for binding in self._bindings]
 
-    def _places(self, course: Course, steps: list[float]) -> list[float]:
+    def _places(self, course: Course, steps: Sequence[float]) -> Sequence[float]:
         """Where a course's clock stands at steps."""
         if not self._meters:
             return steps

@@ -49,6 +49,7 @@ OPS = Namespace(
 SIZES = ("steps_per_epoch", "samples_per_step", "tokens_per_step")
 
 
+# Keras ships no types, so its classes are of any kind to the type checker.
 @keras.saving.register_keras_serializable(package="etude")
 class EtudeSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
     """A schedule for a Keras optimizer: ``keras.optimizers.Adam(EtudeSchedule(plan, horizon, base=1e-3))``.

@@ -142,6 +142,7 @@ def _readings(seen: Sequence[Seen]) -> Iterator[Reading]:
             (names[index], rate) for index, rate in zip(laid.without, update.moment.rates, strict=True)
         )
         progress = update.moment.progress(update.step)
+        # A fraction of a step, which only seek() goes to, is told as it is, where all others are whole.
         yield Reading(
             step=int(update.step) if float(update.step).is_integer() else update.step,  # type: ignore[arg-type]
             rates=rates,

@@ -196,7 +196,7 @@ def test_the_run_learns_and_its_plateau_has_acted(whole: Path) -> None:
     end = torch.load(whole / "end.pt", weights_only=True)
     scheduler = Training(whole).scheduler
     scheduler.load_state_dict(end["scheduler"])
-    (past,) = scheduler._feedback.values()
+    (past,) = scheduler._moment.feedback.values()
     assert past.factor < 1
 
 

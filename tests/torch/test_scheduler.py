@@ -787,7 +787,7 @@ def train(model: nn.Module, scheduler: Scheduler, updates: range) -> float:
         loss.backward()
         scheduler.optimizer.step()
         scheduler.step()
-        if update % 20 == 19 and scheduler._feedback:
+        if update % 20 == 19 and scheduler.metrics:
             scheduler.observe(loss=loss.item())
     return loss.item()
 

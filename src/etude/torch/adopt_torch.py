@@ -104,12 +104,11 @@ def _of_scheduler(scheduler: Scheduler) -> Adopted:
     """Etude's own, which is asked for its schedules."""
     groups = scheduler.optimizer.param_groups
     plans: list[dict[str, Schedule]] = [{} for _ in groups]
-    for binding in scheduler._bindings:
+    moment = scheduler._moment
+    for binding in moment.laid.bindings:
         for index in binding.indices:
             plans[index][binding.name] = binding.course.schedule
-    return _adopted(
-        plans, scheduler.last_epoch, scheduler.optimizer, dict(scheduler._feedback), scheduler.horizon
-    )
+    return _adopted(plans, scheduler.last_epoch, scheduler.optimizer, moment.feedback, scheduler.horizon)
 
 
 def _adopted(

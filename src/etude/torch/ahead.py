@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 from etude.eases import Array
+from etude.torch.bindings import Binding
 from etude.torch.groups import Group
 from etude.torch.writers import Fills, Same, Vector, Writer
 
@@ -48,7 +50,7 @@ class Ahead:
 
     def __init__(self) -> None:
         self.groups: list[Group] | None = None
-        self.bound: list[Group] = []
+        self.bound: Sequence[Group] = []
         self.count = 0
         self.group: Group = {"": STALE}
         self.key = ""
@@ -60,14 +62,12 @@ class Ahead:
         self.floats: list[tuple[Group, str, list[float]]] = []
         self.forget()
 
-    def follow(
-        self, groups: list[Group], group: Group, key: str, loads: list[list[tuple[Writer, Any]]]
-    ) -> None:
-        """Write into these groups from now on, through these writers."""
-        self.groups, self.count, self.bound = groups, len(groups), list(groups)
-        self.group, self.key, self.last = group, key, STALE
-        self.loads = loads
-        self.writers = [writer for of_binding in loads for writer, _ in of_binding]
+    def follow(self, groups: list[Group], bound: Sequence[Group], bindings: Sequence[Binding]) -> None:
+        """Write into the optimizer's list from now on, which held these groups when they were bound."""
+        self.groups, self.count, self.bound = groups, len(bound), bound
+        self.group, self.key, self.last = bindings[0].groups[0], bindings[0].place[0], STALE
+        self.loads = [list(binding.writers(groups)) for binding in bindings]
+        self.writers = [writer for of_binding in self.loads for writer, _ in of_binding]
         self.tensors = any(isinstance(writer, Vector | Fills) for writer in self.writers)
         self.forget()
 

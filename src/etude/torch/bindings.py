@@ -71,6 +71,19 @@ class Binding:
             values = np.broadcast_to(values, (len(steps), len(self.bases)))
         return values if self.scale is None else values * self.scale
 
+    def explain(self, at: float, member: int, factors: Mapping[Hashable, float]) -> str:
+        """Return in a sentence what makes the value of one of its numbers at a place of its clock."""
+        whose = "of its target"
+        if not self.is_target:
+            whose = f"of group {group_name(self.groups[member], self.indices[member])!r}"
+        told = self.table.explain(at, float(self.asked[member % len(self.asked)]), factors=factors)
+        value, _, why = told.partition(" ")
+        if self.scale is None:
+            return f"{self.name} {value} {whose} {why}"
+        scale = float(self.scale[member])
+        source = f"{self.coupled} {value}" if self.coupled else value
+        return f"{self.name} {float(value) * scale:.6g} {whose} = {scale:.6g} × {source} {why}"
+
     def writers(self, all_groups: list[Group]) -> Iterator[tuple[Writer, Any]]:
         """What writes its values, each with the columns of a block that are its own.
 

@@ -1,169 +1,181 @@
-"""What decided the values of updates, kept by reference, to be worked out later and elsewhere."""
+"""What decides the values of a step, as a value that never changes: each change makes another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from itertools import groupby
-from typing import NamedTuple, TypeAlias
+import copy
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
-from etude.durations import Horizon
-from etude.readings import Reading
+from etude.durations import DurationLike
+from etude.eases import Array
+from etude.errors import ScheduleError
+from etude.levels import LevelLike
 from etude.schedules import Plateau, PlateauState
-from etude.tables import PhaseRow
 from etude.timeline import ceil_float
-from etude.torch.bindings import Binding
 from etude.torch.changes import Course
 from etude.torch.clock import Meter
-from etude.torch.groups import Group, group_names, read
+from etude.torch.laid import Laid
+from etude.torch.plans import plateaus
 
-__all__ = ["Laid", "Moment", "Update", "readings"]
-
-LR = ("lr", None)
+__all__ = ["Moment"]
 
 
 @dataclass(frozen=True)
-class Laid:
-    """The schedules as they lay over the optimizer's groups."""
-
-    bindings: Sequence[Binding]
-    groups: Sequence[Group]
-    horizon: Horizon
-
-    @cached_property
-    def names(self) -> list[str]:
-        """The groups' names."""
-        return group_names(list(self.groups))
-
-    @cached_property
-    def without(self) -> tuple[int, ...]:
-        """The groups whose rate has no schedule."""
-        scheduled = {index for binding in self.rates for index in binding.indices}
-        return tuple(index for index in range(len(self.groups)) if index not in scheduled)
-
-    @cached_property
-    def rates(self) -> list[Binding]:
-        """The bindings of the learning rate."""
-        return [binding for binding in self.bindings if binding.name == "lr"]
-
-    @cached_property
-    def override(self) -> str:
-        """What is followed instead of the plan, in words."""
-        told = []
-        for binding in self.bindings:
-            course = binding.course
-            if course != Course(binding.planned, self.horizon):
-                elsewhere = "" if course.horizon == self.horizon else f" on {course.horizon!r}"
-                told.append(f"{binding.name}: {course.schedule!r}{elsewhere}")
-        return " | ".join(dict.fromkeys(told))
-
-
-@dataclass(frozen=True, slots=True)
 class Moment:
-    """All that values depend on, but for the step; none of it is changed once it is here.
+    """All that values depend on, but for the step.
 
     Args:
-        laid: the schedules and groups.
-        feedback: what the Plateaus among them had seen.
-        meters: where clocks stood that samples or tokens move; empty where steps are counted.
-        rates: of the groups whose rate has no schedule, what it was.
+        laid: the schedules, as they lie over the groups.
+        feedback: what the Plateaus among them have seen.
+        meters: where the clocks stand that samples or tokens move; empty where steps are counted.
+        before: where those stood one update before.
     """
 
     laid: Laid
-    feedback: Mapping[Plateau, PlateauState]
-    meters: Mapping[Course, Meter]
-    rates: tuple[float, ...]
+    feedback: Mapping[Plateau, PlateauState] = field(default_factory=dict)
+    meters: Mapping[Course, Meter] = field(default_factory=dict)
+    before: Mapping[Course, Fraction] = field(default_factory=dict)
 
-    @classmethod
-    def now(
-        cls, laid: Laid, feedback: Mapping[Plateau, PlateauState], meters: Mapping[Course, Meter]
-    ) -> Moment:
-        """The moment of now."""
-        return cls(laid, feedback, meters, tuple(read(laid.groups[index], LR) for index in laid.without))
+    # What it says.
 
-    def place(self, course: Course, step: float) -> float:
-        """Where a course's clock stood."""
+    @property
+    def factors(self) -> dict[Hashable, float]:
+        """What the Plateaus' feedback comes to."""
+        return {plateau: past.factor for plateau, past in self.feedback.items()}
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that the Plateaus follow."""
+        return tuple(sorted({plateau.metric for plateau in self.feedback}))
+
+    def progress(self, now: float) -> float:
+        """How far the run is, in the horizon's steps: at the step, or where samples or tokens have led."""
+        return ceil_float(Fraction(self._axis(now))) if self.meters else now
+
+    def _axis(self, now: float) -> Fraction | float:
+        """The same, exact."""
+        return max((meter.position for meter in self.meters.values()), default=now)
+
+    def place(self, course: Course, now: float) -> float:
+        """Where a course's clock stands: at the step, or where samples and tokens have brought it."""
         meter = self.meters.get(course)
-        return step if meter is None else ceil_float(meter.position)
+        return self.progress(now) if meter is None else ceil_float(meter.position)
 
-    def progress(self, step: float) -> float:
-        """How far the run was, in the horizon's steps."""
-        return max((float(meter.position) for meter in self.meters.values()), default=step)
+    def values(self, steps: Sequence[float], now: float) -> list[Array]:
+        """The values at steps, where ``now`` is the present one: for each binding, steps × groups.
 
+        Raises:
+            ScheduleError: where samples or tokens are counted, for another step than the present and the
+                one before; or where a schedule has no value.
+        """
+        factors = self.factors
+        return [
+            binding.values(self._places(binding.course, steps, now), factors)
+            for binding in self.laid.bindings
+        ]
 
-class Update(NamedTuple):
-    """One update: the how manieth in this process, its step, and what decided its values."""
+    def _places(self, course: Course, steps: Sequence[float], now: float) -> Sequence[float]:
+        """Where a course's clock stands at steps."""
+        if not self.meters:
+            return steps
+        known = {now: self.place(course, now)}
+        if course in self.before:
+            known[now - 1] = ceil_float(self.before[course])
+        self.check_known(steps, known, now)
+        return [known[step] for step in steps]
 
-    number: int
-    step: float
-    moment: Moment
+    def check_known(self, steps: Sequence[float], known: Mapping[float, object], now: float) -> None:
+        """Refuse steps that are not known, where samples or tokens are counted."""
+        if self.meters and not known.keys() >= set(steps):
+            asked = ", ".join(f"{step:g}" for step in steps if step not in known)
+            raise ScheduleError(
+                f"where samples or tokens are counted, only the present step {now} and the one before are "
+                f"known; got {asked}"
+            )
 
+    # What comes after it.
 
-Seen: TypeAlias = tuple[Update, Mapping[str, float]]
-"""An update, and what was measured there."""
+    def on(self, laid: Laid, remembered: Mapping[str, PlateauState] | None = None) -> Moment:
+        """The same with other schedules, or other groups under them.
 
+        Args:
+            laid: these.
+            remembered: what Plateaus have seen elsewhere, by their text; not given, what they have seen here.
+        """
+        feedback = plateaus(binding.course.schedule for binding in laid.bindings)
+        for plateau, fresh in feedback.items():
+            known = self.feedback.get(plateau) if remembered is None else remembered.get(repr(plateau))
+            feedback[plateau] = fresh if known is None else known
+        return replace(self, laid=laid, feedback=feedback)
 
-def readings(seen: Iterable[Seen]) -> list[Reading]:
-    """Work out what updates used, those together that nothing but the step tells apart."""
-    found: list[Reading] = []
-    for _, together in groupby(seen, key=_what_decided):
-        found += _readings(list(together))
-    return found
+    def at(self, positions: Mapping[Course, Fraction]) -> Moment:
+        """The same with the clocks of samples and tokens at these positions; without any, steps count."""
+        meters = {course: Meter(course.schedule, course.horizon) for course in positions}
+        for course, position in positions.items():
+            meters[course].seek(position)
+        return replace(self, meters=meters, before={})
 
+    @property
+    def positions(self) -> dict[Course, Fraction]:
+        """Where the clocks of samples and tokens stand."""
+        return {course: meter.position for course, meter in self.meters.items()}
 
-def _what_decided(one: Seen) -> tuple[int, int]:
-    moment = one[0].moment
-    return id(moment.laid), id(moment.feedback)
+    def measured(self, now: float, samples: float | None, tokens: float | None) -> Moment:
+        """The same with every clock moved on by what one update has seen."""
+        meters, before = {}, {}
+        for course in self.laid.courses:
+            known = self.meters.get(course)
+            if known is None:
+                meter = Meter(course.schedule, course.horizon)
+                meter.seek(self._axis(now))
+            else:
+                meter = copy.copy(known)
+            before[course] = meter.position
+            meter.advance(samples, tokens)
+            meters[course] = meter
+        return replace(self, meters=meters, before=before)
 
+    def observed(self, metrics: Mapping[str, float]) -> Moment:
+        """The same after the Plateaus have seen what was measured.
 
-def _readings(seen: Sequence[Seen]) -> Iterator[Reading]:
-    moment = seen[0][0].moment
-    laid, names = moment.laid, moment.laid.names
-    factors: dict[Hashable, float] = {plateau: past.factor for plateau, past in moment.feedback.items()}
-    multiplied = {repr(plateau): past.factor for plateau, past in moment.feedback.items()}
-    values, phase_at = [], []
-    for binding in laid.bindings:
-        places = [update.moment.place(binding.course, update.step) for update, _ in seen]
-        values.append(binding.values(places, factors).tolist())
-        if binding.name == "lr":
-            phases = _phases(binding)
-            phase_at.append([phases(place) for place in places])
-    lengths = laid.horizon.steps_per_epoch, laid.horizon.samples_per_step
-    per_epoch, per_step = (None if length is None else float(length) for length in lengths)
-    for row, (update, metrics) in enumerate(seen):
-        rates = dict.fromkeys(names, 0.0)
-        others: dict[str, dict[str, float]] = {}
-        for binding, rows in zip(laid.bindings, values, strict=True):
-            own = [names[index] for index in binding.indices] or [binding.name]
-            into = rates if binding.name == "lr" else others.setdefault(binding.name, {})
-            into.update(zip(own, rows[row], strict=True))
-        rates.update(
-            (names[index], rate) for index, rate in zip(laid.without, update.moment.rates, strict=True)
-        )
-        progress = update.moment.progress(update.step)
-        # A fraction of a step, which only seek() goes to, is told as it is, where all others are whole.
-        yield Reading(
-            step=int(update.step) if float(update.step).is_integer() else update.step,  # type: ignore[arg-type]
-            rates=rates,
-            phase=" | ".join(dict.fromkeys(phases[row] for phases in phase_at)),
-            metrics=metrics,
-            others=others,
-            epoch=None if per_epoch is None else progress / per_epoch,
-            samples=None if per_step is None else progress * per_step,
-            factors=multiplied,
-            override=laid.override,
-        )
+        Raises:
+            ScheduleError: for a metric that no Plateau follows, or that is not a number.
+        """
+        known = self.metrics
+        values: dict[str, float] = {}
+        for name, metric in metrics.items():
+            if name not in known:
+                followed = f"they follow {', '.join(known)}" if known else "none of them has a Plateau"
+                raise ScheduleError(f"no schedule follows the metric {name!r}; {followed}")
+            if isinstance(metric, bool | str) or not hasattr(metric, "__float__"):
+                raise ScheduleError(f"the metric {name!r} must be a number; got {metric!r}")
+            values[name] = float(metric)
+        feedback = {
+            plateau: plateau.observe(past, values[plateau.metric]) if plateau.metric in values else past
+            for plateau, past in self.feedback.items()
+        }
+        return replace(self, feedback=feedback)
 
+    def cooled(self, now: float, over: DurationLike, stop: LevelLike, ease: str, name: str) -> Moment:
+        """The same with a hyperparameter that leaves its schedule here, and decays.
 
-def _phases(binding: Binding) -> Callable[[float], str]:
-    """What tells the phase of a place, and looks it up only where it is another than the last."""
-    known: PhaseRow | None = None
-
-    def phase(place: float) -> str:
-        nonlocal known
-        if known is None or not known.start <= place < known.stop:
-            known = binding.table.phase(place)
-        return known.name
-
-    return phase
+        Raises:
+            ScheduleError: for a hyperparameter that has no schedule, or one that is kept in proportion.
+        """
+        laid, positions = self.laid, self.positions
+        own = laid.of(name)
+        if not own or own[0].coupled:
+            why = f"in proportion to {own[0].coupled!r}" if own else "not scheduled"
+            raise ScheduleError(f"cooldown(name={name!r}): {name} is {why}; cool down what has a schedule")
+        became = dict(laid.became)
+        for binding in own:
+            course = binding.course
+            # In steps, for the course may be on another horizon.
+            length = over if course.horizon == laid.horizon else laid.horizon.steps(over, "cooldown(over=)")
+            left = positions.get(course, now)
+            cooled = Course(course.schedule.cooldown(left, over=length, stop=stop, ease=ease), course.horizon)
+            became[binding.followed] = cooled
+            if course in positions:
+                positions[cooled] = positions[course]
+        return self.on(replace(laid, became=became)).at(positions)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from etude.durations import Horizon
 from etude.errors import ResumeError
 from etude.torch.bindings import Binding, Followed
 from etude.torch.changes import Course, Policy, Seam
 from etude.torch.clock import Meter
+from etude.torch.laid import Laid
 from etude.torch.matching import Checkpoint, Index, by_index, same_base
+from etude.torch.moments import Moment
 from etude.torch.state import SavedCourse, Snapshot
 
-__all__ = ["Resumed", "resume", "saved"]
+__all__ = ["Resumed", "resume", "snapshot"]
 
 POLICIES = (
     "Build the scheduler as it was, or say what a run under another plan follows: on_change='stretch' (the "
@@ -48,18 +48,27 @@ class Resumed:
             binding.put_bases(bases)
 
 
-def saved(
-    binding: Binding,
-    horizon: Horizon,
-    groups: int,
-    meter: Meter | None,
-    built: Mapping[tuple[str, Index], float],
-) -> SavedCourse:
+def snapshot(moment: Moment, step: float, count: int, skipped: int) -> Snapshot:
+    """What the checkpoint holds: the clock and a moment."""
+    laid = moment.laid
+    return Snapshot(
+        step=step,
+        count=count,
+        skipped=skipped,
+        groups=len(laid.groups),
+        horizon=laid.horizon.to_dict(),
+        courses=[_saved(binding, laid, moment.meters.get(binding.course)) for binding in laid.bindings],
+        plateaus={repr(plateau): past for plateau, past in moment.feedback.items()},
+        joined={str(index): began for index, began in laid.joined.items()},
+    )
+
+
+def _saved(binding: Binding, laid: Laid, meter: Meter | None) -> SavedCourse:
     """What the checkpoint holds of a binding."""
     course = binding.course
     bases = binding.bases.tolist()
-    origin = [built.get((binding.name, index), base) for index, base in by_index(binding)]
-    everywhere = len(binding.indices) == groups
+    origin = [laid.built.get((binding.name, index), base) for index, base in by_index(binding)]
+    everywhere = len(binding.indices) == len(laid.groups)
     return SavedCourse(
         of=binding.name,
         groups=None if everywhere else list(binding.indices),
@@ -69,7 +78,7 @@ def saved(
         built=None if origin == bases else _short(origin),
         coupled=binding.coupled,
         now=None if course.schedule == binding.planned else repr(course.schedule),
-        horizon=None if course.horizon == horizon else course.horizon.to_dict(),
+        horizon=None if course.horizon == laid.horizon else course.horizon.to_dict(),
         position=None if meter is None else meter.text,
     )
 
@@ -78,22 +87,19 @@ def _short(bases: list[float]) -> list[float]:
     return bases[:1] if len(set(bases)) == 1 else bases
 
 
-def resume(
-    loaded: Snapshot, bindings: Sequence[Binding], horizon: Horizon, names: list[str], policy: Policy | None
-) -> Resumed:
+def resume(loaded: Snapshot, present: Laid, policy: Policy | None) -> Resumed:
     """Work out what is followed from a checkpoint on.
 
     Args:
         loaded: the checkpoint.
-        bindings: the present plans, as they are without it.
-        horizon: the present one.
-        names: of the groups.
+        present: the present plans, as they are without it.
         policy: what to do with another plan; None refuses it.
 
     Raises:
         ResumeError: for another plan, with what differs; or where a policy cannot be followed.
     """
-    checkpoint = Checkpoint.beside(loaded, bindings, horizon, names)
+    bindings = present.bindings
+    checkpoint = Checkpoint.beside(loaded, bindings, present.horizon, present.names)
     checkpoint.check()
     matches = checkpoint.matches(bindings)
     for match in matches:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import math
 import threading
 import weakref
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from numbers import Integral
 from threading import get_ident
 from typing import Any, Literal
 
 import torch.distributed as dist
-from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -25,19 +23,18 @@ from etude.eases import Array
 from etude.errors import ScheduleError
 from etude.levels import LevelLike
 from etude.readings import Reading
-from etude.schedules import Plateau, PlateauState, bounds
-from etude.timeline import ceil_float
+from etude.schedules import bounds
 from etude.torch import resuming, state
 from etude.torch.ahead import STALE, Ahead
-from etude.torch.bindings import Binding, Followed, bind
-from etude.torch.changes import Course, Policy, Seam, to_policy
-from etude.torch.clock import Meter
+from etude.torch.changes import Policy, Seam, to_policy
 from etude.torch.findings import findings
-from etude.torch.groups import Place, base_of, check_names, group_names, read
+from etude.torch.groups import Place, base_of, check_names, read
+from etude.torch.laid import Laid
 from etude.torch.matching import same_base
-from etude.torch.moments import Laid, Moment, Update, readings
-from etude.torch.plans import Plan, normal, plateaus, targets_of
+from etude.torch.moments import Moment
+from etude.torch.plans import Plan, normal, targets_of
 from etude.torch.skips import Skips
+from etude.torch.updates import Update, readings
 from etude.torch.watch import Watch
 
 __all__ = ["Scheduler"]
@@ -132,7 +129,7 @@ class Scheduler(LRScheduler):
             )
         self.optimizer = optimizer
         self.horizon = Horizon() if horizon is None else horizon
-        self.plans = normal(groups if schedules is None else {"*": schedules})
+        plans = normal(groups if schedules is None else {"*": schedules})
         self.added = bounds.choice(added, "Scheduler(added=)", ["join", "own"])
         self.count = bounds.choice(count, "Scheduler(count=)", ["updates", "attempts"])
         self.on_change = to_policy(on_change)
@@ -140,23 +137,16 @@ class Scheduler(LRScheduler):
         self.skipped = 0
         self.last_epoch = 0
         self._step_count = 1
-        self._targets = targets_of(targets)
-        self._bindings: list[Binding] = []
-        self._feedback: dict[Plateau, PlateauState] = {}
-        self._became: dict[Followed, Course] = {}
-        self._joined: dict[int, float] = {}
-        self._built: dict[tuple[str, int | None], float] = {}
-        self._meters: dict[Course, Meter] = {}
-        self._before: dict[Course, Fraction] = {}
         self._skips: Skips | None = None
         # Of the updates in this process, those that torch's count of steps does not have.
         self._uncounted = 0
-        self._moment: Moment | None = None
         self._last: Update | None = None
         self._watch = Watch()
         self._ahead = Ahead()
-        check_names(self.plans, optimizer.param_groups)
-        self._bind()
+        check_names(plans, optimizer.param_groups)
+        laid = Laid(plans, targets_of(targets), self.horizon, optimizer.param_groups, joined={})
+        self._moment = Moment(laid).on(laid)
+        self._lay(self._moment)
         self._write()
         if scaler is not None:
             self._skips = Skips(optimizer, scaler)
@@ -213,10 +203,10 @@ class Scheduler(LRScheduler):
         """Move on with all that has to be looked after; return whether there was a step."""
         self._own_thread()
         watch, ahead = self._watch, self._ahead
-        used = Update(self._number + 1, self.last_epoch, self._present())
+        used = Update(self._number + 1, self.last_epoch, self._moment, self._moment.laid.unscheduled_rates())
         if ahead.group[ahead.key] is not ahead.last:
             watch.look(self)
-            if not watch.knows(self._tensors()):  # rates were made tensors since, or numbers
+            if not watch.knows(self._moment.laid.tensors()):  # rates were made tensors since, or numbers
                 ahead.groups = None
         if self._skips is not None:
             updated = self._skips.updated()
@@ -234,34 +224,14 @@ class Scheduler(LRScheduler):
                 )
             self.seek(epoch)
         else:
-            before = self._meters, self._before
-            if samples is not None or tokens is not None or self._meters:
-                self._measure(samples, tokens)
-            try:
-                self._go(self.last_epoch + 1, self._feedback)
-            except BaseException:
-                self._meters, self._before = before
-                raise
+            moment = self._moment
+            if samples is not None or tokens is not None or moment.meters:
+                moment = moment.measured(self.last_epoch, samples, tokens)
+            self._become(moment, self.last_epoch + 1)
         self._last = used
         if watch.renewed:
             watch.renew(self)
         return True
-
-    def _measure(self, samples: float | None, tokens: float | None) -> None:
-        """Move every clock on by what this update has seen; on an error, none has moved."""
-        meters, before = {}, {}
-        for course in {binding.course: None for binding in self._bindings}:
-            known = self._meters.get(course)
-            if known is None:
-                meter = Meter(course.schedule, course.horizon)
-                meter.seek(self._axis())
-            else:
-                meter = copy.copy(known)
-            before[course] = meter.position
-            meter.advance(samples, tokens)
-            meters[course] = meter
-        self._meters, self._before = meters, before
-        self._ahead.forget()
 
     def seek(self, step: float) -> None:
         """Go to a step, counted from 0, and write its values.
@@ -275,32 +245,28 @@ class Scheduler(LRScheduler):
             raise ScheduleError(f"a step must be a number ≥ 0, at most 2**53; got {step!r}")
         # A plain number, whatever it was: the clock goes into a checkpoint.
         plain = float(step)
-        self._keep_last()
-        meters = self._meters
-        if meters and plain != self.last_epoch:
-            self._meters = {}
-            self._ahead.forget()
-        try:
-            self._go(int(plain) if plain.is_integer() else plain, self._feedback)
-        except BaseException:
-            self._meters = meters
-            raise
+        elsewhere = self._moment.meters and plain != self.last_epoch
+        moment = self._moment.at({}) if elsewhere else self._moment
+        self._become(moment, int(plain) if plain.is_integer() else plain)
         self._ahead.thread = None
 
-    def _go(self, step: float, feedback: dict[Plateau, PlateauState]) -> None:
-        """Take up a step and what was observed, and write the values; on an error, nothing has changed."""
-        before = self.last_epoch, self._feedback
+    def _become(self, moment: Moment, step: float) -> None:
+        """Follow a moment from a step on, and write its values; on an error, nothing has changed."""
+        before, at = self._moment, self.last_epoch
+        self._last = self.last_update()
         self.last_epoch = step
-        if feedback is not self._feedback:
-            alike = _factors(feedback) == self._factors()
-            self._keep_last()
-            self._feedback = feedback
-            if not alike:
-                self._ahead.forget()
         try:
+            if moment.laid is not before.laid:
+                self._lay(moment)
+            elif moment.meters is not before.meters or moment.factors != before.factors:
+                self._ahead.forget()
+            self._moment = moment
             self._write()
         except BaseException:
-            self.last_epoch, self._feedback = before
+            self.last_epoch = at
+            if self._moment.laid is not before.laid:
+                self._lay(before)
+            self._moment = before
             self._ahead.forget()
             raise
 
@@ -320,7 +286,7 @@ class Scheduler(LRScheduler):
     @property
     def metrics(self) -> tuple[str, ...]:
         """The metrics that Plateaus among the schedules follow: those to ``observe``."""
-        return tuple(sorted({plateau.metric for plateau in self._feedback}))
+        return self._moment.metrics
 
     def observe(self, **metrics: float) -> None:
         """Tell the Plateaus among the schedules what was measured; a lower factor holds from now on.
@@ -328,20 +294,7 @@ class Scheduler(LRScheduler):
         Raises:
             ScheduleError: for a metric that no Plateau follows, or that is not a number.
         """
-        known = self.metrics
-        values: dict[str, float] = {}
-        for name, metric in metrics.items():
-            if name not in known:
-                followed = f"they follow {', '.join(known)}" if known else "none of them has a Plateau"
-                raise ScheduleError(f"no schedule follows the metric {name!r}; {followed}")
-            if isinstance(metric, bool | str) or not hasattr(metric, "__float__"):
-                raise ScheduleError(f"the metric {name!r} must be a number; got {metric!r}")
-            values[name] = float(metric)
-        feedback = {
-            plateau: plateau.observe(past, values[plateau.metric]) if plateau.metric in values else past
-            for plateau, past in self._feedback.items()
-        }
-        self._go(self.last_epoch, feedback)
+        self._become(self._moment.observed(metrics), self.last_epoch)
 
     def cooldown(
         self, over: DurationLike, *, stop: LevelLike = 0.0, ease: str = "linear", name: str = "lr"
@@ -360,23 +313,7 @@ class Scheduler(LRScheduler):
             ScheduleError: for a hyperparameter that has no schedule, or one that is kept in proportion.
         """
         self._follow_groups()
-        own = [binding for binding in self._bindings if binding.name == name]
-        if not own or own[0].coupled:
-            why = f"in proportion to {own[0].coupled!r}" if own else "not scheduled"
-            raise ScheduleError(f"cooldown(name={name!r}): {name} is {why}; cool down what has a schedule")
-        became = dict(self._became)
-        positions = {course: meter.position for course, meter in self._meters.items()}
-        for binding in own:
-            course = binding.course
-            # In steps, for the course may be on another horizon.
-            length = over if course.horizon == self.horizon else self.horizon.steps(over, "cooldown(over=)")
-            at = positions.get(course, self.last_epoch)
-            cooled = Course(course.schedule.cooldown(at, over=length, stop=stop, ease=ease), course.horizon)
-            became[binding.followed] = cooled
-            if course in positions:
-                positions[cooled] = positions[course]
-        remembered = {repr(plateau): past for plateau, past in self._feedback.items()}
-        self._take_up(became, self._joined, remembered, self.last_epoch, positions)
+        self._become(self._moment.cooled(self.last_epoch, over, stop, ease, name), self.last_epoch)
 
     # What it reads.
 
@@ -399,7 +336,7 @@ class Scheduler(LRScheduler):
         """A hyperparameter of all groups: the scheduled values, and the others as they are."""
         groups = self.optimizer.param_groups
         scheduled: dict[int, float] = {}
-        for binding, row in zip(self._bindings, values, strict=True):
+        for binding, row in zip(self._moment.laid.bindings, values, strict=True):
             if binding.name == name:
                 scheduled.update(zip(binding.indices, row.tolist(), strict=True))
         return [
@@ -416,13 +353,9 @@ class Scheduler(LRScheduler):
         self._follow_groups()
         update = self.last_update()
         if update.step != step:
-            moment = self._present()
-            if moment.meters and step != self.last_epoch:
-                raise ScheduleError(
-                    f"where samples or tokens are counted, only the present step {self.last_epoch} and the "
-                    f"one before are known; got {step}"
-                )
-            update = Update(0, step, moment)
+            moment = self._moment
+            moment.check_known([step], {self.last_epoch: None}, self.last_epoch)
+            update = Update(0, step, moment, moment.laid.unscheduled_rates())
         return readings([(update, metrics or {})])[0]
 
     def last_update(self) -> Update:
@@ -434,7 +367,7 @@ class Scheduler(LRScheduler):
         number = self._number
         if self._last is not None and self._last.number == number:
             return self._last
-        return Update(number, self.last_epoch - 1, self._present())
+        return Update(number, self.last_epoch - 1, self._moment, self._moment.laid.unscheduled_rates())
 
     readings = staticmethod(readings)
 
@@ -448,28 +381,6 @@ class Scheduler(LRScheduler):
         """How many updates there were in this process, those that were left out among them."""
         return self._step_count + self._uncounted - 1
 
-    def _present(self) -> Moment:
-        """What decides the values of now."""
-        known = self._moment
-        if (
-            known is not None
-            and known.laid.bindings is self._bindings
-            and known.feedback is self._feedback
-            and known.meters is self._meters
-            and not known.rates
-        ):
-            return known
-        laid = known.laid if known is not None and known.laid.bindings is self._bindings else None
-        if laid is None:
-            # A copy has not looked at its groups yet.
-            laid = Laid(self._bindings, self._ahead.bound or list(self.optimizer.param_groups), self.horizon)
-        self._moment = Moment.now(laid, self._feedback, self._meters)
-        return self._moment
-
-    def _keep_last(self) -> None:
-        """Keep what the last update used, before something else is followed."""
-        self._last = self.last_update()
-
     def explain(self, group: str | int = 0, name: str = "lr") -> str:
         """Return in a sentence what makes a group's present value: its base, the phase and the feedback.
 
@@ -480,34 +391,17 @@ class Scheduler(LRScheduler):
         Raises:
             ScheduleError: for a group that there is not, or a hyperparameter that is not scheduled there.
         """
-        names = group_names(self.optimizer.param_groups)
-        index = group if isinstance(group, int) else names.index(group) if group in names else -1
-        if not 0 <= index < len(names):
-            raise ScheduleError(f"no parameter group is called {group!r}; there are {', '.join(names)}")
         self._follow_groups()
-        for binding in self._bindings:
-            if binding.name == name and (binding.is_target or index in binding.indices):
-                whose = "of its target" if binding.is_target else f"of group {names[index]!r}"
-                place = 0 if binding.is_target else binding.indices.index(index)
-                return f"{name} {self._explained(binding, place, whose)}"
-        raise ScheduleError(f"{name!r} of the parameter group {names[index]!r} is not scheduled")
-
-    def _explained(self, binding: Binding, place: int, whose: str) -> str:
-        asked = float(binding.asked[place % len(binding.asked)])
-        told = binding.table.explain(self._place(binding.course), asked, factors=self._factors())
-        value, _, why = told.partition(" ")
-        if binding.scale is None:
-            return f"{value} {whose} {why}"
-        scale = float(binding.scale[place])
-        source = f"{binding.coupled} {value}" if binding.coupled else value
-        return f"{float(value) * scale:.6g} {whose} = {scale:.6g} × {source} {why}"
+        binding, member = self._moment.laid.found(group, name)
+        place = self._moment.place(binding.course, self.last_epoch)
+        return binding.explain(place, member, self._moment.factors)
 
     def check(self) -> tuple[Finding, ...]:
         """Return what is wrong, or perhaps not meant, about the schedules on this optimizer.
 
         Errors and warnings among it are told when the Scheduler is built; notes are told here alone.
         """
-        return tuple(findings(self.optimizer, self._bindings))
+        return tuple(findings(self.optimizer, self._moment.laid.bindings))
 
     def written(self) -> Iterator[tuple[str, int, Place, float]]:
         """Every value of the present step in the groups, after its hyperparameter, group index and place.
@@ -516,35 +410,23 @@ class Scheduler(LRScheduler):
         """
         if self._groups_are_others():
             return
-        for binding, row in zip(self._bindings, self._values(), strict=True):
+        for binding, row in zip(self._moment.laid.bindings, self._values(), strict=True):
             for index, value in zip(binding.indices, row.tolist(), strict=False):
                 yield binding.name, index, binding.place, value
 
     # The values.
 
-    def _factors(self) -> dict[Hashable, float]:
-        return _factors(self._feedback)
-
     @property
     def progress(self) -> float:
         """How far the run is, in the horizon's steps: at the step, or where samples or tokens have led."""
-        return ceil_float(Fraction(self._axis())) if self._meters else self.last_epoch
-
-    def _axis(self) -> Fraction | float:
-        """The same, exact."""
-        return max((meter.position for meter in self._meters.values()), default=self.last_epoch)
-
-    def _place(self, course: Course) -> float:
-        """Where a course's clock stands: at the step, or where samples and tokens have brought it."""
-        meter = self._meters.get(course)
-        return self.progress if meter is None else ceil_float(meter.position)
+        return self._moment.progress(self.last_epoch)
 
     def _values(self) -> list[Array]:
         """The values at the present step: for each binding, one for each of its groups."""
         row = self._ahead.row(self.last_epoch)
         if row is not None:
             return [block[row] for block in self._blocks]
-        return [rows[0] for rows in self._evaluate([self.last_epoch])]
+        return [rows[0] for rows in self._moment.values([self.last_epoch], self.last_epoch)]
 
     def _write(self) -> None:
         """Write the present step's values, working out those of the next ones where they are not known."""
@@ -558,48 +440,28 @@ class Scheduler(LRScheduler):
     def _look_ahead(self) -> None:
         """Work out the values of the present step and the next ones, and give them to the writers."""
         steps: Sequence[float] = [self.last_epoch]
-        if float(self.last_epoch).is_integer() and not self._meters:
+        if float(self.last_epoch).is_integer() and not self._moment.meters:
             first = int(self.last_epoch)
             used_up = first == self._ahead.first + self._ahead.rows
             ahead = 4 * self._ahead.rows if used_up and self._ahead.rows else FIRST_AHEAD
-            ahead = min(ahead, MOST_AHEAD, max(MOST_VALUES // self._width, FIRST_AHEAD))
+            ahead = min(ahead, MOST_AHEAD, max(MOST_VALUES // self._moment.laid.width, FIRST_AHEAD))
             total = self.horizon.total_steps
             # Not past the run's end, so that whoever goes on there works out values anew, and is told.
             end = first + ahead if total is None or first > total else math.ceil(total) + 1
             steps = range(first, min(first + ahead, end))
         try:
-            blocks = self._evaluate(steps)
+            blocks = self._moment.values(steps, self.last_epoch)
         except ScheduleError:
             # Only what is asked for may fail: the end of a schedule, or of what a user's function knows, may
             # lie within the next steps.
             steps = steps[:1]
-            blocks = self._evaluate(steps)
+            blocks = self._moment.values(steps, self.last_epoch)
         self._blocks = blocks
         self._ahead.load(steps[0], blocks)
         # Of clocks that samples or tokens move, only the present is known.
-        self._ahead.rows = 0 if self._meters else len(steps)
+        self._ahead.rows = 0 if self._moment.meters else len(steps)
         self._ahead.quick = 0 if self._skips is not None else self._ahead.rows
         self._watch.renewed = True
-
-    def _evaluate(self, steps: Sequence[float]) -> list[Array]:
-        """The values: for each binding, steps × groups."""
-        factors = self._factors()
-        return [binding.values(self._places(binding.course, steps), factors) for binding in self._bindings]
-
-    def _places(self, course: Course, steps: Sequence[float]) -> Sequence[float]:
-        """Where a course's clock stands at steps."""
-        if not self._meters:
-            return steps
-        before = self._before.get(course)
-        known = {self.last_epoch: self._place(course)}
-        if before is not None:
-            known[self.last_epoch - 1] = ceil_float(before)
-        if not known.keys() >= set(steps):
-            raise ScheduleError(
-                f"where samples or tokens are counted, only the present step {self.last_epoch} and the one "
-                f"before are known; got {steps}"
-            )
-        return [known[step] for step in steps]
 
     def wake(self) -> None:
         """Look around at the next step."""
@@ -610,42 +472,27 @@ class Scheduler(LRScheduler):
     def _follow_groups(self) -> None:
         """Lay the schedules anew where the groups are others: after one was added, or a state was loaded."""
         if self._groups_are_others():
-            known = len(self.base_lrs)
+            self._last = self.last_update()
+            laid, groups = self._moment.laid, self.optimizer.param_groups
+            joined = laid.joined
             if self.added == "own":
-                later = range(known, len(self.optimizer.param_groups))
-                self._joined = {**dict.fromkeys(later, self.progress), **self._joined}
-            self._bind()
+                joined = {**dict.fromkeys(range(len(laid.groups), len(groups)), self.progress), **joined}
+            self._lay(self._moment.on(replace(laid, groups=groups, joined=joined)))
 
     def _groups_are_others(self) -> bool:
         return not self._ahead.follows(self.optimizer.param_groups)
 
-    def _bind(self) -> None:
-        """Lay the schedules over the groups that there are."""
-        self._keep_last()
-        groups = self.optimizer.param_groups
-        bindings = bind(self.plans, groups, self._targets, self._joined, self._became, self.horizon)
-        known = self._feedback
-        feedback = {
-            plateau: known.get(plateau, fresh)
-            for plateau, fresh in plateaus(binding.course.schedule for binding in bindings).items()
-        }
+    def _lay(self, moment: Moment) -> None:
+        """Write what a moment follows from now on into the groups that it was laid over."""
         # What cannot be evaluated here and now is refused before anything has changed.
-        for binding in bindings:
-            binding.values([self._place(binding.course)], _factors(feedback))
-        self._bindings = bindings
-        self._feedback = feedback
-        self._width = sum(len(binding.bases) for binding in bindings)
-        self.base_lrs = [base_of(group, "lr") for group in groups]
-        for binding in bindings:
+        moment.values([self.last_epoch], self.last_epoch)
+        self._moment, laid = moment, moment.laid
+        for binding in laid.bindings:
             binding.keep_bases()
-        writers = [list(binding.writers(groups)) for binding in bindings]
-        self._ahead.follow(groups, bindings[0].groups[0], bindings[0].place[0], writers)
+        self.base_lrs = laid.base_lrs
+        self._ahead.follow(self.optimizer.param_groups, laid.groups, laid.bindings)
         # Once the writers have moved them together.
-        self._watch.follow(self._tensors())
-
-    def _tensors(self) -> dict[tuple[int, Place], Tensor]:
-        """The tensors among the scheduled numbers, by group index and place."""
-        return {at: held for binding in self._bindings for at, held in binding.tensors()}
+        self._watch.follow(laid.tensors())
 
     def _follow_loading(self) -> None:
         """Write the present values again when the optimizer has loaded a state with those of another time.
@@ -661,7 +508,7 @@ class Scheduler(LRScheduler):
             scheduler = reference()
             if scheduler is not None:
                 scheduler._keep_bases()
-                scheduler._write()
+                scheduler._become(scheduler._moment, scheduler.last_epoch)
 
         handle = self.optimizer.register_load_state_dict_post_hook(loaded)
         weakref.finalize(self, handle.remove)
@@ -670,7 +517,7 @@ class Scheduler(LRScheduler):
         """Keep the bases where the optimizer's groups are others with bases of their own."""
         groups = self.optimizer.param_groups
         brought = [base_of(group, "lr") for group in groups]
-        for binding in self._bindings:
+        for binding in self._moment.laid.bindings:
             for index, base in zip(binding.indices, binding.bases.tolist(), strict=False):
                 groups[index][f"initial_{binding.name}"] = base
         kept = [base_of(group, "lr") for group in groups]
@@ -689,7 +536,8 @@ class Scheduler(LRScheduler):
         It holds the clock, what the Plateaus remember, and the schedules, horizon and base rates that it
         belongs to.
         """
-        return {state.KEY: state.dump(self._snapshot())}
+        snapshot = resuming.snapshot(self._moment, self.last_epoch, self._step_count, self.skipped)
+        return {state.KEY: state.dump(snapshot)}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], on_change: Policy | str | None = None) -> None:
         """Take up a saved state, in any order with building the scheduler and loading the optimizer.
@@ -706,10 +554,9 @@ class Scheduler(LRScheduler):
         policy = self.on_change if on_change is None else to_policy(on_change)
         self._follow_groups()
         joined = {int(index): step for index, step in loaded.joined.items()} if self.added == "own" else {}
-        groups = self.optimizer.param_groups
-        bindings = bind(self.plans, groups, self._targets, joined, {}, self.horizon)
-        resumed = resuming.resume(loaded, bindings, self.horizon, group_names(groups), policy)
-        self._take_up(resumed.became, joined, loaded.plateaus, loaded.step, resumed.positions, resumed)
+        present = replace(self._moment.laid, joined=joined, became={})
+        resumed = resuming.resume(loaded, present, policy)
+        self._take_up(loaded, present, resumed)
         self._uncounted += self._step_count - loaded.count
         self._step_count, self.skipped = loaded.count, loaded.skipped
         self.seam = resumed.seam
@@ -718,81 +565,32 @@ class Scheduler(LRScheduler):
         if self.seam is not None:
             _LOG.warning("%s", self.seam)
 
-    def _take_up(
-        self,
-        became: dict[Followed, Course],
-        joined: dict[int, float],
-        remembered: Mapping[str, PlateauState],
-        step: float,
-        positions: Mapping[Course, Fraction],
-        resumed: resuming.Resumed | None = None,
-    ) -> None:
-        """Follow other courses from a step on; on an error, nothing has changed."""
-        self._keep_last()
-        before = {name: getattr(self, name) for name in _FOLLOWED}
-        old_bases = [(binding, binding.bases.tolist()) for binding in self._bindings]
+    def _take_up(self, loaded: state.Snapshot, present: Laid, resumed: resuming.Resumed) -> None:
+        before = [(binding, binding.bases.tolist()) for binding in self._moment.laid.bindings]
         try:
-            self._became, self._joined = became, joined
-            if resumed is not None:
-                resumed.put_bases()
-                self._built = resumed.built
-            self._meters, self._before = {}, {}
-            for course, position in positions.items():
-                self._meters[course] = Meter(course.schedule, course.horizon)
-                self._meters[course].seek(position)
-            self.last_epoch = step
-            self._feedback = {}
-            self._bind()
-            self._feedback = {
-                plateau: remembered.get(repr(plateau), past) for plateau, past in self._feedback.items()
-            }
-            self._write()
+            resumed.put_bases()
+            laid = replace(present, became=resumed.became, built=resumed.built)
+            self._become(self._moment.on(laid, loaded.plateaus).at(resumed.positions), loaded.step)
         except BaseException:
-            vars(self).update(before)
-            for binding, bases in old_bases:
+            for binding, bases in before:
                 binding.put_bases(bases)
-            self._bind()
-            self._feedback = before["_feedback"]
             raise
-
-    def _snapshot(self) -> state.Snapshot:
-        groups = len(self.base_lrs)
-        return state.Snapshot(
-            step=self.last_epoch,
-            count=self._step_count,
-            skipped=self.skipped,
-            groups=groups,
-            horizon=self.horizon.to_dict(),
-            courses=[
-                resuming.saved(binding, self.horizon, groups, self._meters.get(binding.course), self._built)
-                for binding in self._bindings
-            ],
-            plateaus={repr(plateau): past for plateau, past in self._feedback.items()},
-            joined={str(index): step for index, step in self._joined.items()},
-        )
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy looks after its own optimizer: it lays its schedules anew at the first step.
-        return {**vars(self), "_ahead": Ahead(), "_moment": None, "_last": None}
+        return {**vars(self), "_ahead": Ahead(), "_last": None}
 
     def __setstate__(self, values: dict[str, Any]) -> None:
         vars(self).update(values)
         self._follow_loading()
 
     def __repr__(self) -> str:
-        followed = dict.fromkeys((binding.name, repr(binding.course.schedule)) for binding in self._bindings)
+        bindings = self._moment.laid.bindings
+        followed = dict.fromkeys((binding.name, repr(binding.course.schedule)) for binding in bindings)
         plans = "; ".join(f"{name}: {text}" for name, text in followed)
         return f"<Scheduler at step {self.last_epoch} of {plans}>"
-
-
-# What tells which courses are followed, and where they stand.
-_FOLLOWED = ("_became", "_built", "_joined", "_meters", "_before", "_feedback", "last_epoch")
 
 
 def _listed(rates: list[float]) -> str:
     few = [f"{rate:.6g}" for rate in rates[:4]]
     return ", ".join(few) + (", ..." if len(rates) > len(few) else "")
-
-
-def _factors(feedback: Mapping[Plateau, PlateauState]) -> dict[Hashable, float]:
-    return {plateau: past.factor for plateau, past in feedback.items()}

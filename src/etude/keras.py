@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from fractions import Fraction
 from typing import Any
 
 import keras
 
 from etude import parse
-from etude.durations import Horizon, fraction_text
-from etude.errors import ScheduleError, SpecError
+from etude.durations import Horizon
+from etude.errors import HorizonError, ScheduleError, SpecError
 from etude.schedules import Schedule
 from etude.tracing import Foreign, Formula, Namespace, formula
 
@@ -45,8 +44,6 @@ OPS = Namespace(
     view=lambda value: keras.ops.view(value, "int64"),
     cast=keras.ops.cast,
 )
-
-SIZES = ("steps_per_epoch", "samples_per_step", "tokens_per_step")
 
 
 # Keras ships no types, so its classes are of any kind to the type checker.
@@ -90,21 +87,14 @@ class EtudeSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: i
 
     def get_config(self) -> dict[str, Any]:
         """Return what JSON holds of it: the plan's text, the horizon's sizes as text, and the base rate."""
-        sizes = {name: getattr(self.horizon, name) for name in SIZES}
-        horizon = {name: fraction_text(size) for name, size in sizes.items() if size is not None}
-        if self.horizon.total is not None:
-            horizon["total"] = str(self.horizon.total)
-        return {"plan": repr(self.plan), "horizon": horizon, "base": self.base}
+        return {"plan": repr(self.plan), "horizon": self.horizon.to_dict(), "base": self.base}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> EtudeSchedule:
         """Read what ``get_config`` wrote; raises SpecError for anything else."""
         try:
-            sizes: dict[str, Any] = {
-                name: size if name == "total" else Fraction(size) for name, size in config["horizon"].items()
-            }
-            plan, horizon, base = config["plan"], Horizon(**sizes), config["base"]
-        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+            plan, horizon, base = config["plan"], Horizon.from_dict(config["horizon"]), config["base"]
+        except (HorizonError, KeyError, TypeError) as error:
             raise SpecError(
                 f"the config of an EtudeSchedule has plan, horizon and base; got {config!r}"
             ) from error

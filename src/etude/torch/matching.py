@@ -14,7 +14,7 @@ from etude.timeline import ceil_float
 from etude.torch.bindings import Binding
 from etude.torch.changes import Course, Policy, Redecay, continued, differences_in_words
 from etude.torch.groups import scale_of
-from etude.torch.state import SavedCourse, Snapshot
+from etude.torch.state import SavedCourse, Snapshot, damaged
 
 __all__ = ["Checkpoint", "Index", "Match", "same_base"]
 
@@ -92,7 +92,7 @@ class Checkpoint:
             groups = self.loaded.groups if saved.groups is None else max(len(saved.groups), 1)
             for bases in (saved.bases, saved.built or saved.bases):
                 if len(bases) not in (1, groups):
-                    raise _damaged(f"it holds {len(bases)} bases of {saved.of} for {groups} groups")
+                    raise damaged(f"it holds {len(bases)} bases of {saved.of} for {groups} groups")
 
 
 class Match:
@@ -148,7 +148,7 @@ class Match:
         course = self.checkpoint.course(self.first) if changed else self.binding.course
         plateaus = {repr(part) for part in course.schedule.walk() if isinstance(part, Plateau)}
         if missing := sorted(plateaus - set(self.checkpoint.loaded.plateaus)):
-            raise _damaged(f"it does not hold what {', '.join(missing)} has seen")
+            raise damaged(f"it does not hold what {', '.join(missing)} has seen")
         return course
 
     def follows(self, policy: Policy) -> Course:
@@ -230,7 +230,7 @@ class Match:
             scale = scale_of(group, name)
             other = saved if saved.coupled is None else self.checkpoint.loaded.of(saved.coupled, index)
             if other is None:
-                raise _damaged(f"it does not hold the {saved.coupled} of a group")
+                raise damaged(f"it does not hold the {saved.coupled} of a group")
             try:
                 old = self._value(self.checkpoint.course(saved), saved.base(index), other.base(index))
             except EtudeError:  # a function that may not be called here
@@ -263,7 +263,3 @@ def same_base(saved: float, present: float) -> bool:
 
 def _kept(coupled: str | None) -> str:
     return "a schedule of its own" if coupled is None else f"in proportion to {coupled}"
-
-
-def _damaged(why: str) -> ResumeError:
-    return ResumeError(f"the scheduler's state is damaged: {why}")

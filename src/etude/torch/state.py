@@ -18,7 +18,7 @@ from etude.schedules import Custom, PlateauState
 from etude.spec import parse
 from etude.torch.changes import Course
 
-__all__ = ["KEY", "SavedCourse", "Snapshot", "dump", "load"]
+__all__ = ["KEY", "SavedCourse", "Snapshot", "damaged", "dump", "load"]
 
 # One field, so that distributed checkpoints, which store a state field by field, survive later ones.
 KEY = "etude"
@@ -76,9 +76,9 @@ class SavedCourse:
         try:
             genuine = parse(self.schedule).fingerprint == self.fingerprint
         except EtudeError as error:
-            raise _damaged(f"the schedule of {self.of} cannot be read: {error}") from None
+            raise damaged(f"the schedule of {self.of} cannot be read: {error}") from None
         if not genuine:
-            raise _damaged(f"the schedule of {self.of} has been edited: {self.schedule}")
+            raise damaged(f"the schedule of {self.of} has been edited: {self.schedule}")
 
     def course(self, horizon: Horizon, known: set[Custom]) -> Course:
         """What was followed.
@@ -94,7 +94,7 @@ class SavedCourse:
             schedule = parse(self.schedule if self.now is None else self.now)
             own = horizon if self.horizon is None else Horizon.from_dict(self.horizon)
         except EtudeError as error:
-            raise _damaged(f"the schedule of {self.of} cannot be read: {error}") from None
+            raise damaged(f"the schedule of {self.of} cannot be read: {error}") from None
         strange = {part.function for part in schedule.walk() if isinstance(part, Custom)}
         strange -= {function.function for function in known}
         if strange:
@@ -147,10 +147,10 @@ def load(state_dict: Mapping[str, Any]) -> Snapshot:
     try:
         values = json.loads(state_dict[KEY])
     except (ValueError, TypeError) as error:
-        raise _damaged(f"it is not JSON, {error}") from None
+        raise damaged(f"it is not JSON, {error}") from None
     version = values.get("version") if isinstance(values, dict) else None
     if isinstance(version, bool) or not isinstance(version, int):
-        raise _damaged(f"it has no version, {values!r}")
+        raise damaged(f"it has no version, {values!r}")
     if version != VERSION:
         raise ResumeError(
             f"the scheduler's state is of version {version} and this Etude reads version {VERSION}; install "
@@ -165,7 +165,7 @@ def load(state_dict: Mapping[str, Any]) -> Snapshot:
     try:
         plateaus = {key: PlateauState.from_dict(past) for key, past in given["plateaus"].items()}
     except ScheduleError as error:
-        raise _damaged(str(error)) from None
+        raise damaged(str(error)) from None
     return Snapshot(**{**given, "courses": courses, "plateaus": plateaus})
 
 
@@ -242,12 +242,13 @@ def _check(where: str, given: dict[str, Any], kind: type[Any], rules: Mapping[st
     needed = {field.name for field in fields(kind) if field.default is MISSING}
     odd = (needed - set(given)) | (set(given) - set(rules))
     if odd:
-        raise _damaged(f"the fields {', '.join(sorted(odd))} do not fit")
+        raise damaged(f"the fields {', '.join(sorted(odd))} do not fit")
     for name, value in given.items():
         holds, what = rules[name]
         if not holds(value):
-            raise _damaged(f"its {f'{where}.{name}' if where else name} must be {what}; got {value!r}")
+            raise damaged(f"its {f'{where}.{name}' if where else name} must be {what}; got {value!r}")
 
 
-def _damaged(why: str) -> ResumeError:
+def damaged(why: str) -> ResumeError:
+    """The error of a state that no scheduler has written."""
     return ResumeError(f"the scheduler's state is damaged: {why}")

@@ -137,6 +137,34 @@ def test_a_group_that_came_later_is_resumed_in_any_order(
     assert advance(run, 9) == used
 
 
+TROUBLE = {"now": False}
+
+
+def now_and_then(step: float) -> float:
+    if TROUBLE["now"]:
+        raise RuntimeError("not now")
+    return 0.5**step
+
+
+@pytest.mark.parametrize("number", [float, torch.tensor], ids=["float", "tensor"])
+def test_a_step_that_fails_as_a_group_joins_changes_nothing(
+    number: Callable[[float], float | Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduler = Scheduler(sgd(group(number(0.5))), et.Custom(f"{__name__}:now_and_then"), added="own")
+    advance(scheduler, 3)
+    scheduler.optimizer.add_param_group(group(number(2.0)))
+    before = scheduler.state_dict(), rates(scheduler.optimizer)
+    monkeypatch.setitem(TROUBLE, "now", True)
+    with pytest.raises(ScheduleError, match="now_and_then failed at the step 4: RuntimeError: not now"):
+        scheduler.step()
+    assert (scheduler.state_dict(), rates(scheduler.optimizer)) == before
+    monkeypatch.setitem(TROUBLE, "now", False)
+    scheduler.step()
+    assert scheduler.get_last_lr() == [0.5 / 16, 2.0]
+    scheduler.step()
+    assert scheduler.get_last_lr() == [0.5 / 32, 1.0]
+
+
 def test_a_plateau_is_shared_by_groups_of_all_clocks() -> None:
     plan = et.Linear(BASE, 0.0, over=10) * Plateau("loss", patience=0, factor=0.5)
     scheduler = Scheduler(sgd(), plan, added="own")

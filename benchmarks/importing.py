@@ -3,11 +3,13 @@
     python benchmarks/importing.py [--quick] [--json FILE]
 
 By the clock, the median of several after one that is not counted: the processor's time would have that of the
-threads, too, that NumPy starts beside it.
+threads, too, that NumPy starts beside it. Modules are compiled by the one that is not counted, as installing
+them does.
 """
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -24,13 +26,16 @@ middle = time.perf_counter()
 print(middle - begin, time.perf_counter() - middle)
 """
 
+# Else no run would find what the one before has compiled.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
 
 def seconds(statement: str, *, after: str = "", times: int) -> tuple[float, float]:
     """The time of a statement in a fresh Python, and of the one before it."""
     command = [sys.executable, "-c", CLOCKED.format(before=after, statement=statement)]
     found = []
     for _ in range(times + 1):
-        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        printed = subprocess.run(command, capture_output=True, text=True, check=True, env=ENVIRONMENT).stdout
         found.append([float(number) for number in printed.split()])
     before, clocked = (statistics.median(column) for column in zip(*found[1:], strict=True))
     return clocked, before
@@ -41,7 +46,7 @@ def empty(*, times: int) -> float:
     found = []
     for _ in range(times + 1):
         before = time.perf_counter()
-        subprocess.run([sys.executable, "-c", ""], check=True)
+        subprocess.run([sys.executable, "-c", ""], check=True, env=ENVIRONMENT)
         found.append(time.perf_counter() - before)
     return statistics.median(found[1:])
 

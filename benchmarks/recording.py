@@ -24,7 +24,8 @@ from torch.optim import SGD
 import etude as et
 from etude import BASE
 from etude.readings import Observer, Reading
-from etude.record import Recorder, RunKey, StoreObserver, open_store
+from etude.record import Recorder, RunKey, open_store
+from etude.record.stored_run import StoredRun
 from etude.torch import Scheduler
 
 LENGTH = 1_000_000
@@ -152,7 +153,7 @@ def stored_in_all(case: Case, updates: int) -> float:
     with tempfile.TemporaryDirectory() as folder, open_store(Path(folder) / "runs.sqlite") as store:
         key = RunKey("nothing", "Cosine()", None, updates, 0)
         run_id = store.start(key, label="cosine", fingerprint="", versions={})
-        return in_all(case, updates, StoreObserver(store, run_id))
+        return in_all(case, updates, StoredRun(store, run_id))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 LAYERS = [
     {"etude.errors"},
     {"etude.levels", "etude.durations", "etude.eases", "etude.readings", "etude.files"},
-    {"etude.timeline", "etude.check", "etude.plots"},
+    {"etude.timeline", "etude.check", "etude.plots", "etude.planned"},
     {"etude.tables"},
     {"etude.schedules"},
     {"etude.spec"},

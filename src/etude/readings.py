@@ -45,7 +45,8 @@ class Observer(Protocol):
 
     ``observe`` is called off the training thread, by one thread at a time, and gets every reading once and
     in order. What it raises is told, stops nothing, and has the same readings come again. Where there is a
-    ``close``, it is called at the end, without arguments.
+    ``close``, it is called at the end, without arguments. Where there is a ``leave``, it is called before,
+    with the readings that could not be observed by the end, and returns in words what has become of them.
     """
 
     def observe(self, readings: Sequence[Reading]) -> None:

@@ -27,6 +27,7 @@ def test_the_verbs_and_their_options_are_these() -> None:
         "runs",
         "watch",
         "explain",
+        "add",
     ]
     options = {
         name: sorted(option for parameter in command.params for option in parameter.opts)
@@ -67,6 +68,7 @@ def test_the_verbs_and_their_options_are_these() -> None:
         "runs": ["--all", "--failed", "--store", "--task"],
         "watch": ["--every", "--store", "run"],
         "explain": ["--group", "--store", "run", "step"],
+        "add": ["--store", "file"],
     }
 
 

@@ -163,7 +163,10 @@ def test_repeats_are_seeds_and_give_the_intervals(tasks: Path) -> None:
         (["tasks.py:short"], "has ended after 7 of 200 updates; it must do run.updates updates"),
         (["tasks.py:standing"], "update 1 came when the scheduler stood at 0; call scheduler.step.. once"),
         (["tasks.py:leaving"], "'leaving' fails after 0 updates of the range test: SystemExit: had enough"),
-        (["tasks.py:sides", *FEW, "--plot", "found.txt"], "a picture's name must end in one of .png"),
+        # The task would wait for a minute.
+        (["tasks.py:waiting", "--plot", "found.txt"], "a picture's name must end in one of .png"),
+        (["tasks.py:waiting", "--plot", "none/found.png"], "there is no folder 'none'; make it first"),
+        (["tasks.py:waiting", "--plot", "/proc/found.png"], "cannot save '/proc/found.png': "),
     ],
 )
 def test_bad_input_is_one_message(tasks: Path, arguments: list[str], refusal: str) -> None:
@@ -171,6 +174,7 @@ def test_bad_input_is_one_message(tasks: Path, arguments: list[str], refusal: st
 
     assert said.status == 1
     assert re.search(refusal, said.refusal, re.DOTALL), said.refusal
+    assert not (tasks.parent / "waiting").exists()
 
 
 # Interruption

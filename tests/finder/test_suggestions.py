@@ -55,13 +55,45 @@ def test_valley_is_the_middle_of_the_fall() -> None:
     assert value(Curve(RATES, loss), "valley") == pytest.approx(1e-3, rel=0.3)
 
 
-def test_fixed_is_where_seven_tenths_of_the_fall_are_done_and_peak_is_twice_that() -> None:
-    loss = sigmoid()
+def rule_for_fixed(rates: Array, loss: Array) -> float:
+    """0.16 · √(Σ · η), as it is told, of a loss without noise."""
     fall = 2.3 - loss.min()
-    done = RATES[np.flatnonzero(loss < 2.3 - 0.7 * fall)[0]]
-    curve = Curve(RATES, loss)
-    assert value(curve, "fixed") == pytest.approx(done, rel=2 * (STEP - 1))
-    assert value(curve, "peak") == 2 * value(curve, "fixed")
+    half = np.flatnonzero(loss < 2.3 - 0.5 * fall)[0]
+    low = np.flatnonzero(loss <= 2.3 - 0.9 * fall)[-1]
+    return 0.16 * float(rates[: half + 1].sum() * rates[low]) ** 0.5
+
+
+@pytest.mark.parametrize("count", [60, 200, 1000, 4000])
+def test_fixed_is_between_how_far_training_has_to_go_and_what_it_bears(count: int) -> None:
+    rates = np.geomspace(1e-6, 10.0, count)
+    curve = Curve(rates, sigmoid(rates=rates))
+    wanted = rule_for_fixed(rates, sigmoid(rates=rates))
+    assert value(curve, "fixed") == pytest.approx(wanted, rel=0.15)
+    assert value(curve, "peak") == 2.5 * value(curve, "fixed")
+
+
+def test_a_peak_is_not_above_what_is_borne() -> None:
+    # The loss falls at a cliff, so that training is there after few of many steps.
+    rates = np.geomspace(1e-6, 10.0, 1000)
+    loss = np.where(rates < 0.05, 2.3, np.where(rates < 0.1, 0.3, 9.0))
+    assert 0.05 < value(Curve(rates, loss), "peak") < 0.1 < 2.5 * rule_for_fixed(rates, loss)
+
+
+def test_fixed_and_peak_are_told_as_widely_as_the_best_rate_was_off() -> None:
+    losses = [sigmoid(middle) for middle in (9e-4, 1e-3, 1.1e-3)]
+    lone = [value(Curve(RATES, loss), "fixed") for loss in losses]
+    answers = suggest(Curve(RATES, losses))
+    for rule, times in (("fixed", 1.0), ("peak", 2.5)):
+        answer = answers[rule]
+        assert isinstance(answer, Suggestion)
+        assert (answer.low, answer.high) == pytest.approx((times * lone[0] / 4, times * lone[2] * 4))
+
+
+def test_a_test_of_anything_else_than_the_rate_has_neither() -> None:
+    curve = Curve(RATES, sigmoid(), of="weight_decay")
+    for rule in ("fixed", "peak"):
+        assert reason(curve, rule) == "it is a rule for 'lr', and this test was of 'weight_decay'"
+    assert value(curve, "steepest") == pytest.approx(1e-3, rel=STEP - 1)
 
 
 @pytest.mark.parametrize("place", [20, 60])
@@ -235,7 +267,8 @@ def test_a_loss_that_still_falls_has_no_lowest_and_no_edge() -> None:
 
 def test_a_loss_that_falls_from_the_first_rate_on_began_too_high() -> None:
     curve = Curve(RATES[95:], sigmoid(1e-4)[95:])
-    assert "begin with a lower start" in reason(curve, "steepest")
+    for rule in ("steepest", "fixed", "peak"):
+        assert "begin with a lower start" in reason(curve, rule)
 
 
 def test_a_loss_that_only_rises_has_an_edge_and_nothing_else() -> None:

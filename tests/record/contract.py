@@ -6,13 +6,16 @@ import pickle
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from fractions import Fraction
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from etude.durations import Horizon
 from etude.errors import StoreError
+from etude.planned import Planned, RunPlan
 from etude.readings import Reading
 from etude.record import RunKey, RunRecord, Status, Store, process
 
@@ -37,8 +40,19 @@ any_readings = st.builds(
 )
 
 
-def start(store: Store, key: RunKey = KEY) -> int:
-    return store.start(key, label="cosine", fingerprint="5f3a", versions={"etude": "0.1.0", "torch": "2.6"})
+PLAN = RunPlan(
+    2.5,
+    Horizon(Fraction(25, 3), "90ep", samples_per_step=64),
+    (
+        Planned("lr", KEY.schedule, "5f3a", {"body": 0.1, "head \0": 5e-324}, {"head \0": 0.5}),
+        Planned("weight_decay", KEY.schedule, "5f3a", {"body": 0.1}, coupled="lr"),
+    ),
+)
+
+
+def start(store: Store, key: RunKey = KEY, plan: RunPlan | None = None) -> int:
+    versions = {"etude": "0.1.0", "torch": "2.6"}
+    return store.start(key, label="cosine", fingerprint="5f3a", versions=versions, plan=plan)
 
 
 def exactly(readings: list[Reading]) -> str:
@@ -88,6 +102,24 @@ class StoreContract:
         assert [record.status for record in store.runs()] == ["failed", "running"]
         assert store.readings(first) == workers.batch(0)
         assert store.readings(second) == []
+
+    def test_what_a_run_was_to_follow_is_kept_as_it_was(self, store: Store) -> None:
+        assert store.run(start(store, plan=PLAN)).plan == PLAN
+        assert store.run(start(store)).plan is None
+
+    @pytest.mark.parametrize(
+        ("plan", "message"),
+        [
+            (PLAN.to_dict(), r"plan must be a RunPlan, as scheduler\.plan returns it; got \{'begun': 2\.5"),
+            (RunPlan(NAN, PLAN.horizon, ()), "plan must have finite numbers; got RunPlan"),
+        ],
+        ids=["dict", "nan"],
+    )
+    def test_what_is_no_plan_is_refused(self, store: Store, plan: Any, message: str) -> None:
+        with pytest.raises(StoreError, match=message):
+            start(store, plan=plan)
+
+        assert store.runs() == []
 
     def test_a_key_may_have_no_peak(self, store: Store) -> None:
         key = RunKey("digits", "Cosine(over='90%')", None, 1000, -7)

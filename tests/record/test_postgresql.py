@@ -14,7 +14,7 @@ from etude.record import RunKey, Store, migrations, open_store
 from etude.record.postgresql import PostgresqlStore
 
 from . import workers
-from .contract import StoreContract, start
+from .contract import PLAN, StoreContract, start
 from .postgres import Server
 
 
@@ -81,8 +81,26 @@ class TestOpening:
         server.psql("runs", "UPDATE etude.format SET version = 99")
 
         refused(
-            database, "written by a newer Etude: its format is 99, and this one reads .* to 1; upgrade Etude"
+            database, "written by a newer Etude: its format is 99, and this one reads .* to 2; upgrade Etude"
         )
+
+    def test_a_run_of_the_first_format_has_no_plan_and_new_ones_have(
+        self, server: Server, database: str
+    ) -> None:
+        first, *_ = migrations.scripts_of("postgresql")
+        server.psql(
+            "runs",
+            "CREATE SCHEMA etude; SET search_path = etude; CREATE TABLE format (version INTEGER NOT NULL);"
+            f"INSERT INTO format (version) VALUES (1); {first}"
+            "INSERT INTO run (task, schedule, budget, seed, label, fingerprint, versions, status, host, pid,"
+            " started) VALUES ('digits', 'Constant()', 1, 0, 'one', '5f3a', '{}', 'running', 'h', 1, 't')",
+        )
+
+        with open_store(database) as store:
+            new = start(store, plan=PLAN)
+
+            assert (store.run(1).plan, store.run(1).label) == (None, "one")
+            assert store.run(new).plan == PLAN
 
     def test_a_database_that_is_not_in_unicode_is_refused(self, server: Server) -> None:
         url = server.create("latin", "-T", "template0", "-E", "LATIN1")

@@ -18,7 +18,6 @@ from etude.readings import Reading
 from etude.record import Recorder, open_store, outlet
 
 from . import training, workers
-from .contract import start
 from .training import Kept, Run
 
 SECONDS = 30
@@ -184,8 +183,12 @@ class TestLogging:
         ("arguments", "options", "message"),
         [
             ((None, Kept()), {}, r"records an etude\.torch\.Scheduler; got NoneType"),
-            ((Run().scheduler,), {}, "needs observers, .* got 'none'"),
-            ((Run().scheduler, print), {}, r"needs observers, .* got <built-in function print>"),
+            ((Run().scheduler,), {}, r"needs a store, to='runs\.sqlite', or observers; got neither"),
+            (
+                (Run().scheduler, print),
+                {},
+                r"an observer has a method .* got <built-in function print>; a store is given with to=",
+            ),
             (
                 (Run().scheduler, Kept()),
                 {"dense": 0},
@@ -247,7 +250,7 @@ class TestObserversThatFail:
     ) -> None:
         broken, healthy = Kept(), Kept()
         broken.error = OSError("the disk is gone")
-        with Recorder(run.scheduler, broken, healthy, run="digits") as recorder:
+        with Recorder(run.scheduler, broken, healthy, name="digits") as recorder:
             run.train(recorder, 10)
             until(lambda: len(healthy.readings) == 10)
             run.train(recorder, 10)
@@ -271,7 +274,10 @@ class TestObserversThatFail:
         with Recorder(run.scheduler, kept, patience_seconds=0.3) as recorder:
             run.train(recorder, 7)
 
-        assert "7 readings are lost, for the run has ended and they could not be written" in caplog.text
+        assert (
+            "<kept>: the run has ended, and 7 readings could not be written (the disk is gone); they are lost"
+            in caplog.text
+        )
         assert kept.closed == 1
 
     def test_one_that_is_back_at_the_end_has_all(self, run: Run) -> None:
@@ -365,16 +371,14 @@ class TestProcesses:
 
     @pytest.mark.parametrize("how", ["end", "exception", "dropped"])
     def test_a_process_that_ends_otherwise_loses_nothing(self, address: str, how: str) -> None:
-        with open_store(address) as store:
-            run_id = start(store)
-            writer = workers.TRAINING.Process(
-                target=training.end_without_closing, args=(address, run_id, how)
-            )
-            writer.start()
-            writer.join(workers.PATIENCE_SECONDS)
+        writer = workers.TRAINING.Process(target=training.end_without_closing, args=(address, how))
+        writer.start()
+        writer.join(workers.PATIENCE_SECONDS)
 
-            assert writer.exitcode == (3 if how == "exception" else 0)
-            assert [reading.step for reading in store.readings(run_id)] == list(range(100))
+        assert writer.exitcode == (3 if how == "exception" else 0)
+        with open_store(address) as store:
+            [record] = store.runs(status="interrupted")
+            assert [reading.step for reading in store.readings(record.id)] == list(range(100))
 
     def test_nothing_is_lost_when_nobody_has_the_recorder_any_more(self, run: Run) -> None:
         kept = Kept()

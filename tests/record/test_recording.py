@@ -6,16 +6,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
+from torch.nn import Parameter
+from torch.optim import SGD
 
+import etude as et
 from etude.errors import StoreError
+from etude.planned import Planned, RunPlan
 from etude.readings import Reading
-from etude.record import Recorder, Store, StoreObserver, open_store
+from etude.record import Recorder, RunKey, open_store
+from etude.record.sql_store import SqlStore
+from etude.record.stored_run import StoredRun
+from etude.torch import Scheduler
 
 from . import training, workers
 from .contract import start
 from .postgres import Server, running_server
 from .test_recorder import until
-from .training import Run
+from .training import PLAN, Kept, Run
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -36,14 +44,100 @@ def own_server() -> Iterator[Server]:
 
 def test_a_recorded_run_is_in_the_store(address: str) -> None:
     run = Run()
-    with open_store(address) as store:
-        run_id = start(store)
-        with Recorder(run.scheduler, StoreObserver(store, run_id)) as recorder:
-            run.train(recorder, 300)
-        store.finish(run_id, {"validation": 0.5})
+    with Recorder(run.scheduler, to=address, name="halved", task="digits", seed=7) as recorder:
+        run.train(recorder, 300)
 
-        run.check(store.readings(run_id))
-        assert [reading.epoch for reading in store.readings(run_id)[:2]] == [0.0, 0.1]
+    with open_store(address) as store:
+        [record] = store.runs()
+        assert record.id == recorder.run_id
+        assert record.key == RunKey("digits", repr(PLAN), None, 1000, 7)
+        assert (record.label, record.fingerprint) == ("halved", PLAN.fingerprint)
+        assert (record.status, record.results) == ("finished", {"loss": 1 / 300})
+        assert record.versions.keys() == {"etude", "torch", "numpy", "python"}
+        assert record.plan == RunPlan(
+            0, run.scheduler.horizon, (Planned("lr", repr(PLAN), PLAN.fingerprint, {"0": 0.1}),)
+        )
+        run.check(store.readings(record.id))
+        assert [reading.epoch for reading in store.readings(record.id)[:2]] == [0.0, 0.1]
+
+
+def test_it_has_the_text_of_its_schedules_for_a_name(address: str) -> None:
+    heads = [{"params": [Parameter(torch.zeros(1))], "lr": 0.1, "name": name} for name in "ab"]
+    optimizer = SGD(heads)
+    plans = {"a": et.cosine(), "b": {"lr": et.fixed(), "weight_decay": et.fixed()}}
+    scheduler = Scheduler(optimizer, groups=plans, horizon=et.Horizon(total="12.5st"))
+
+    with Recorder(scheduler, to=address):
+        pass
+
+    with open_store(address) as store:
+        [record] = store.runs()
+    assert record.label == record.key.schedule == f"{et.cosine()!r} | {et.fixed()!r}"
+    assert (record.key.task, record.key.budget, record.key.seed) == ("", 13, 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (RuntimeError("out of memory"), "failed", "RuntimeError: out of memory\n"),
+        (KeyboardInterrupt(), "interrupted", ""),
+    ],
+    ids=["error", "ctrl-c"],
+)
+def test_a_run_ends_in_the_store_as_its_block_does(
+    address: str, error: BaseException, status: str, words: str
+) -> None:
+    run = Run()
+
+    def end() -> None:
+        with Recorder(run.scheduler, to=address) as recorder:
+            run.train(recorder, 3)
+            raise error
+
+    with pytest.raises(type(error)):
+        end()
+
+    with open_store(address) as store:
+        [record] = store.runs()
+        run.check(store.readings(record.id))
+    assert (record.status, record.results) == (status, {})
+    assert (record.error or "").endswith(words)
+
+
+def test_a_recorder_that_is_closed_has_finished_whatever_follows(address: str) -> None:
+    run = Run()
+    recorder = Recorder(run.scheduler, to=address)
+    run.train(recorder, 3)
+    recorder.close()
+    recorder.close(RuntimeError("afterwards"))
+
+    with open_store(address) as store:
+        assert [record.status for record in store.runs()] == ["finished"]
+
+
+def test_a_store_and_observers_are_told_the_same(address: str) -> None:
+    run, kept = Run(), Kept()
+    with Recorder(run.scheduler, kept, to=address) as recorder:
+        run.train(recorder, 50)
+
+    with open_store(address) as store:
+        assert recorder.run_id is not None
+        assert store.readings(recorder.run_id) == kept.readings
+
+
+def test_a_run_without_a_length_is_refused_and_leaves_none(address: str) -> None:
+    scheduler = Scheduler(SGD([Parameter(torch.zeros(1))], lr=0.1), et.Cosine(over=100))
+
+    with pytest.raises(StoreError, match=r"has a length; .* Horizon\(total=10_000\); got Horizon\(\)"):
+        Recorder(scheduler, to=address)
+
+    with open_store(address) as store:
+        assert store.runs() == []
+
+
+def test_a_store_that_cannot_be_opened_is_told_before_the_run(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="is a folder; give the path of a file"):
+        Recorder(Run().scheduler, to=tmp_path)
 
 
 def test_ten_processes_record_at_once(address: str) -> None:
@@ -52,7 +146,7 @@ def test_ten_processes_record_at_once(address: str) -> None:
     workers.run_all(training.record_many, [(address, seed, 500) for seed in range(10)], workers.TRAINING)
 
     with open_store(address) as store:
-        assert sorted(record.results["seed"] for record in store.runs(status="finished")) == list(range(10))
+        assert sorted(record.key.seed for record in store.runs(status="finished")) == list(range(10))
 
 
 def test_a_server_that_goes_away_and_comes_back_has_all_readings(
@@ -60,35 +154,36 @@ def test_a_server_that_goes_away_and_comes_back_has_all_readings(
 ) -> None:
     run = Run(total=5000)
     address = own_server.create("runs")
-    with open_store(address) as store, open_store(address) as reader:
-        run_id = start(store)
-        with Recorder(run.scheduler, StoreObserver(store, run_id)) as recorder:
-            run.train(recorder, 100)
-            until(lambda: len(reader.readings(run_id)) == 100)
-            own_server.stop()
-            run.train(recorder, 1000)
-            until(lambda: "takes no readings" in caplog.text)
-            run.train(recorder, 1000)
-            own_server.start()
-            until(lambda: "takes readings again" in caplog.text)
-            run.train(recorder, 100)
+    with open_store(address) as store, Recorder(run.scheduler, to=address) as recorder:
+        run.train(recorder, 100)
+        run_id: int = recorder.run_id  # type: ignore[assignment]  # it is kept in a store
+        until(lambda: len(store.readings(run_id)) == 100)
+        own_server.stop()
+        run.train(recorder, 1000)
+        until(lambda: "takes no readings" in caplog.text)
+        run.train(recorder, 1000)
+        own_server.start()
+        until(lambda: "takes readings again" in caplog.text)
+        run.train(recorder, 100)
 
+    with open_store(address) as store:
         run.check(store.readings(run_id))
     assert caplog.text.count("takes no readings") == 1
 
 
 def test_a_server_that_is_back_only_at_the_end_has_all_readings(own_server: Server) -> None:
     run = Run(total=5000)
-    with open_store(own_server.create("runs")) as store:
-        run_id = start(store)
-        recorder = Recorder(run.scheduler, StoreObserver(store, run_id))
-        run.train(recorder, 100)
-        own_server.stop()
-        run.train(recorder, 1000)
-        own_server.start()
-        recorder.close()
+    address = own_server.create("runs")
+    recorder = Recorder(run.scheduler, to=address)
+    run.train(recorder, 100)
+    own_server.stop()
+    run.train(recorder, 1000)
+    own_server.start()
+    recorder.close()
 
-        run.check(store.readings(run_id))
+    with open_store(address) as store:
+        [record] = store.runs(status="finished")
+        run.check(store.readings(record.id))
 
 
 def test_a_full_disk_stops_nothing_and_when_there_is_room_all_readings_are_there(tmp_path: Path) -> None:
@@ -110,8 +205,10 @@ def test_a_full_disk_stops_nothing_and_when_there_is_room_all_readings_are_there
 class Uncertain:
     """A store whose server is lost while it commits: before, or after."""
 
-    def __init__(self, store: Store, *, recorded: bool) -> None:
+    def __init__(self, store: SqlStore, *, recorded: bool) -> None:
         self._store = store
+        self.place = store.place
+        self.run = store.run
         self._recorded = recorded
         self._lost = False
 
@@ -135,7 +232,7 @@ def test_readings_whose_fate_is_unknown_are_recorded_once(
     with open_store(address) as store:
         run_id = start(store)
         store.append(run_id, workers.batch(0))
-        observer = StoreObserver(Uncertain(store, recorded=recorded), run_id)  # type: ignore[arg-type]
+        observer = StoredRun(Uncertain(store, recorded=recorded), run_id)  # type: ignore[arg-type]
         batch = [*workers.batch(1), nan]
 
         with pytest.raises(StoreError, match="closed the connection"):
@@ -150,4 +247,4 @@ def test_readings_whose_fate_is_unknown_are_recorded_once(
 
 def test_a_run_that_is_not_there_is_refused_at_once(address: str) -> None:
     with open_store(address) as store, pytest.raises(StoreError, match="there is no run 404"):
-        StoreObserver(store, 404)
+        StoredRun(store, 404)

@@ -19,7 +19,7 @@ from etude.readings import Reading
 from etude.record import RunKey, SqliteStore, Store, open_store, sqlite_file
 
 from . import workers
-from .contract import StoreContract, start
+from .contract import PLAN, StoreContract, start
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX")
 NOBODY = 65534
@@ -212,7 +212,7 @@ class TestFilesThatAreNoStore:
         open_store(path).close()
         query(path, "PRAGMA user_version = 99")
 
-        refused(path, "written by a newer Etude: its format is 99, and this one reads .* to 2; upgrade Etude")
+        refused(path, "written by a newer Etude: its format is 99, and this one reads .* to 3; upgrade Etude")
 
     def test_an_older_sqlite_is_refused(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sqlite_file, "OLDEST_SQLITE", (99, 0, 0))
@@ -425,7 +425,22 @@ class TestMigrations:
 
         assert repr(old) == repr(Reading(7, {"0": 0.1}, "cosine", {"loss": float("nan")}))
         assert rest == [new]
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
+
+    def test_a_run_of_the_second_format_has_no_plan_and_new_ones_have(
+        self, path: Path, connection: sqlite3.Connection
+    ) -> None:
+        sqlite_file.migrate(connection, path, sqlite_file.migrations()[:2])
+        connection.execute(
+            "INSERT INTO run (task, schedule, budget, seed, label, fingerprint, versions, status, host, pid,"
+            " started) VALUES ('digits', 'Constant()', 1, 0, 'one', '5f3a', '{}', 'running', 'h', 1, 't')"
+        )
+
+        with open_store(path) as store:
+            new = start(store, plan=PLAN)
+
+            assert (store.run(1).plan, store.run(1).label) == (None, "one")
+            assert store.run(new).plan == PLAN
 
     def test_a_migration_that_fails_leaves_the_file_as_it_was(
         self, path: Path, connection: sqlite3.Connection

@@ -14,10 +14,8 @@ from torch.optim import SGD
 
 import etude as et
 from etude.readings import Observer, Reading
-from etude.record import Recorder, RunKey, Store, StoreObserver, open_store
+from etude.record import Recorder, open_store
 from etude.torch import Scheduler
-
-from .contract import start
 
 PLAN = et.Cosine(over="100%") * et.Plateau("loss", patience=0, factor=0.5)
 
@@ -72,30 +70,24 @@ class Kept:
         return "<kept>"
 
 
-def observer_of(store: Store) -> StoreObserver:
-    return StoreObserver(store, start(store))
-
-
 def log_until_killed(address: str, sender: Connection) -> None:
     """Train, report the time of each update by step, and never end."""
     torch.set_num_threads(1)
     run = Run(total=100_000)
-    with open_store(address) as store:
-        run_id = start(store)
-        sender.send(run_id)
-        recorder = Recorder(run.scheduler, StoreObserver(store, run_id))
-        while True:
-            run.update()
-            recorder.log(loss=1.0)
-            sender.send((run.scheduler.last_epoch - 1, time.monotonic()))
-            time.sleep(0.002)
+    recorder = Recorder(run.scheduler, to=address)
+    sender.send(recorder.run_id)
+    while True:
+        run.update()
+        recorder.log(loss=1.0)
+        sender.send((run.scheduler.last_epoch - 1, time.monotonic()))
+        time.sleep(0.002)
 
 
-def end_without_closing(address: str, run_id: int, how: str) -> None:
+def end_without_closing(address: str, how: str) -> None:
     """Log, and end in another way than by closing."""
     torch.set_num_threads(1)
     run = Run()
-    recorder = Recorder(run.scheduler, StoreObserver(open_store(address), run_id))
+    recorder = Recorder(run.scheduler, to=address)
     run.train(recorder, 100)
     if how == "exception":
         raise SystemExit(3)
@@ -107,12 +99,11 @@ def record_many(address: str, seed: int, updates: int) -> None:
     """One of several that record into one store at once."""
     torch.set_num_threads(1)
     run = Run(total=updates)
+    with Recorder(run.scheduler, to=address, seed=seed) as recorder:
+        run.train(recorder, updates)
     with open_store(address) as store:
-        run_id = start(store, RunKey("digits", "Constant()", None, updates, seed))
-        with Recorder(run.scheduler, StoreObserver(store, run_id)) as recorder:
-            run.train(recorder, updates)
-        run.check(store.readings(run_id))
-        store.finish(run_id, {"seed": seed})
+        assert recorder.run_id is not None
+        run.check(store.readings(recorder.run_id))
 
 
 def record_until_the_disk_is_full(address: str, most_bytes: int, sender: Connection) -> None:
@@ -122,16 +113,16 @@ def record_until_the_disk_is_full(address: str, most_bytes: int, sender: Connect
     torch.set_num_threads(1)
     run = Run(total=5000)
     with open_store(address) as store, sender:
-        run_id = start(store)
-        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, hard))
-        with Recorder(run.scheduler, StoreObserver(store, run_id)) as recorder:
+        with Recorder(run.scheduler, to=address) as recorder:
+            assert recorder.run_id is not None
+            _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, hard))
             for _ in range(10):
                 run.train(recorder, 500)
                 time.sleep(0.2)
-            sender.send(len(store.readings(run_id)))
+            sender.send(len(store.readings(recorder.run_id)))
             resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-        run.check(store.readings(run_id))
+        run.check(store.readings(recorder.run_id))
         sender.send(len(run.rates))
 
 
@@ -164,3 +155,19 @@ def log_in_a_fork(recorder: Recorder, run: Run, sender: Connection) -> None:
             run.update()
             own.log(loss=0.0)
         sender.send([reading.step for reading in kept.readings])  # type: ignore[attr-defined]
+
+
+def record_onto_a_full_disk(address: str, most_bytes: int, sender: Connection) -> None:
+    """Train until the file may not grow, and on; end so."""
+    import resource
+
+    torch.set_num_threads(1)
+    run = Run(total=100_000)
+    with sender, Recorder(run.scheduler, to=address, patience_seconds=0.3) as recorder:
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, hard))
+        assert recorder._background is not None
+        while not recorder._background._outlets[0]._failing:
+            run.train(recorder, 50)
+            time.sleep(0.1)
+        sender.send(len(run.rates))

@@ -6,6 +6,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import etude as et
 from etude import BASE
@@ -13,6 +15,7 @@ from etude.errors import StoreError
 from etude.readings import Reading
 from etude.record import open_store
 from etude.replay import recall
+from etude.replay.recorded import in_order, put_in_order
 
 from .trained import HORIZON, record, recorded, train
 
@@ -26,8 +29,9 @@ def test_what_the_store_gives_back_is_the_run(tmp_path: Path) -> None:
     assert (run.groups, run.metrics, run.done) == (("body", "head"), ("loss",), 1000)
     assert run.steps.tolist() == [0, 500, 999]
     assert run.bases == {"body": 0.1, "head": 0.2}
-    assert run.table is not None
-    assert run.table.text == repr(plan)
+    table = run.table("body")
+    assert table is not None
+    assert table.text == repr(plan)
 
 
 def test_an_unknown_run_is_refused(tmp_path: Path) -> None:
@@ -62,6 +66,25 @@ def test_a_step_recorded_twice_counts_once_with_all_that_was_measured() -> None:
     assert [reading.step for reading in run.readings] == [1, 3]
     assert run.readings[1].metrics == {"loss": 1.0, "accuracy": 0.5}
     assert run.readings[1].rates == {"0": 0.2}
+
+
+@settings(max_examples=30)
+@given(
+    seen=st.lists(st.tuples(st.integers(0, 6), st.sampled_from("ab"), st.floats(0, 1))), cut=st.integers(0, 9)
+)
+def test_readings_that_come_later_are_put_where_they_belong(
+    seen: list[tuple[int, str, float]], cut: int
+) -> None:
+    readings = [Reading(step, {"0": value}, "", {name: value}) for step, name, value in seen]
+    ordered = in_order(readings[:cut])
+    put_in_order(ordered, readings[cut:])
+
+    assert ordered == in_order(readings)
+    assert [reading.step for reading in ordered] == sorted({step for step, _, _ in seen})
+    for reading in ordered:
+        own = [one for one in seen if one[0] == reading.step]
+        assert reading.rates == {"0": own[-1][2]}
+        assert reading.metrics == {name: value for _, name, value in own}
 
 
 def test_bases_are_those_that_the_rates_tell() -> None:

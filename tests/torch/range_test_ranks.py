@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -112,14 +113,48 @@ def refused(returned: Any) -> str:
     return "nothing"
 
 
+def failing(where: str) -> dict[str, Any]:
+    """Rank 0 raises in its update 25: before it communicates, after that, or without any communication."""
+    loop = Loop()
+    if where == "alone":
+        loop.model = loop.model.module  # type: ignore[assignment]
+    before = loop.state()
+
+    def train_step() -> Tensor:
+        batch = next(batches)
+        fails = dist.get_rank() == 0 and loop.updates == 24
+        if fails and where == "before":
+            raise ArithmeticError("a batch of another world")
+        loss = loop.step(batch)
+        if fails:
+            raise ArithmeticError("a batch of another world")
+        return loss
+
+    batches = (batch for _ in range(1000) for batch in loop.loader)
+    told = {"said": "nothing", "notes": []}
+    try:
+        range_test(train_step, loop.optimizer, model=loop.model, loader=loop.loader, stop=1e-3)
+    except (ArithmeticError, ScheduleError) as error:
+        told = {"said": f"{type(error).__name__}: {error}", "notes": getattr(error, "__notes__", [])}
+    return told | {
+        "updates": loop.updates,
+        "restored": loop.state() == before,
+    }
+
+
 if __name__ == "__main__":
-    dist.init_process_group("gloo")
+    # As long as a process waits for one that has failed.
+    dist.init_process_group("gloo", timeout=timedelta(seconds=10))
     report(
         {
             "diverging": diverging(),
             **beside(),
             "metrics": refused((1.0, {"accuracy": 0.5})),
             "no loss": refused(None),
+            "fails alone": failing("alone"),
+            "fails after": failing("after"),
+            # The last one: what rank 1 waits for never comes, and gloo's connections end with that.
+            "fails before": failing("before"),
         }
     )
     dist.destroy_process_group()

@@ -356,6 +356,35 @@ def test_a_buffer_that_was_replaced_is_the_old_one_again() -> None:
     assert "new" not in dict(model.named_buffers())
 
 
+def test_a_tensor_that_is_no_buffer_is_the_old_one_again() -> None:
+    """As the hidden state of a net that goes on from batch to batch, or the sums of a metric."""
+
+    class Hidden(nn.Linear):
+        hidden: Tensor
+        sums: Tensor
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            self.hidden += 1
+            self.sums = self.sums + 1
+            return super().forward(inputs) + 0 * self.hidden
+
+    model = Hidden(1, 1)
+    model.hidden, model.sums = torch.zeros(1), torch.zeros(1)
+    hidden, sums, optimizer = model.hidden, model.sums, SGD(model.parameters(), lr=0.1)
+
+    def train_step() -> Tensor:
+        optimizer.zero_grad()
+        loss = model(torch.ones(1, 1)).square().sum()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    range_test(train_step, optimizer, model=model, stop=0.1)
+    assert model.hidden is hidden
+    assert model.sums is sums
+    assert float(hidden) == float(sums) == 0
+
+
 def test_generators_and_other_optimizers_are_kept_too() -> None:
     """Two optimizers, as a GAN has: one is swept, the other goes on beside it."""
     torch.manual_seed(0)
@@ -670,10 +699,25 @@ def test_processes_that_differ_in_their_metrics_are_told(ranks: list[Any]) -> No
     assert ranks[0]["no loss"] == (
         "train_step() must return its loss, one number, or (loss, metrics); got None"
     )
-    assert (
-        ranks[1]["no loss"]
-        == "another process has found something wrong with what train_step() returned there"
+    assert ranks[1]["no loss"] == f"rank 0 has stopped the range test: ScheduleError: {ranks[0]['no loss']}"
+
+
+@pytest.mark.parametrize(
+    ("where", "updates"),
+    [("alone", [25, 25]), ("after", [25, 25]), ("before", [24, 25])],
+)
+def test_all_processes_stop_and_put_back_when_one_fails(
+    ranks: list[Any], where: str, updates: list[int]
+) -> None:
+    first, second = (rank[f"fails {where}"] for rank in ranks)
+    assert first["said"] == "ArithmeticError: a batch of another world"
+    assert first["notes"] == ["raised in rank 0 of 2 in a range test"]
+    assert second["said"] == (
+        "ScheduleError: rank 0 has stopped the range test: ArithmeticError: a batch of another world"
     )
+    assert [first["updates"], second["updates"]] == updates
+    assert first["restored"]
+    assert second["restored"]
 
 
 # Bad input.

@@ -54,6 +54,7 @@ def test_the_package_offers_the_scheduler_and_the_drop_ins() -> None:
         "mean_over_ranks",
         "param_groups",
         "range_test",
+        "range_test_grid",
         "redecay",
         "tensorize",
     ]

@@ -14,6 +14,7 @@ from accelerate.state import AcceleratorState
 from torch.optim import SGD
 
 from etude import BASE, Cosine, Horizon, Linear
+from etude.record import Recorder, open_store
 from etude.torch import Scheduler
 from etude.trainers.accelerate import prepare
 from tests.test_examples import EXAMPLES, run
@@ -176,3 +177,34 @@ def test_the_optimizer_that_accelerate_has_wrapped_is_taken_too(accelerator: Acc
         optimizer.step()
         scheduler.step()
     assert used == [1.0, 0.75, 0.5, 0.25]
+
+
+def test_a_recorder_has_every_update_with_the_rate_that_it_used_and_its_loss(tmp_path: Path) -> None:
+    AcceleratorState._reset_state(True)
+    accelerator = Accelerator(cpu=True, gradient_accumulation_steps=2)
+    model = torch.nn.Linear(1, 1)
+    optimizer = SGD(model.parameters(), lr=1.0)
+    used: list[float] = []
+    optimizer.register_step_pre_hook(lambda *_: used.append(optimizer.param_groups[0]["lr"]))
+    scheduler = Scheduler(optimizer, Linear(BASE, 0, over=UPDATES), Horizon(total=UPDATES))
+    model, wrapped = accelerator.prepare(model, optimizer)
+    prepared = prepare(accelerator, scheduler)
+    losses = []
+
+    with Recorder(scheduler, to=tmp_path / "runs.sqlite") as recorder:
+        for _ in range(2 * UPDATES):
+            with accelerator.accumulate(model):
+                loss = model(torch.ones(1, 1)).square().mean() * 1e-3
+                accelerator.backward(loss)
+                wrapped.step()
+                prepared.step()
+                wrapped.zero_grad()
+                if accelerator.sync_gradients:
+                    losses.append(loss.item())
+                    recorder.log(loss=loss)
+
+    with open_store(tmp_path / "runs.sqlite") as store:
+        [run] = store.runs(status="finished")
+        readings = store.readings(run.id)
+    assert [reading.rates["0"] for reading in readings] == used == CURVE
+    assert [reading.metrics["loss"] for reading in readings] == losses

@@ -27,8 +27,9 @@ from transformers import (
 import etude as et
 from etude import BASE, Horizon
 from etude.errors import HorizonError, ResumeError, ScheduleError, ScheduleWarning
+from etude.record import open_store
 from etude.torch import Scheduler
-from etude.trainers.huggingface import Observe, ScheduledTrainer, horizon_of
+from etude.trainers.huggingface import Observe, Record, ScheduledTrainer, horizon_of
 from tests.trainers.processes import torchrun
 
 pytestmark = pytest.mark.timeout(120)
@@ -445,3 +446,71 @@ def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     rates = [float(rate) for rate in re.findall(r"'learning_rate': '(\S+)'", printed)]
     table = et.linear_to_zero(warmup="10%").on(Horizon(total=228))
     assert rates == pytest.approx(table(range(37, 228, 38), 1e-2).tolist(), rel=1e-3)
+
+
+# Recording.
+
+
+def test_a_record_has_every_update_with_the_rate_that_it_used_and_what_was_logged(tmp_path: Path) -> None:
+    record = Record(to=tmp_path / "runs.sqlite", name="falling", task="sentences")
+    args = arguments(tmp_path, gradient_accumulation_steps=2, eval_strategy="epoch", eval_on_start=True)
+    trainer, used = train(args, DECAY, record)
+
+    with open_store(tmp_path / "runs.sqlite") as store:
+        [run] = store.runs()
+        readings = store.readings(run.id)
+    assert (run.id, run.status) == (record.run_id, "finished")
+    assert (run.label, run.key.task) == ("falling", "sentences")
+    assert run.plan is not None
+    assert run.plan.horizon == trainer.lr_scheduler.horizon
+    assert [reading.step for reading in readings] == [0, 1, 2, 3]
+    assert [reading.rates["0"] for reading in readings] == used.first
+    assert [reading.metrics["loss"] for reading in readings] == logged(trainer, "loss")
+    assert ["eval_loss" in reading.metrics for reading in readings] == [False, True, False, True]
+    # The first is that of eval_on_start, which is of no update.
+    assert [readings[step].metrics["eval_loss"] for step in (1, 3)] == logged(trainer, "eval_loss")[1:]
+    assert not any(name.startswith(("train_", "epoch", "learning")) for name in run.results)
+
+
+def test_a_second_training_is_another_run(tmp_path: Path) -> None:
+    network, args = model(), arguments(tmp_path)
+    optimizer = SGD(network.parameters(), lr=0.1)
+    scheduler = Scheduler(optimizer, et.Constant(BASE), horizon_of(args, EXAMPLES * 2))
+    record = Record(to=tmp_path / "runs.sqlite")
+    trainer = Trainer(
+        network, args, train_dataset=Sentences(), optimizers=(optimizer, scheduler), callbacks=[record]
+    )
+
+    trainer.train()
+    trainer.train()
+
+    with open_store(tmp_path / "runs.sqlite") as store:
+        runs = store.runs(status="finished")
+        steps = [[reading.step for reading in store.readings(run.id)] for run in runs]
+    assert [run.plan.begun for run in runs if run.plan is not None] == [0, 8]
+    assert steps == [list(range(8)), list(range(8, 16))]
+
+
+def test_a_training_that_fails_is_a_run_that_was_broken_off(tmp_path: Path) -> None:
+    class Failing(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **now: Any) -> None:
+            if state.global_step == 3:
+                raise ArithmeticError("no more")
+
+    record = Record(to=tmp_path / "runs.sqlite")
+    with pytest.raises(ArithmeticError):
+        train(arguments(tmp_path), DECAY, record, Failing())
+    del record._recording
+
+    with open_store(tmp_path / "runs.sqlite") as store:
+        [run] = store.runs()
+        assert run.status == "interrupted"
+        assert [reading.step for reading in store.readings(run.id)] == [0, 1]
+
+
+def test_a_record_of_no_scheduler_of_ours_is_refused(tmp_path: Path) -> None:
+    record = Record(to=tmp_path / "runs.sqlite")
+    trainer = Trainer(model(), arguments(tmp_path), train_dataset=Sentences(), callbacks=[record])
+
+    with pytest.raises(ScheduleError, match=r"records an etude\.torch\.Scheduler, .* optimizer has LambdaLR"):
+        trainer.train()

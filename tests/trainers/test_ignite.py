@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 import torch
-from ignite.engine import Events, create_supervised_trainer
+from ignite.engine import Engine, Events, create_supervised_trainer
 from ignite.handlers import Checkpoint, DiskSaver, LRScheduler
 from torch.nn import functional
 from torch.optim import SGD
 from torch.optim.lr_scheduler import LambdaLR
 
 from etude import BASE, Cosine, Horizon, Linear, Plateau
+from etude.record import Recorder, open_store
 from etude.torch import Scheduler, lr_scheduler
 from etude.trainers.ignite import attach
 from tests.test_examples import EXAMPLES
@@ -275,3 +276,61 @@ def test_the_example_trains_under_its_schedule(tmp_path: Path) -> None:
     assert updates == [29, 58, 87, 116, 145, 174]
     plan = Linear(0.02, 0.2, over="1ep") >> Cosine(0.2, 0.0, over="5ep")
     assert rates == pytest.approx(plan.on(Horizon(29))([update - 1 for update in updates]), abs=1e-4)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_recorder_has_every_update_with_the_rate_that_it_used_and_its_loss(
+    tmp_path: Path, accumulate: int
+) -> None:
+    def build(optimizer: SGD) -> Scheduler:
+        return Scheduler(optimizer, Linear(BASE, 0.0, over="100%"), Horizon(total=UPDATES))
+
+    run = Run(build, accumulate=accumulate)
+    losses: list[float] = []
+    with Recorder(run.scheduler, to=tmp_path / "runs.sqlite") as recorder:
+        attach(run.trainer, run.scheduler, accumulate=accumulate, recorder=recorder)
+        run.trainer.add_event_handler(
+            Events.ITERATION_COMPLETED(every=accumulate), lambda engine: losses.append(engine.state.output)
+        )
+        used = run.go(epochs=2 * accumulate)
+
+    with open_store(tmp_path / "runs.sqlite") as store:
+        [record] = store.runs(status="finished")
+        readings = store.readings(record.id)
+    assert [reading.step for reading in readings] == list(range(UPDATES))
+    assert [reading.rates["0"] for reading in readings] == used == CURVE
+    assert [reading.metrics for reading in readings] == [{"loss": loss} for loss in losses]
+
+
+@pytest.mark.parametrize(
+    ("output", "metrics"),
+    [
+        (
+            {"loss": torch.tensor(0.5), "accuracy": 1, "logits": torch.zeros(2), "name": "x"},
+            {"loss": 0.5, "accuracy": 1.0},
+        ),
+        (torch.tensor([0.25]), {"loss": 0.25}),
+        (None, {}),
+        ((1.0, 2.0), {}),
+    ],
+    ids=["dict", "tensor", "nothing", "tuple"],
+)
+def test_what_is_a_number_in_the_output_is_a_metric(output: Any, metrics: dict[str, float]) -> None:
+    class Kept:
+        def observe(self, readings: Any) -> None:
+            seen.extend(readings)
+
+    seen: list[Any] = []
+    optimizer = SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = falling(optimizer)
+
+    def update(*_: Any) -> Any:
+        optimizer.step()
+        return output
+
+    engine = Engine(update)
+    with Recorder(scheduler, Kept()) as recorder:
+        attach(engine, scheduler, recorder=recorder)
+        engine.run([0, 1])
+
+    assert [reading.metrics for reading in seen] == [metrics, metrics]

@@ -26,8 +26,9 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 import etude as et
 from etude import BASE, Horizon
 from etude.errors import HorizonError, ResumeError, ScheduleError, ScheduleWarning
+from etude.record import open_store
 from etude.torch import Scheduler
-from etude.trainers.lightning import Observe, RateMonitor, config, horizon_of
+from etude.trainers.lightning import Observe, RateMonitor, Record, config, horizon_of
 from tests.trainers.processes import torchrun
 
 pytestmark = [
@@ -764,3 +765,133 @@ def test_the_example_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsy
     rates = [float(rate) for rate in re.findall(r"last update used {'lr': (\S+),", printed)]
     table = et.one_cycle().on(Horizon(total=174))
     assert rates == table(range(28, 174, 29), 0.2).tolist()
+
+
+# Recording.
+
+
+def fit_recorded(module: Module, record: Record, folder: Path, **options: Any) -> Any:
+    """Fit and record; the run and its readings."""
+    quiet = ("logger", "enable_progress_bar", "enable_model_summary", "enable_checkpointing")
+    Trainer(accelerator="cpu", callbacks=[record], **dict.fromkeys(quiet, False), **options).fit(module)
+    return stored(folder)
+
+
+def stored(folder: Path) -> Any:
+    with open_store(folder / "runs.sqlite") as store:
+        [*_, last] = store.runs()
+        return last, store.readings(last.id)
+
+
+@pytest.mark.parametrize(("accumulate", "updates"), [(1, 8), (3, 4)])
+def test_a_record_has_every_update_with_the_rate_and_loss_that_it_had(
+    tmp_path: Path, accumulate: int, updates: int
+) -> None:
+    losses: list[float] = []
+
+    class Told(Module):
+        def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+            loss = super().training_step(batch, index)
+            losses.append(loss.item() / accumulate)
+            self.log("shown", loss * 2)
+            return loss
+
+    module = Told(scheduled())
+    record = Record(to=tmp_path / "runs.sqlite", name="falling", seed=3)
+    run, readings = fit_recorded(module, record, tmp_path, max_epochs=2, accumulate_grad_batches=accumulate)
+
+    assert (run.id, run.label, run.key.seed, run.status) == (record.run_id, "falling", 3, "finished")
+    assert run.plan.horizon == module.scheduler.horizon
+    assert [reading.step for reading in readings] == list(range(updates))
+    assert [[reading.rates["0"]] for reading in readings] == module.optimizer.used
+    windows = [losses[:4], losses[4:]]
+    sums = [sum(half[i : i + accumulate]) for half in windows for i in range(0, 4, accumulate)]
+    assert [reading.metrics["loss"] for reading in readings] == pytest.approx(sums)
+    # What was logged is told where an epoch ends.
+    assert ["shown" in reading.metrics for reading in readings] == ([False] * (updates // 2 - 1) + [True]) * 2
+    assert run.results.keys() == {"loss", "shown"}
+
+
+def test_what_is_validated_belongs_to_the_update_before(tmp_path: Path) -> None:
+    class Validated(Module):
+        def validation_step(self, batch: list[Tensor], index: int) -> None:
+            self.log("val_loss", self(batch[0]))
+
+        def val_dataloader(self) -> Any:
+            return self.loader
+
+    record = Record(to=tmp_path / "runs.sqlite")
+    _, readings = fit_recorded(
+        Validated(scheduled(lr=0.01)), record, tmp_path, max_epochs=1, val_check_interval=2
+    )
+
+    assert [sorted(reading.metrics) for reading in readings] == [["loss"], ["loss", "val_loss"]] * 2
+    assert readings[1].metrics["val_loss"] > readings[3].metrics["val_loss"]
+
+
+def test_a_fit_that_fails_is_a_run_that_failed(tmp_path: Path) -> None:
+    class Failing(Module):
+        def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+            if index == 2:
+                raise ArithmeticError("no more")
+            return super().training_step(batch, index)
+
+    with pytest.raises(ArithmeticError):
+        fit_recorded(Failing(scheduled()), Record(to=tmp_path / "runs.sqlite"), tmp_path, max_epochs=1)
+
+    run, readings = stored(tmp_path)
+    assert run.status == "failed"
+    assert run.error.endswith("ArithmeticError: no more\n")
+    assert [reading.step for reading in readings] == [0, 1]
+
+
+def test_a_resumed_fit_is_a_run_that_begins_where_it_goes_on(tmp_path: Path) -> None:
+    quiet: dict[str, Any] = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False}
+    quiet |= {"enable_model_summary": False, "enable_checkpointing": False}
+    first = Trainer(max_epochs=1, **quiet)
+    first.fit(Module(scheduled()))
+    first.save_checkpoint(tmp_path / "one.ckpt")
+    record = Record(to=tmp_path / "runs.sqlite")
+    trainer = Trainer(max_epochs=2, callbacks=[record], **quiet)
+    trainer.fit(Module(scheduled(on_change="stretch")), ckpt_path=tmp_path / "one.ckpt")
+
+    run, readings = stored(tmp_path)
+    assert (run.plan.begun, [reading.step for reading in readings]) == (4, [4, 5, 6, 7])
+
+
+def test_each_of_two_optimizers_has_a_record_of_its_own(tmp_path: Path) -> None:
+    def build(module: Module) -> Any:
+        own = [(module.body, 1.0), (module.head, 2.0)]
+        module.own = [Recorded(layer.parameters(), lr=lr) for layer, lr in own]
+        horizon = horizon_of(module.trainer)
+        return module.own, [config(Scheduler(optimizer, DECAY, horizon)) for optimizer in module.own]
+
+    class Manual(Module):
+        automatic_optimization = False
+
+        def training_step(self, batch: list[Tensor], index: int) -> None:  # type: ignore[override]
+            for optimizer, scheduler in zip(self.optimizers(), self.lr_schedulers(), strict=True):  # type: ignore[arg-type]
+                optimizer.zero_grad()
+                self.manual_backward(self(batch[0]))
+                optimizer.step()
+                scheduler.step()
+
+    module = Manual(build)
+    both = [Record(to=tmp_path / "runs.sqlite", name=str(index), optimizer=index) for index in range(2)]
+    options: dict[str, Any] = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False}
+    Trainer(
+        max_epochs=1, callbacks=both, enable_checkpointing=False, enable_model_summary=False, **options
+    ).fit(module)
+
+    with open_store(tmp_path / "runs.sqlite") as store:
+        for record, optimizer in zip(both, module.own, strict=True):
+            assert record.run_id is not None
+            assert [[one.rates["0"]] for one in store.readings(record.run_id)] == optimizer.used
+
+
+def test_a_record_of_no_scheduler_of_ours_is_refused(tmp_path: Path) -> None:
+    def build(module: Module) -> Any:
+        return SGD(module.parameters(), lr=1.0)
+
+    with pytest.raises(ScheduleError, match=r"records an etude\.torch\.Scheduler, .* optimizer has none"):
+        fit_recorded(Module(build), Record(to=tmp_path / "runs.sqlite"), tmp_path, max_epochs=1)

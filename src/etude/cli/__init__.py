@@ -25,6 +25,7 @@ VERBS = {
     "runs": "List the runs in the store.",
     "watch": "Follow a run that is under way.",
     "explain": "Tell what made the learning rate of an update.",
+    "add": "Add to its store what a run could not write.",
 }
 
 

@@ -47,6 +47,8 @@ def command(task: str, plot: Path | None, **options: Any) -> None:
     etude find path/to/file.py:mine --repeats 1 --plot mine.png
     """
     trained = find_task(task)
+    if plot is not None:
+        plots.check_path(plot)  # now, not after a sweep of minutes
     console = new_console()
     try:
         with _shown(console) as on_update:

@@ -21,7 +21,7 @@ from etude.readings import Reading
 from etude.record import RunRecord, Store
 from etude.record.process import is_gone
 from etude.replay import Recorded, metrics, rates
-from etude.replay.recorded import in_order
+from etude.replay.recorded import put_in_order
 
 __all__ = ["command"]
 
@@ -67,10 +67,11 @@ def command(run: str, every: float, store_path: Address) -> None:
 
 @dataclass
 class _Followed:
-    """A run and what has been seen of it; only what is new is read."""
+    """A run and what has been seen of it; only what is new is read, and put in its place."""
 
     store: Store
     id: int
+    seen: int = 0
     readings: list[Reading] = field(default_factory=list)
 
     def look(self) -> list[Reading]:
@@ -78,13 +79,11 @@ class _Followed:
         # The record first: what a run records before it ends is then seen when its end is.
         self.record: RunRecord = self.store.run(self.id)
         self.broken_off = self.record.status == "running" and is_gone(self.record.process)
-        news = self.store.readings(self.id, len(self.readings))
-        self.readings += news
+        news = self.store.readings(self.id, self.seen)
+        self.seen += len(news)
+        put_in_order(self.readings, news)
+        self.run = Recorded(self.record, self.readings)
         return news
-
-    @property
-    def run(self) -> Recorded:
-        return Recorded(self.record, in_order(self.readings))
 
     @property
     def ended(self) -> bool:

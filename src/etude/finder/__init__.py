@@ -8,9 +8,10 @@ from __future__ import annotations
 from etude.finder.answers import NoAnswer, Suggestion
 from etude.finder.curve import Curve
 from etude.finder.divergence import Divergence
+from etude.finder.grid import RangeTestGrid
 from etude.finder.ramp import ramp
 from etude.finder.result import RangeTest
-from etude.finder.smoothing import Smoothed, smooth
+from etude.finder.smoothing import smooth
 from etude.finder.suggestions import suggest
 
 __all__ = [
@@ -18,7 +19,7 @@ __all__ = [
     "Divergence",
     "NoAnswer",
     "RangeTest",
-    "Smoothed",
+    "RangeTestGrid",
     "Suggestion",
     "ramp",
     "smooth",

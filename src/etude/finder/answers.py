@@ -16,7 +16,8 @@ class Suggestion:
         name: the rule.
         value: of the first group, in the unit of ``Curve.rates``.
         low, high: where the value would lie if the test were done again: in 9 of 10 curves that are redrawn
-            from the noise around the smooth one, or the least and the most of three or more repeats.
+            from the noise around the smooth one, or the least and the most of three or more repeats. Of
+            ``fixed`` and ``peak`` four times as far to either side: where the best rate lies in 9 of 10.
         reason: what was seen in the curve.
         source: who names the rule.
 

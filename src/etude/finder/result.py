@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from etude.durations import DurationLike, to_duration
 from etude.errors import ScheduleError
 from etude.finder.answers import Answer, Suggestion
 from etude.finder.curve import Curve
+from etude.finder.saved import curve_values, from_json, to_json
 from etude.finder.suggestions import suggest
 from etude.finder.views import look
 
@@ -39,7 +40,7 @@ class RangeTest:
     >>> rates = np.geomspace(1e-5, 1.0, 101)
     >>> found = RangeTest(Curve(rates, 2.0 - 1.5 / (1 + (0.001 / rates) ** 2) + (rates / 0.1) ** 2))
     >>> found.plans()["one_cycle"]
-    'one_cycle(0.00317)'
+    'one_cycle(0.00719)'
     """
 
     def __init__(self, curve: Curve, metric: str | None = None) -> None:
@@ -93,6 +94,28 @@ class RangeTest:
         if self.curve.alike:
             return repr(float(f"{rate:.3g}"))
         return f"{float(f'{rate / self.curve.base:.3g}')!r} * BASE"
+
+    def values(self) -> dict[str, Any]:
+        """What the JSON holds; ``RangeTest.of_values`` takes it."""
+        return {"curve": curve_values(self.curve), "metric": self._metric}
+
+    @classmethod
+    def of_values(cls, values: Mapping[str, Any]) -> RangeTest:
+        """Build it of its ``values()``."""
+        return cls(Curve(**values["curve"]), values["metric"])
+
+    def to_json(self) -> str:
+        """Write the curve; what is suggested follows from it."""
+        return to_json("range test", self.values())
+
+    @classmethod
+    def from_json(cls, text: str) -> RangeTest:
+        """Read what ``to_json`` has written.
+
+        Raises:
+            ScheduleError: for what it has not written.
+        """
+        return from_json("range test", text, cls.of_values)
 
     def __str__(self) -> str:
         lines = [

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from etude.eases import Array
 from etude.finder.answers import Answer, NoAnswer, Suggestion
 from etude.finder.curve import Curve
+from etude.finder.smoothing import reach_of
 from etude.finder.views import View, look, redrawn
 from etude.schedules import bounds
 
@@ -19,10 +20,12 @@ __all__ = ["EDGE_OVER", "Answer", "NoAnswer", "Suggestion", "accuracy_in", "sugg
 EDGE_OVER = 4.0
 # The shares of a fall (or rise) by which it is said to have begun, and to be over.
 BEGUN, OVER = 0.05, 0.95
-# How much of the fall is done at the best fixed rate, and how many times as high a one-cycle's best peak is:
-# chosen on real tasks (benchmarks/finder_quality.py). From 0.7 to 0.85 the median error is about the same,
-# and the worst grows.
-MOSTLY, PEAK_OVER = 0.7, 2.0
+# A rate has to take training as far as half of the fall, and to be borne. The best fixed one is this share of
+# the geometric mean of the two rates that say so, and a one-cycle's best peak so many times that: chosen on
+# real tasks, and about the same without any one of them (benchmarks/finder_quality.py).
+HALF, SHARE, PEAK_OVER = 0.5, 0.16, 2.5
+# In 9 of 10 sweeps, the best rate lies within the noise's interval widened by this factor (as above).
+OFF = 4.0
 # The paper's "starts to rise" and "slows": a tenth of the rise, and a fifth of the steepest slope.
 RISES, SLOWS = 0.1, 0.2
 # Ragged is noise of so many times the size before, along so many points.
@@ -55,8 +58,9 @@ def suggest(curve: Curve, *, metric: str | None = None, edge_over: float = EDGE_
     =============== ==========================================================================================
     steepest        where the smooth loss falls fastest against the logarithm of the rate
     valley          the middle, in that logarithm, of the fall from the first level to the lowest
-    fixed           where 7/10 of the fall from the first level to the lowest are done: to be kept
-    peak            twice that: the top of a cycle, which is only passed
+    fixed           0.16 · √(Σ · η), at most 0.4 · η: to be kept. Σ is the sum of the rates of all steps up to
+                    where half of the fall is done, η the last rate at which 9/10 of it are
+    peak            2.5 times that: the top of a cycle, which is only passed
     minimum/10      a tenth of the rate at which the smooth loss is lowest
     edge/4          a quarter of the rate from which on the smooth loss is above its first level, or ended
     base            where the metric starts to rise: by a tenth of all that it rises
@@ -89,6 +93,8 @@ def suggest(curve: Curve, *, metric: str | None = None, edge_over: float = EDGE_
     }
     losses = _Evidence(curve, curve.losses)
     answers = {name: losses.answer(name, rule, source) for name, (rule, source) in by_loss.items()}
+    for name in ("fixed", "peak"):
+        answers[name] = _of_the_best(answers[name], curve.of)
     measured = accuracy_in(curve) if metric is None else metric
     if measured is None:
         why = "no accuracy was measured; have train_step() return (loss, {'accuracy': ...})"
@@ -102,6 +108,16 @@ def suggest(curve: Curve, *, metric: str | None = None, edge_over: float = EDGE_
 def accuracy_in(curve: Curve) -> str | None:
     """The first metric that is called an accuracy."""
     return next((name for name in curve.metrics if "acc" in name.lower()), None)
+
+
+def _of_the_best(answer: Answer, of: str) -> Answer:
+    """With an interval that is to hold the best rate, not only what the rule would find again."""
+    if of != "lr":
+        # A sum of anything else is no distance.
+        return NoAnswer(answer.name, f"it is a rule for 'lr', and this test was of {of!r}", MEASURED)
+    if isinstance(answer, NoAnswer):
+        return answer
+    return replace(answer, low=answer.low / OFF, high=answer.high * OFF)
 
 
 class _Evidence:
@@ -143,7 +159,7 @@ def _steepest(view: View) -> Found | str:
     if view.flat:
         return view.flat
     place = int(view.slope[: view.lowest + 1].argmin())
-    if place <= 1:
+    if place <= reach_of(len(view.fit)):
         return "the loss falls fastest at the first rates; begin with a lower start"
     return Found(float(view.rates[place]), "the loss falls fastest there")
 
@@ -165,10 +181,15 @@ def _fixed(view: View) -> Found | str:
         return view.flat
     if view.open:
         return "the loss still falls at the last rate; raise stop"
+    way = view.start - view.fit
     # Counted, not the first or the last crossing: an early dip or a late bump moves it by its own width only.
-    way = view.start - view.fit[: view.lowest + 1]
-    place = min(int((way < MOSTLY * view.fall).sum()), view.lowest)
-    return Found(float(view.rates[place]), f"{MOSTLY:.0%} of the fall is done there")
+    half = int((way[: view.lowest + 1] < HALF * view.fall).sum())
+    if view.fit[0] - view.fit[view.first : view.lowest + 1].max(initial=-np.inf) > HALF * view.fall:
+        return "the loss falls from the first rates on; begin with a lower start"
+    far = float(view.sums[min(half, view.lowest)])
+    most = float(view.rates[np.flatnonzero(way >= (1 - RISES) * view.fall)[-1]])
+    value = min(SHARE * (far * most) ** 0.5, most / PEAK_OVER)
+    return Found(value, f"half of the fall takes rates that sum to {far:.2g}, and it holds up to {most:.2g}")
 
 
 def _peak(view: View) -> Found | str:

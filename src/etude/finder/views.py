@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from etude.eases import Array
-from etude.finder.smoothing import noise_of, smooth
+from etude.finder.smoothing import error_of, noise_of, smooth
 
 __all__ = ["LEAST_POINTS", "View", "look", "redrawn"]
 
@@ -29,20 +29,25 @@ class View:
         rates: > 0, rising.
         values: what was measured, but for what is far above the start.
         fit: the smooth curve.
-        matrix: what makes it of the values.
+        sums: the sums of all rates up to each.
         ended: whether the test ended before its last rate.
     """
 
     rates: Array
     values: Array
     fit: Array
-    matrix: Array
+    sums: Array
     ended: bool
+
+    @property
+    def first(self) -> int:
+        """How many points tell the level at which it begins: a tenth."""
+        return max(3, len(self.fit) // 10)
 
     @cached_property
     def start(self) -> float:
-        """The level at which it begins: the mean of the first tenth."""
-        return float(self.fit[: max(3, len(self.fit) // 10)].mean())
+        """The level at which it begins: the mean of the first points."""
+        return float(self.fit[: self.first].mean())
 
     @cached_property
     def lowest(self) -> int:
@@ -57,10 +62,8 @@ class View:
     @cached_property
     def error(self) -> float:
         """The standard error of the smooth curve."""
-        around = (
-            noise_of(self.values[: self.lowest + 1]) if self.lowest > LEAST_POINTS else noise_of(self.values)
-        )
-        return around * float(np.median(np.sqrt(np.square(self.matrix).sum(axis=1))))
+        before = self.values[: self.lowest + 1] if self.lowest > LEAST_POINTS else self.values
+        return error_of(self.values, noise_of(before))
 
     @cached_property
     def slope(self) -> Array:
@@ -89,10 +92,10 @@ def look(rates: Array, values: Array, ended: bool) -> View | str:
     if int(known.sum()) < LEAST_POINTS:
         return f"{int(known.sum())} finite values are too few; {LEAST_POINTS} are needed"
     ended = ended or not known[-1]
-    rates, values = _thinned(np.log(rates[known])), _thinned(values[known])
+    sums = np.exp(_thinned(np.log(np.cumsum(rates)[known])))
+    rates, values = np.exp(_thinned(np.log(rates[known]))), _thinned(values[known])
     values = np.minimum(values, _ceiling(values))
-    smoothed = smooth(values)
-    return View(np.exp(rates), values, smoothed.fit, smoothed.matrix, ended)
+    return View(rates, values, smooth(values), sums, ended)
 
 
 def redrawn(view: View) -> Iterator[View]:
@@ -101,9 +104,8 @@ def redrawn(view: View) -> Iterator[View]:
     Source: Wu, 1986 (the wild bootstrap), which keeps noise that grows along the curve where it is.
     """
     chance = np.random.default_rng(0).standard_normal((REDRAWN, len(view.fit)))
-    values = view.fit + chance * (view.values - view.fit)
-    for row, fit in zip(values, values @ view.matrix.T, strict=True):
-        yield replace(view, values=row, fit=fit)
+    for row in view.fit + chance * (view.values - view.fit):
+        yield replace(view, values=row, fit=smooth(row))
 
 
 def _ceiling(values: Array) -> float:

@@ -7,7 +7,7 @@ A Chart holds the numbers; `to_text` draws it in a terminal, `to_svg` in a noteb
 from __future__ import annotations
 
 from etude.plots.chart import Chart, Mark, Rule, Series, Shade, Unit, overlay
-from etude.plots.figures import COLUMN, SLIDE, draw, save, to_png
+from etude.plots.figures import COLUMN, SLIDE, check_path, draw, save, to_png
 from etude.plots.svg import to_svg
 from etude.plots.terminal import sparkline, to_text
 
@@ -20,6 +20,7 @@ __all__ = [
     "Series",
     "Shade",
     "Unit",
+    "check_path",
     "draw",
     "overlay",
     "save",

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import numpy as np
 
 from etude.errors import MissingError, ScheduleError
-from etude.files import write_whole
+from etude.files import check_writable, write_whole
 from etude.plots.axes import Axis, above, axes, vacancy
 from etude.plots.chart import Chart, Mark, Series
 from etude.plots.fitting import apart, in_a_row, in_rows, plain, shorten
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-__all__ = ["COLUMN", "SLIDE", "Size", "draw", "save", "to_png"]
+__all__ = ["COLUMN", "SLIDE", "Size", "check_path", "draw", "save", "to_png"]
 
 
 class Size(TypedDict):
@@ -160,14 +160,31 @@ def save(
         MissingError: when matplotlib is not installed.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in _METADATA:
-        raise ScheduleError(f"a picture's name must end in one of {', '.join(_METADATA)}; got {str(path)!r}")
+    suffix = _suffix(path)
     charts = [charts] if isinstance(charts, Chart) else list(charts)
     if not charts:
         raise ScheduleError("there must be at least one chart to save; got none")
     write_whole(path, _render(charts, suffix, width, height, font, dark, dpi))
     return path
+
+
+def check_path(path: str | os.PathLike[str]) -> None:
+    """Refuse a path that ``save`` could not write to, before there is anything to draw.
+
+    Raises:
+        ScheduleError, StoreError, MissingError: as ``save`` would.
+    """
+    path = Path(path)
+    _suffix(path)
+    with _own_style(_FONT, dark=False):
+        check_writable(path)
+
+
+def _suffix(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in _METADATA:
+        raise ScheduleError(f"a picture's name must end in one of {', '.join(_METADATA)}; got {str(path)!r}")
+    return suffix
 
 
 def to_png(

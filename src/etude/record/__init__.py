@@ -15,12 +15,12 @@ recorded is ever deleted.
 {'validation': 0.91}
 """
 
+from etude.record.leftovers import take_up
 from etude.record.opening import open_store
 from etude.record.process import Process
 from etude.record.recorder import Recorder
 from etude.record.sqlite import SqliteStore
 from etude.record.store import RunKey, RunRecord, Status, Store
-from etude.record.store_observer import StoreObserver
 from etude.record.thinning import thinned
 
 __all__ = [
@@ -31,7 +31,7 @@ __all__ = [
     "SqliteStore",
     "Status",
     "Store",
-    "StoreObserver",
     "open_store",
+    "take_up",
     "thinned",
 ]

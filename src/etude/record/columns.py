@@ -14,13 +14,16 @@ import math
 from collections.abc import Mapping
 from typing import SupportsFloat, SupportsIndex
 
-from etude.errors import StoreError
+from etude.errors import EtudeError, StoreError
+from etude.planned import RunPlan
 from etude.readings import Reading
 
 __all__ = [
     "READING",
     "numbers_column",
     "numbers_of",
+    "plan_column",
+    "plan_of",
     "reading_columns",
     "reading_of",
     "texts_column",
@@ -86,6 +89,34 @@ def texts_column(what: str, texts: Mapping[str, str]) -> str:
 def texts_of(column: str) -> dict[str, str]:
     """Read what ``texts_column`` wrote."""
     return dict(json.loads(column))
+
+
+def plan_column(plan: RunPlan | None) -> str | None:
+    """Write what a run is to follow.
+
+    Raises:
+        StoreError: for what is no plan, or has numbers that are not finite.
+    """
+    if plan is None:
+        return None
+    if not isinstance(plan, RunPlan):
+        raise StoreError(f"plan must be a RunPlan, as scheduler.plan returns it; got {plan!r}")
+    try:
+        return json.dumps(plan.to_dict(), allow_nan=False)
+    except ValueError:
+        raise StoreError(f"plan must have finite numbers; got {plan!r}") from None
+
+
+def plan_of(column: str | None) -> RunPlan | None:
+    """Read what ``plan_column`` wrote.
+
+    Raises:
+        ValueError: for what it did not write.
+    """
+    try:
+        return None if column is None else RunPlan.from_dict(json.loads(column))
+    except (EtudeError, KeyError, TypeError) as error:
+        raise ValueError(f"the plan of a run has no such form: {error}") from None
 
 
 def reading_columns(reading: Reading) -> tuple[object, ...]:

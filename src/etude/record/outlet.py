@@ -66,7 +66,7 @@ class Outlet:
         while self.thread.is_alive():
             self.thread.join(0.1)
             if time.monotonic() - self._progressed > self._patience_seconds + MOST_SILENT_SECONDS:
-                self._tell_lost("it does not return")
+                self._give_up("it does not return")
                 return
 
     def _run(self) -> None:
@@ -83,7 +83,7 @@ class Outlet:
                 elif error is not None:
                     self._changed.wait(LAST_RETRY_SECONDS)
         if self._waiting:
-            self._tell_lost(str(error))
+            self._give_up(str(error))
         try:
             getattr(self._observer, "close", _nothing)()
         except Exception as last:
@@ -131,15 +131,25 @@ class Outlet:
             waiting = waiting[::2]
         self._waiting = deque([first, waiting])
 
-    def _tell_lost(self, why: str) -> None:
+    def _give_up(self, why: str) -> None:
+        """Tell what becomes of those that wait: an observer may have somewhere to leave them."""
+        waiting = [reading for readings in list(self._waiting) for reading in readings]
+        try:
+            become: str = getattr(self._observer, "leave", _lost)(waiting)
+        except Exception as error:
+            become = f"{_lost(waiting)} ({_words(error)})"
         _LOG.error(
-            "%s: %s readings are lost, for the run has ended and they could not be written (%s)",
-            self._name, f"{sum(map(len, self._waiting)):,}", why,
+            "%s: the run has ended, and %s readings could not be written (%s); %s",
+            self._name, f"{len(waiting):,}", why, become,
         )  # fmt: skip
 
 
 def _nothing() -> None:
     pass
+
+
+def _lost(_: Sequence[Reading]) -> str:
+    return "they are lost"
 
 
 def _words(error: Exception) -> str:

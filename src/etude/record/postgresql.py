@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from pathlib import Path
 
 from etude.record.postgresql_connection import PostgresqlConnection, connect, explained, is_lost, shown
 from etude.record.process_connection import ProcessConnection
@@ -40,6 +41,10 @@ class PostgresqlStore(SqlStore):
     @property
     def place(self) -> str:
         return shown(self.url)
+
+    @property
+    def folder(self) -> Path:
+        return Path()
 
     def open(self) -> None:
         self._connection.open()

@@ -1,4 +1,4 @@
-"""Which process records a run, and whether it still exists."""
+"""Which process records a run, with which versions, and whether it still exists."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import os
 import socket
 import sys
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
+from platform import python_version
 
-__all__ = ["Process", "is_gone", "this_process"]
+__all__ = ["Process", "is_gone", "this_process", "versions"]
 
 # Fields of /proc/<pid>/stat, counted from the state, which follows the name in parentheses.
 _STATE, _START_TICKS = 0, 19
@@ -35,6 +37,11 @@ def this_process() -> Process:
     """Name the calling process."""
     seen = _look_up(os.getpid())
     return Process(socket.gethostname(), os.getpid(), seen[1] if seen else None)
+
+
+def versions() -> dict[str, str]:
+    """Return the version of each package that takes part in a run, and Python's."""
+    return {name: version(name) for name in ("etude", "torch", "numpy")} | {"python": python_version()}
 
 
 def is_gone(process: Process) -> bool:

@@ -9,11 +9,15 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
 
 from etude.errors import ScheduleError
+from etude.planned import RunPlan
 from etude.readings import Observer, Reading
 from etude.record.outlet import Outlet
+from etude.record.stored_run import StoredRun
 from etude.record.thinning import Thinning
 
 __all__ = ["Recorder"]
@@ -47,6 +51,10 @@ class Source(Protocol):
     def rank(self) -> int:
         """The number of this process among those that train together."""
 
+    @property
+    def plan(self) -> RunPlan:
+        """What the run is to follow from here on."""
+
     def last_update(self) -> Any:
         """The last update, with all that its values depend on; nothing in it is changed later."""
 
@@ -59,19 +67,27 @@ Seen: TypeAlias = "tuple[Update, Mapping[str, float]]"
 
 
 class Recorder:
-    """Tells observers of every update of a run: ``recorder.log(loss=...)`` after each ``scheduler.step()``.
+    """Records every update of a run: ``recorder.log(loss=...)`` after each ``scheduler.step()``.
 
-    ``log`` only takes note; readings are worked out and written in the background, at least every second.
-    So a process that is killed loses no more than its last second; one that ends in any other way, nothing.
-    Use it as a context, or ``close`` it; the end of the program does it too.
+    It keeps them in a store, tells observers of them, or both. ``log`` only takes note; readings are worked
+    out and written in the background, at least every second. So a process that is killed loses no more than
+    its last second; one that ends in any other way, nothing. Use it as a context, or ``close`` it; the end of
+    the program does it too.
 
-    An observer that fails stops nothing: what it has not taken waits in memory, at most 50,000 readings, and
-    then thinned, until it is back.
+    In the store the run counts as finished with the last value of each metric when it is closed, as failed
+    where an exception ends the context, and otherwise as broken off.
+
+    A store or observer that fails stops nothing: what it has not taken waits in memory, at most 50,000
+    readings, and then thinned, until it is back.
 
     Args:
         scheduler: the ``etude.torch.Scheduler`` of the run.
-        observers: who is told, each in a thread of its own: ``StoreObserver(store, run_id)``, or loggers.
-        run: what to call the run in messages.
+        observers: who is told, each in a thread of its own, such as those of ``etude.loggers``.
+        to: the store that the run is kept in: the path of an SQLite file, or the URL of a PostgreSQL
+            database, as ``open_store`` takes them. The horizon must know the run's length then.
+        name: what to call the run; in the store, the text of its schedule where it is not given.
+        task: what is trained, in the store: runs of one task are listed together.
+        seed: what everything random in the run derives from, in the store.
         dense: so many updates at the beginning are kept as they are. Those after them are thinned, the later
             the more: see ``Thinning``. None keeps all.
         every_rank: record on all processes of a distributed run; else those of another rank than 0 do
@@ -79,7 +95,8 @@ class Recorder:
         patience_seconds: how long observers that fail are tried again when the run has ended.
 
     Raises:
-        ScheduleError: for something else than a Scheduler or observers.
+        ScheduleError: for something else than a Scheduler or observers, or neither observers nor a store.
+        StoreError: where the store cannot be opened or written, or the run's length is not known.
 
     >>> from etude.torch import Scheduler
     >>> import torch
@@ -102,7 +119,10 @@ class Recorder:
         self,
         scheduler: Source,
         *observers: Observer,
-        run: str | None = None,
+        to: str | Path | None = None,
+        name: str | None = None,
+        task: str = "",
+        seed: int = 0,
         dense: int | None = 10_000,
         every_rank: bool = False,
         patience_seconds: float = 10.0,
@@ -112,18 +132,23 @@ class Recorder:
                 f"a Recorder records an etude.torch.Scheduler; got {type(scheduler).__name__}"
             )
         strange = [observer for observer in observers if not callable(getattr(observer, "observe", None))]
-        if strange or not observers:
+        if strange:
             raise ScheduleError(
-                "a Recorder needs observers, such as StoreObserver(store, run_id): objects with a method "
-                f"observe(readings); got {strange[0] if strange else 'none'!r}"
+                f"an observer has a method observe(readings); got {strange[0]!r}; a store is given with to="
             )
+        if to is None and not observers:
+            raise ScheduleError("a Recorder needs a store, to='runs.sqlite', or observers; got neither")
         thinning = Thinning(dense)
         self._scheduler = scheduler
         self._number: int = scheduler.last_update().number
         self._logged = False
         self._background: _Background | None = None
+        self._stored: StoredRun | None = None
         if every_rank or scheduler.rank == 0:
-            whose = "Recorder" if run is None else f"Recorder of {run}"
+            if to is not None:
+                self._stored = StoredRun.start(to, scheduler.plan, name, task, seed)
+                observers = (self._stored, *observers)
+            whose = "Recorder" if name is None else f"Recorder of {name}"
             outlets = [Outlet(observer, whose, patience_seconds) for observer in observers]
             self._background = _Background(scheduler.readings, thinning, outlets)
             # At the end of the program, too, and when nobody has the Recorder any more.
@@ -154,16 +179,31 @@ class Recorder:
         self._number, self._logged = update.number, True
         background.note(update, values)
 
-    def close(self) -> None:
-        """Write all that was logged, and let the observers go; it cannot log any more then."""
-        if self._background is not None:
+    @property
+    def run_id(self) -> int | None:
+        """The run's number in the store; None where it is kept in none."""
+        return None if self._stored is None else self._stored.run_id
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Write all that was logged, end the run, and let the observers go; it cannot log any more then.
+
+        Args:
+            error: what has ended the run early.
+        """
+        if self._background is not None and self._finish.alive:
+            if self._stored is not None and error is None:
+                self._stored.finish()
+            elif self._stored is not None and error is not None:
+                self._stored.fail(error)
             self._finish()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *raised: object) -> None:
-        self.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close(error)
 
     def _refuse(self, background: _Background, update: Update) -> None:
         if background.refusal is not None:

@@ -6,14 +6,18 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol, Self, get_args
 
 from etude.errors import StoreError
+from etude.planned import RunPlan
 from etude.readings import Reading
 from etude.record.columns import (
     READING,
     numbers_column,
     numbers_of,
+    plan_column,
+    plan_of,
     reading_columns,
     reading_of,
     texts_column,
@@ -63,6 +67,11 @@ class SqlStore(Store):
     def place(self) -> str:
         """Where it is, for messages."""
 
+    @property
+    @abstractmethod
+    def folder(self) -> Path:
+        """Where a file is left with what it did not take."""
+
     @abstractmethod
     def _reading(self) -> AbstractContextManager[SqlConnection]:
         """The connection, to this thread alone."""
@@ -71,7 +80,15 @@ class SqlStore(Store):
     def _writing(self) -> AbstractContextManager[SqlConnection]:
         """The connection, in a transaction: all of the block is recorded, or nothing."""
 
-    def start(self, key: RunKey, *, label: str, fingerprint: str, versions: Mapping[str, str]) -> int:
+    def start(
+        self,
+        key: RunKey,
+        *,
+        label: str,
+        fingerprint: str,
+        versions: Mapping[str, str],
+        plan: RunPlan | None = None,
+    ) -> int:
         for name, text in (("label", label), ("fingerprint", fingerprint)):
             if not isinstance(text, str):
                 raise StoreError(f"{name} must be a text; got {text!r}")
@@ -79,7 +96,8 @@ class SqlStore(Store):
         with self._writing() as connection:
             added: int = connection.execute(
                 "INSERT INTO run (task, schedule, peak, budget, seed, label, fingerprint, versions, status,"
-                " host, pid, born, started) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, ?, ?)"
+                " host, pid, born, started, plan)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, ?, ?, ?)"
                 " RETURNING id",
                 (
                     *_key_columns(key),
@@ -90,6 +108,7 @@ class SqlStore(Store):
                     process.pid,
                     process.born,
                     _now(),
+                    plan_column(plan),
                 ),
             ).fetchone()["id"]
         return added
@@ -213,6 +232,7 @@ def _records(connection: SqlConnection, where: str, *values: object) -> list[Run
             ended=row["ended"],
             results=numbers_of(row["results"]),
             error=row["error"],
+            plan=plan_of(row["plan"]),
         )
         for row in rows
     ]

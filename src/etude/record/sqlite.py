@@ -43,6 +43,10 @@ class SqliteStore(SqlStore):
     def place(self) -> str:
         return str(self.path)
 
+    @property
+    def folder(self) -> Path:
+        return self.path.parent
+
     def open(self) -> None:
         self._connection.open()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, Self
 
 from etude.errors import StoreError
+from etude.planned import RunPlan
 from etude.readings import Reading
 from etude.record.process import Process
 
@@ -74,6 +75,7 @@ class RunRecord:
         ended: when it finished, failed or was found interrupted, in ISO 8601, UTC; None while running.
         results: what a finished run came to, by name (``validation``, ``test``, ...).
         error: what a failed run died of; else None.
+        plan: what it was to follow; None where that was not told.
     """
 
     id: int
@@ -87,6 +89,7 @@ class RunRecord:
     ended: str | None
     results: Mapping[str, float]
     error: str | None
+    plan: RunPlan | None = None
 
 
 class Store(Protocol):
@@ -99,7 +102,15 @@ class Store(Protocol):
     does not hold.
     """
 
-    def start(self, key: RunKey, *, label: str, fingerprint: str, versions: Mapping[str, str]) -> int:
+    def start(
+        self,
+        key: RunKey,
+        *,
+        label: str,
+        fingerprint: str,
+        versions: Mapping[str, str],
+        plan: RunPlan | None = None,
+    ) -> int:
         """Record a new attempt by the calling process; return its id."""
 
     def append(self, run_id: int, readings: Iterable[Reading]) -> None:

@@ -1,37 +1,78 @@
-"""A store as an observer of readings."""
+"""A run of a store as an observer: started, told its readings, and ended."""
 
 from __future__ import annotations
 
+import math
+import traceback
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
 
+from etude.errors import StoreError
+from etude.planned import RunPlan
 from etude.readings import Reading
 from etude.record.columns import reading_columns
-from etude.record.store import Store
+from etude.record.leftovers import Leftovers, end
+from etude.record.opening import open_store
+from etude.record.process import versions
+from etude.record.sql_store import SqlStore
+from etude.record.store import RunKey
 
-__all__ = ["StoreObserver"]
+__all__ = ["StoredRun"]
 
 
-class StoreObserver:
-    """Appends readings to a run of a store, each once.
+class StoredRun:
+    """Appends readings to a run of a store, each once, and ends the run when it is closed.
 
-    The store stays open, and the run unfinished: both are the caller's.
+    Unless ``finish`` or ``fail`` was called before, the run counts as broken off then.
 
     Args:
-        store: where the run is recorded.
+        store: where the run is recorded; closed at the end.
         run_id: what ``store.start`` returned.
 
     Raises:
         StoreError: there is no such run, or the store cannot be read.
     """
 
-    def __init__(self, store: Store, run_id: int) -> None:
+    def __init__(self, store: SqlStore, run_id: int) -> None:
+        self.run_id = run_id
         self._store = store
-        self._run_id = run_id
         self._written = len(store.readings(run_id))
-        self._unsure = False
+        self._unsure = self._is_left = False
+        # All that a file of leftovers tells, but for the readings.
+        self._end = Leftovers(
+            store.place, run_id, store.run(run_id).started, "interrupted", {}, None, readings=()
+        )
+
+    @classmethod
+    def start(cls, address: str | Path, plan: RunPlan, name: str | None, task: str, seed: int) -> Self:
+        """Start a run in the store at an address; see ``Recorder`` for what is told of it.
+
+        Raises:
+            StoreError: for a run whose length is not known; where the store cannot be written.
+        """
+        total = plan.horizon.total_steps
+        if total is None:
+            raise StoreError(
+                "a run that is stored has a length; write it into the Scheduler's horizon, such as "
+                f"Horizon(total=10_000); got {plan.horizon!r}"
+            )
+        rates = [one for one in plan.schedules if one.of == "lr"] or list(plan.schedules)
+        schedule = " | ".join(dict.fromkeys(one.schedule for one in rates))
+        fingerprint = " | ".join(dict.fromkeys(one.fingerprint for one in rates))
+        key = RunKey(task, schedule, None, max(math.ceil(total), 1), seed)
+        label = schedule if name is None else name
+        store = open_store(address)
+        try:
+            run_id = store.start(key, label=label, fingerprint=fingerprint, versions=versions(), plan=plan)
+            return cls(store, run_id)
+        except BaseException:
+            store.close()
+            raise
 
     def __repr__(self) -> str:
-        return f"<run {self._run_id} in {self._store!r}>"
+        return f"<run {self.run_id} in {self._store!r}>"
 
     def observe(self, readings: Sequence[Reading]) -> None:
         """Append readings; after an error, the same may be given again.
@@ -42,13 +83,54 @@ class StoreObserver:
         # Whoever loses a server while it commits does not learn whether it has.
         if not (self._unsure and self._are_there(readings)):
             self._unsure = True
-            self._store.append(self._run_id, readings)
+            self._store.append(self.run_id, readings)
         self._unsure = False
         self._written += len(readings)
+        self._note_results(readings)
+
+    def finish(self) -> None:
+        """Have the run count as finished when it is closed, with the last value of each metric."""
+        self._end = replace(self._end, status="finished")
+
+    def fail(self, error: BaseException) -> None:
+        """Have the run count as failed of an error; of what is none, such as Ctrl-C, as broken off."""
+        if isinstance(error, Exception):
+            words = "".join(traceback.format_exception(error))
+            self._end = replace(self._end, status="failed", error=words)
+
+    def leave(self, readings: Sequence[Reading]) -> str:
+        """Write what the store has not taken into a file; return what to do with it.
+
+        Raises:
+            StoreError: where it cannot be written.
+        """
+        self._is_left = True
+        self._note_results(readings)
+        path = replace(self._end, readings=readings).save(self._store.folder)
+        return f"what it lacks is in {path}; `etude add {path}` adds it"
+
+    def close(self) -> None:
+        """End the run, and close the store.
+
+        Raises:
+            StoreError: the store cannot be written; the end is left in a file then.
+        """
+        try:
+            # What is left in a file ends the run when it is taken up.
+            if not self._is_left:
+                end(self._store, self._end)
+        except StoreError as error:
+            raise StoreError(f"{error}; {self.leave(())}") from error
+        finally:
+            self._store.close()
+
+    def _note_results(self, readings: Sequence[Reading]) -> None:
+        for reading in readings:
+            self._end.results.update(reading.metrics)
 
     def _are_there(self, readings: Sequence[Reading]) -> bool:
         """Whether they were recorded, be it among others' readings of this run."""
         wanted = [reading_columns(reading) for reading in readings]
-        found = [reading_columns(reading) for reading in self._store.readings(self._run_id, self._written)]
+        found = [reading_columns(reading) for reading in self._store.readings(self.run_id, self._written)]
         starts = range(len(found) - len(wanted) + 1)
         return any(found[start : start + len(wanted)] == wanted for start in starts)

@@ -46,9 +46,8 @@ def rates(run: Recorded, title: str | None = None) -> Chart:
     plan = _plan(run)
     if plan is not None and (few or run.record.status == "running" or not _as_planned(run)):
         [curve] = plan.series
-        series.insert(
-            0, Series("planned" if len(groups) < 2 else f"planned for {groups[0]}", curve.x, curve.y)
-        )
+        name = "planned" if len(groups) < 2 else f"planned for {groups[0]}"
+        series.insert(0, Series(name, curve.x, run.scale(run.first) * np.asarray(curve.y)))
     return Chart(
         title=run.name if title is None else title,
         x_label="step",
@@ -177,27 +176,29 @@ def over_seeds(label: str, steps: ArrayLike, values: Array) -> Series:
 
 def _phase(run: Recorded, reading: Reading) -> tuple[str, float]:
     """The phase of a reading, which its begin tells from others of its name."""
-    return reading.phase, 0.0 if run.table is None else run.table.phase(reading.step).start
+    table = run.table(run.first)
+    return reading.phase, 0.0 if table is None else table.phase(reading.step).start
 
 
 def _plan(run: Recorded) -> Chart | None:
     """The picture of the first group's plan, where that is known."""
-    table, base = run.table, _base(run)
+    table, base = run.table(run.first), _base(run)
     if table is None or (base is None and table.depends_on_base):
         return None
     return table.chart(1.0 if base is None else base)
 
 
 def _base(run: Recorded) -> float | None:
-    return run.bases.get(run.groups[0]) if run.groups else run.record.key.peak
+    return run.bases.get(run.first) if run.groups else run.record.key.peak
 
 
 def _as_planned(run: Recorded) -> bool:
     """Whether the first group's recorded rates are all those of the plan."""
-    table, base = run.table, _base(run)
+    table, base = run.table(run.first), _base(run)
     assert table is not None
-    steps, used = run.rates(run.groups[0])
-    return all(map(same, table(steps, 1.0 if base is None else base).tolist(), used.tolist()))
+    steps, used = run.rates(run.first)
+    planned = run.scale(run.first) * table(steps, 1.0 if base is None else base)
+    return all(map(same, planned.tolist(), used.tolist()))
 
 
 def _first_loss(run: Recorded) -> tuple[str, ...]:

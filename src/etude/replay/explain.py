@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from etude.errors import StoreError
 from etude.readings import Reading
-from etude.replay.recorded import Recorded, factors_of, overriding, same
+from etude.replay.recorded import Recorded, factors_of, same
 from etude.tables import PhaseRow, Table
 
 __all__ = ["Explanation", "explain"]
@@ -144,9 +144,10 @@ def explain(run: Recorded, step: int, group: str | None = None) -> Explanation:
         raise StoreError(
             f"run {record.id} ({record.status}) has no readings yet, so nothing can be told of it"
         )
-    if not 0 <= step < run.done:
+    if not run.begun <= step < run.done:
         raise StoreError(
-            f"run {record.id} ({record.status}) has the updates 0 to {run.done - 1:,}; got step {step:,}"
+            f"run {record.id} ({record.status}) has the updates {run.begun:,} to {run.done - 1:,}; got step "
+            f"{step:,}"
         )
     if group is None:
         group = run.groups[0] if run.groups else ""
@@ -155,11 +156,12 @@ def explain(run: Recorded, step: int, group: str | None = None) -> Explanation:
         raise StoreError(f"run {record.id} has no parameter group {group!r}; there are {known}")
     own = run.at(step)
     seen = own or run.before(step) or run.readings[0]
-    table = run.followed(seen)
+    table, override = run.followed(seen, group)
     base = run.bases.get(group)
     planned = None
     if table is not None and (base is not None or not table.depends_on_base):
-        planned = table(step, 1.0 if base is None else base, factors=factors_of(table, seen.factors))
+        value = table(step, 1.0 if base is None else base, factors=factors_of(table, seen.factors))
+        planned = run.scale(group) * value
     recorded = own is not None and group in own.rates
     return Explanation(
         run=record.id,
@@ -176,8 +178,8 @@ def explain(run: Recorded, step: int, group: str | None = None) -> Explanation:
         feedback={
             text: factor for text, factor in seen.factors.items() if table is None or text in table.text
         },
-        schedule=record.key.schedule if table is None else table.text,
-        override=overriding(seen),
+        schedule=run.schedule(group) if table is None else table.text,
+        override=override,
         planned=planned,
     )
 

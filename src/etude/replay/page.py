@@ -85,9 +85,10 @@ def _sentences(run: Recorded) -> Iterator[str]:
 
 
 def _findings(run: Recorded) -> str:
-    if run.table is None:
+    table = run.table(run.first)
+    if table is None:
         return "<p>The schedule could not be read back, so that it was not checked.</p>"
-    found = run.table.check(run.bases.get(run.groups[0]) if run.groups else run.record.key.peak)
+    found = table.check(run.bases.get(run.first) if run.groups else run.record.key.peak)
     if not found:
         return "<p>The checker has nothing to say about the schedule on this run.</p>"
     return "".join(f"<p>{escape(str(finding))}</p>" for finding in found)
@@ -109,10 +110,15 @@ def _results(run: Recorded) -> Iterator[tuple[str, str]]:
 
 def _facts(run: Recorded) -> Iterator[tuple[str, str]]:
     record, key = run.record, run.record.key
-    yield "schedule", key.schedule
+    if record.plan is None:
+        yield "schedule", key.schedule
+    else:
+        for planned in record.plan.schedules:
+            yield f"{planned.of} of {', '.join(planned.bases)}", planned.schedule
     yield "horizon", str(run.horizon)
     yield "base rates", ", ".join(f"{name}: {base:.6g}" for name, base in run.bases.items()) or "not known"
-    yield "task", key.task
+    if key.task:
+        yield "task", key.task
     yield "seed", str(key.seed)
     yield "schedule's fingerprint", record.fingerprint
     yield "versions", ", ".join(f"{name} {version}" for name, version in record.versions.items())

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from etude.durations import Horizon
 from etude.eases import Array
 from etude.errors import EtudeError, SpecError, StoreError
+from etude.planned import Planned, RunPlan
 from etude.readings import Reading
 from etude.record import RunRecord, Store
 from etude.schedules import Plateau
@@ -46,7 +47,7 @@ class Recorded:
         """What the run is called in titles."""
         key = self.record.key
         task = key.task.partition("@")[0]
-        return f"run {self.record.id}: {self.record.label} on {task}, seed {key.seed}"
+        return f"run {self.record.id}: {self.record.label}{' on ' if task else ''}{task}, seed {key.seed}"
 
     @cached_property
     def steps(self) -> NDArray[np.int64]:
@@ -66,8 +67,10 @@ class Recorded:
     @property
     def done(self) -> int:
         """How many updates are known to have been made."""
-        last = int(self.steps[-1]) + 1 if len(self.readings) else 0
-        return max(last, self.record.key.budget) if self.record.status == "finished" else last
+        last = int(self.steps[-1]) + 1 if len(self.readings) else self.begun
+        # A run whose plan was kept has told of its last update; one that was reported now and then need not.
+        reported = self.record.status == "finished" and self.record.plan is None
+        return max(last, self.record.key.budget) if reported else last
 
     def rates(self, group: str) -> tuple[NDArray[np.int64], Array]:
         """The updates at which a group's rate was recorded, and the rates."""
@@ -100,20 +103,62 @@ class Recorded:
 
     # The plan.
 
+    @property
+    def begun(self) -> int:
+        """The update that it began with; a run that goes on from a checkpoint begins later than at 0."""
+        return 0 if self.record.plan is None else math.ceil(self.record.plan.begun)
+
     @cached_property
     def horizon(self) -> Horizon:
-        """The run's length, and that of an epoch where the readings tell it."""
+        """The run's horizon; where it was not kept, its length, and that of an epoch if the readings tell."""
+        if self.record.plan is not None:
+            return self.record.plan.horizon
         last = next((reading for reading in reversed(self.readings) if reading.epoch), None)
         per_epoch = None if last is None or not last.epoch else _simple(last.step / last.epoch)
         return Horizon(per_epoch, self.record.key.budget)
 
-    @cached_property
-    def table(self) -> Table | None:
-        """The schedule on the horizon; None where what is stored does not tell it."""
-        return self.table_of(self.record.key.schedule)
+    def planned(self, group: str) -> Planned | None:
+        """What the rate of a group was to follow; None where that was not kept.
+
+        A group that was added later follows the only schedule there is.
+        """
+        plan: RunPlan | None = self.record.plan
+        if plan is None:
+            return None
+        rates = [one for one in plan.schedules if one.of == "lr"]
+        return plan.of("lr", group) or (rates[0] if len(rates) == 1 else None)
+
+    def schedule(self, group: str) -> str:
+        """The text of the schedule that the rate of a group was to follow."""
+        planned = self.planned(group)
+        return self.record.key.schedule if planned is None else planned.schedule
+
+    def scale(self, group: str) -> float:
+        """What the values of its schedule are multiplied by in a group."""
+        planned = self.planned(group)
+        return 1.0 if planned is None else planned.scales.get(group, 1.0)
+
+    @property
+    def first(self) -> str:
+        """The first group, whose plan is drawn and checked; empty where nothing is known of any."""
+        return self.groups[0] if self.groups else ""
+
+    def table(self, group: str) -> Table | None:
+        """The schedule of a group's rate on the horizon; None where what is stored does not tell it."""
+        return self.table_of(self.schedule(group))
 
     def table_of(self, schedule: str) -> Table | None:
         """A schedule on the run's horizon, or on one after its text; None where it cannot be read back."""
+        if schedule not in self._tables:
+            self._tables[schedule] = self._read(schedule)
+        return self._tables[schedule]
+
+    @cached_property
+    def _tables(self) -> dict[str, Table | None]:
+        """The tables of the schedules that were asked for, by their texts."""
+        return {}
+
+    def _read(self, schedule: str) -> Table | None:
         text, _, elsewhere = schedule.partition(" on Horizon(")
         try:
             table = parse(text).on(_horizon(f"Horizon({elsewhere}") if elsewhere else self.horizon)
@@ -122,16 +167,33 @@ class Recorded:
             return None
         return table
 
-    def followed(self, reading: Reading) -> Table | None:
-        """What the learning rate followed at a reading: the schedule, or what has replaced it since."""
-        text = overriding(reading)
-        return self.table_of(text) if text else self.table
+    def followed(self, reading: Reading, group: str) -> tuple[Table | None, str]:
+        """What the rate of a group followed at a reading, and its text if it was not the schedule.
+
+        Where groups follow several, the first that makes the rate that was used.
+        """
+        planned, texts = self.planned(group), overriding(reading)
+        tables = [(self.table_of(text), text) for text in texts]
+        if planned is None or not texts:
+            return tables[0] if tables else (self.table(group), "")
+        for table, text in [*tables, (self.table(group), "")]:
+            if table is not None and group in reading.rates:
+                base, factors = planned.bases.get(group), factors_of(table, reading.factors)
+                if base is not None and same(
+                    self.scale(group) * table(reading.step, base, factors=factors), reading.rates[group]
+                ):
+                    return table, text
+        return tables[0]
 
     @cached_property
     def bases(self) -> Mapping[str, float]:
-        """The base rate of each group, as the rates tell it; without those that they do not tell."""
+        """The base rate of each group; where it was not kept, as the rates tell it, or not at all."""
         found: dict[str, float] = {}
         for group in self.groups:
+            planned = self.planned(group)
+            if planned is not None and group in planned.bases:
+                found[group] = planned.bases[group]
+                continue
             for reading in self.readings:
                 base = self._base(reading, group)
                 if base is not None:
@@ -141,7 +203,7 @@ class Recorded:
 
     def _base(self, reading: Reading, group: str) -> float | None:
         """The base rate that makes the plan's value the one that was used; rates are affine in it."""
-        table = self.followed(reading)
+        table, _ = self.followed(reading, group)
         if table is None or group not in reading.rates:
             return None
         rate = reading.rates[group]
@@ -167,18 +229,33 @@ def recall(store: Store, run: int) -> Recorded:
 
 def in_order(readings: Sequence[Reading]) -> list[Reading]:
     """One reading for each step, rising: of several the last, with the metrics of all."""
-    by_step: dict[int, Reading] = {}
-    for reading in readings:
-        earlier = by_step.get(reading.step)
-        known = {} if earlier is None else earlier.metrics
-        by_step[reading.step] = replace(reading, metrics={**known, **reading.metrics}) if known else reading
-    return [by_step[step] for step in sorted(by_step)]
+    ordered: list[Reading] = []
+    put_in_order(ordered, readings)
+    return ordered
 
 
-def overriding(reading: Reading) -> str:
-    """The text of what the learning rate followed instead of the plan; empty where it followed that."""
+def put_in_order(ordered: list[Reading], news: Sequence[Reading]) -> None:
+    """Add readings to others, which are as ``in_order`` returns them and stay so."""
+    for reading in news:
+        if not ordered or reading.step > ordered[-1].step:  # as nearly all are
+            ordered.append(reading)
+            continue
+        place = bisect.bisect_left(ordered, reading.step, key=_step)
+        there = ordered[place]
+        if there.step == reading.step:
+            ordered[place] = replace(reading, metrics={**there.metrics, **reading.metrics})
+        else:
+            ordered.insert(place, reading)
+
+
+def _step(reading: Reading) -> int:
+    return reading.step
+
+
+def overriding(reading: Reading) -> list[str]:
+    """The texts of what the learning rate followed instead of the plan, in some groups or in all."""
     parts = (part.partition(": ") for part in reading.override.split(" | "))
-    return next((text for name, _, text in parts if name == "lr"), "")
+    return [text for name, _, text in parts if name == "lr"]
 
 
 def factors_of(table: Table, factors: Mapping[str, float]) -> dict[Hashable, float]:

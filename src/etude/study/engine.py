@@ -14,15 +14,14 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import version
 from multiprocessing import connection, get_context
-from platform import python_version
 from typing import Protocol
 
 import numpy as np
 
 from etude.errors import StoreError, TaskError
 from etude.record import RunKey, Store
+from etude.record.process import versions
 from etude.study.task import Task, find_task
 
 __all__ = ["Engine", "Job", "LocalEngine", "Outcome", "execute"]
@@ -84,9 +83,8 @@ def execute(job: Job) -> Outcome:
         raise TaskError(
             f"the file of the task {job.task!r} was changed while it was compared; run the command again"
         )
-    versions = {name: version(name) for name in ("etude", "torch", "numpy")} | {"python": python_version()}
     with job.store as store:
-        run_id = store.start(job.key, label=job.label, fingerprint=job.fingerprint, versions=versions)
+        run_id = store.start(job.key, label=job.label, fingerprint=job.fingerprint, versions=versions())
         run = Run(job.key, store, run_id, updates_per_epoch=task.updates_per_epoch, device=job.device)
         _seed_everything(job.key.seed)
         try:

@@ -12,7 +12,7 @@ from etude.torch.tensorize import tensorize
 
 if TYPE_CHECKING:
     from etude.torch import lr_scheduler
-    from etude.torch.sweep import range_test
+    from etude.torch.sweep import range_test, range_test_grid
 
 __all__ = [
     "Adopted",
@@ -22,6 +22,7 @@ __all__ = [
     "mean_over_ranks",
     "param_groups",
     "range_test",
+    "range_test_grid",
     "redecay",
     "tensorize",
 ]
@@ -31,6 +32,6 @@ def __getattr__(name: str) -> Any:
     # These take as long to import as all the rest, and many programs want the Scheduler alone.
     if name == "lr_scheduler":
         return import_module("etude.torch.lr_scheduler")
-    if name == "range_test":
-        return import_module("etude.torch.sweep").range_test
+    if name in ("range_test", "range_test_grid"):
+        return getattr(import_module("etude.torch.sweep"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from etude.durations import Horizon
 from etude.errors import ScheduleError
+from etude.planned import Planned
 from etude.torch.bindings import Binding, Followed, bind
 from etude.torch.changes import Course
 from etude.torch.groups import Group, Place, base_of, group_names, read
@@ -105,6 +106,16 @@ class Laid:
             if index in binding.indices:
                 return binding, binding.indices.index(index)
         raise ScheduleError(f"{name!r} of the parameter group {names[index]!r} is not scheduled")
+
+    def planned(self) -> Iterator[Planned]:
+        """What was planned, whatever is followed instead."""
+        for binding in self.bindings:
+            names = [self.names[index] for index in binding.indices] or [binding.name]
+            asked, scale = binding.asked.tolist(), binding.scale
+            bases = dict(zip(names, asked if len(asked) > 1 else asked * len(names), strict=True))
+            scales = {} if scale is None else dict(zip(names, scale.tolist(), strict=True))
+            text, fingerprint = repr(binding.planned), binding.planned.fingerprint
+            yield Planned(binding.name, text, fingerprint, bases, scales, binding.coupled)
 
     @cached_property
     def override(self) -> str:

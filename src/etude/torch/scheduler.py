@@ -22,6 +22,7 @@ from etude.durations import LARGEST_STEP, DurationLike, Horizon
 from etude.eases import Array
 from etude.errors import ScheduleError
 from etude.levels import LevelLike
+from etude.planned import RunPlan
 from etude.readings import Reading
 from etude.schedules import bounds
 from etude.torch import resuming, state
@@ -370,6 +371,12 @@ class Scheduler(LRScheduler):
         return Update(number, self.last_epoch - 1, self._moment, self._moment.laid.unscheduled_rates())
 
     readings = staticmethod(readings)
+
+    @property
+    def plan(self) -> RunPlan:
+        """What the run is to follow from here on: its schedules, horizon and base values."""
+        self._follow_groups()
+        return RunPlan(self.last_epoch, self.horizon, tuple(self._moment.laid.planned()))
 
     @property
     def rank(self) -> int:

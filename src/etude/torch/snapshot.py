@@ -35,7 +35,8 @@ class Snapshot:
     an optimizer runs, and none of its hooks. The memory is one copy of each tensor, also where it is shared.
 
     Args:
-        modules: of which parameters, gradients, buffers and train flags are kept.
+        modules: of which parameters, gradients, buffers, train flags, and the tensors among the attributes,
+            such as the sums of a metric of torchmetrics, are kept.
         optimizers: of which states, groups and plain attributes are kept.
         scalers: GradScalers.
         others: generators of torch, NumPy and Python, loaders, and whatever has ``state_dict`` and
@@ -56,6 +57,7 @@ class Snapshot:
             # Other flags of modules go with what they have built lazily, as that of DDP does.
             self._training.append(partial(setattr, module, "training", module.training))
             self._training.append(self._hold(module._buffers))
+            self._training.append(self._own_tensors(module))
             self._keep_parameters(module._parameters.values())
         for optimizer in optimizers:
             self._training.append(self._plain_attributes(optimizer))
@@ -116,6 +118,12 @@ class Snapshot:
             return lambda: value
         kept = unknown(value)
         return lambda: unknown(kept)
+
+    def _own_tensors(self, module: nn.Module) -> Restore:
+        """Keep the tensors among a module's attributes."""
+        held = {name: value for name, value in vars(module).items() if isinstance(value, Tensor)}
+        self._hold(held)
+        return partial(vars(module).update, held)
 
     def _plain_attributes(self, owner: Any) -> Restore:
         """Keep numbers, texts and flags among the attributes; those that are added go again."""

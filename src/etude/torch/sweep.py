@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
 from torch.nn.modules.module import register_module_forward_pre_hook
@@ -19,16 +18,15 @@ from torch.optim import Optimizer
 from etude.durations import Horizon
 from etude.eases import Array
 from etude.errors import ScheduleError
-from etude.finder import Curve, Divergence, RangeTest, ramp
+from etude.finder import Curve, Divergence, RangeTest, RangeTestGrid, ramp
 from etude.schedules import bounds
-from etude.torch.groups import Group, Place, base_of, current, place_of, read, scale_of, write
+from etude.torch.agreement import Measured, agreement
+from etude.torch.proportions import Proportions
 from etude.torch.snapshot import Snapshot, asleep, check_keepable, undisturbed
+from etude.torch.train_steps import Loop, Returned, Step, plain_loop
 
-__all__ = ["range_test"]
+__all__ = ["range_test", "range_test_grid"]
 
-Loss: TypeAlias = "Tensor | float"
-Step: TypeAlias = "Callable[[], Loss | tuple[Loss, Mapping[str, Loss]]]"
-Loop: TypeAlias = "tuple[Iterable[Any], nn.Module, Callable[[Any, Any], Tensor]]"
 One = TypeVar("One")
 
 # A scaler that begins at 65,536 may skip so many updates until gradients fit, and not more.
@@ -84,7 +82,8 @@ def range_test(
 
     Raises:
         ScheduleError: for bad input, and for a train_step that returns no loss, drops a metric, does not step
-            the optimizer, or sets the rate itself.
+            the optimizer, or sets the rate itself. Where a step raises in one of several processes, in all
+            others, with its rank and what it has raised.
 
     >>> import torch
     >>> weight = torch.nn.Parameter(torch.ones(2))
@@ -128,16 +127,78 @@ def range_test(
         updates = around.enter_context(_counted(optimizers))
         if not models and not kept_models:
             around.enter_context(_told_of_buffers())
-        step = _loop(train_step, optimizers, scaler) if isinstance(train_step, tuple) else train_step
+        agreed, read = around.enter_context(agreement()), Returned()
+        step = plain_loop(train_step, optimizers, scaler) if isinstance(train_step, tuple) else train_step
         for repeat in range(count):
             if repeat:
                 snapshot.put_back_training()
-            sweeps.append(_sweep(step, swept, Divergence(diverge), updates))
+            sweeps.append(_sweep(step, swept, Divergence(diverge), updates, read, agreed))
     finally:
         with undisturbed():
             around.close()
             snapshot.put_back()
     return RangeTest(swept.curve(sweeps), metric)
+
+
+def range_test_grid(
+    train_step: Step | Loop,
+    optimizer: Optimizer | Sequence[Optimizer],
+    across: str,
+    values: Sequence[float],
+    **options: Any,
+) -> RangeTestGrid:
+    """Run a range test at each of several values of another hyperparameter, such as the weight decay.
+
+    Each begins with the same weights, optimizer state and random numbers; the plain loop also sees the same
+    batches, a ``train_step`` goes on with its own iterator. Everything is then as it was, as after
+    ``range_test``. As there, the value is that of the first group whose own is above 0, and the others follow
+    by the same factor: what is 0 in one group, as the weight decay of biases, stays so.
+
+    Args:
+        train_step, optimizer, options: of ``range_test``.
+        across: ``"weight_decay"``, ``"momentum"`` or another number of the groups.
+        values: two or more of them, at least 0, no two alike.
+
+    Raises:
+        ScheduleError: for values that are none, and as of ``range_test``.
+
+    >>> import torch
+    >>> weight = torch.nn.Parameter(torch.ones(2))
+    >>> optimizer = torch.optim.SGD([weight], lr=0.1)
+    >>> def train_step():
+    ...     optimizer.zero_grad()
+    ...     loss = (weight ** 2 @ torch.tensor([1.0, 0.1])).sum()
+    ...     loss.backward()
+    ...     optimizer.step()
+    ...     return loss
+    >>> grid = range_test_grid(train_step, optimizer, "weight_decay", [0.0, 1.0, 10.0], start=1e-3)
+    >>> print(grid.suggestions["stable"].reason)
+    the loss is back where it began only from lr 6.91 on
+    >>> optimizer.param_groups[0]["weight_decay"]
+    0
+
+    Source: Smith, 2018 (arXiv 1803.09820), section 4.4.
+    """
+    optimizers = _several(optimizer, Optimizer)
+    _check(optimizers, [])
+    of = options.get("of", "lr")
+    if across == of:
+        raise ScheduleError(f"across must be another hyperparameter than the one that is ramped, {of!r}")
+    chosen = [bounds.number(value, f"values of {across}", least=0) for value in values]
+    if len(set(chosen)) < max(len(chosen), 2):
+        raise ScheduleError(f"values must be two or more, no two alike; got {values!r}")
+    if across == "momentum" and max(chosen) >= 1:
+        raise ScheduleError(f"values of momentum must be less than 1; got {values!r}")
+    groups, tests = Proportions(optimizers, across), {}
+    restore = groups.keep()
+    try:
+        for value in chosen:
+            groups.value = value
+            tests[value] = range_test(train_step, optimizer, **options)
+    finally:
+        with undisturbed():
+            restore()
+    return RangeTestGrid(across, tests)
 
 
 def _several(given: Any, kind: type[One]) -> list[One]:
@@ -184,30 +245,20 @@ class _Swept:
         self, optimizers: list[Optimizer], of: str, start: float, stop: float, steps: int, ease: str
     ) -> None:
         self.of = of
-        self.groups: list[Group] = [group for one in optimizers for group in one.param_groups]
-        self.places: list[Place] = [place_of(group, of) for group in self.groups]
-        bases = [base_of(group, of) * scale_of(group, of) for group in self.groups]
+        self._groups = Proportions(optimizers, of)
         plan = ramp(start, stop, steps, ease)
         if of == "momentum" and stop >= 1:
             raise ScheduleError(f"stop must be less than 1 for momentum; got {stop!r}")
-        # Where nothing is above 0, as weight decay is by default, there are no ratios to keep.
-        self.base = next((base for base in bases if base > 0), 1.0)
-        self.ratios = [base / self.base for base in bases] if any(bases) else [1.0] * len(bases)
-        self.alike = len(set(self.ratios)) == 1
-        values = plan.on(Horizon(total=steps))(range(steps))
-        first = next(index for index, ratio in enumerate(self.ratios) if ratio)
-        self._first = self.groups[first], self.places[first]
-        self.rates = _as_held(values, current(*self._first))
+        self.rates = _as_held(plan.on(Horizon(total=steps))(range(steps)), self._groups.held)
+        self._values: list[float] = self.rates.tolist()
 
     def write(self, step: int) -> None:
         """Write a step's value into every group."""
-        value = float(self.rates[step])
-        for group, place, ratio in zip(self.groups, self.places, self.ratios, strict=True):
-            write(group, place, value * ratio)
+        self._groups.value = self._values[step]
 
     def check(self, step: int) -> None:
         """Refuse that somebody else has written there since."""
-        found, written = read(*self._first), float(self.rates[step])
+        found, written = self._groups.value, self._values[step]
         if found != written:
             raise ScheduleError(
                 f"train_step() has set {self.of} to {found:g}, where the test had written {written:g}; leave "
@@ -222,10 +273,10 @@ class _Swept:
             self.rates[:longest],
             [_filled(sweep.losses, longest) for sweep in sweeps],
             {name: [_filled(sweep.metrics[name], longest) for sweep in sweeps] for name in names},
-            base=self.base,
+            base=self._groups.base,
             ended=[sweep.ended for sweep in sweeps],
             of=self.of,
-            alike=self.alike,
+            alike=self._groups.alike,
         )
 
 
@@ -252,11 +303,19 @@ class _Sweep:
     ended: str | None = None
 
 
-def _sweep(step: Step, swept: _Swept, diverged: Divergence, updates: list[int]) -> _Sweep:
+def _sweep(
+    step: Step,
+    swept: _Swept,
+    diverged: Divergence,
+    updates: list[int],
+    read: Returned,
+    agreed: Callable[[Callable[[], Measured]], Measured],
+) -> _Sweep:
     """Go through the ramp once."""
     sweep, before = _Sweep(), updates[0]
-    names: list[str] | None = None
-    for index in range(len(swept.rates)):
+
+    def measure() -> Measured:
+        index = len(sweep.losses)
         swept.write(index)
         returned = step()
         swept.check(index)
@@ -265,95 +324,15 @@ def _sweep(step: Step, swept: _Swept, diverged: Divergence, updates: list[int]) 
                 f"train_step() has not stepped the optimizer once in {IN_VAIN} calls; it has to do one "
                 f"update in each, of the optimizer that range_test was given"
             )
-        loss, metrics, wrong = _read(returned, names)
-        why = None if wrong else diverged(loss)
-        loss, metrics, wrong, why = _agreed(loss, metrics, wrong, why, first=names is None)
-        if wrong:
-            raise ScheduleError(wrong)
-        names = list(metrics)
+        loss, metrics = read(returned)
+        return loss, metrics, diverged(loss)
+
+    while len(sweep.losses) < len(swept.rates) and sweep.ended is None:
+        loss, metrics, sweep.ended = agreed(measure)
         sweep.losses.append(loss)
         for name, value in metrics.items():
             sweep.metrics.setdefault(name, []).append(value)
-        if why:
-            sweep.ended = why
-            break
     return sweep
-
-
-def _read(returned: Any, names: list[str] | None) -> tuple[float, dict[str, float], str | None]:
-    """The loss and the metrics that a step has returned; and what is wrong with them, if anything is."""
-    loss, metrics = returned if isinstance(returned, tuple) and len(returned) == 2 else (returned, {})
-    nothing = dict.fromkeys(names or (), math.nan)
-    value = _number(loss)
-    if value is None:
-        what = "None" if loss is None else f"a {type(loss).__name__}"
-        if isinstance(loss, Tensor):
-            what = f"a tensor of the shape {tuple(loss.shape)}"
-        return (
-            math.nan,
-            nothing,
-            f"train_step() must return its loss, one number, or (loss, metrics); got {what}",
-        )
-    if not isinstance(metrics, Mapping):
-        return math.nan, nothing, f"metrics must be a dict of numbers by name; got {metrics!r}"
-    values = {name: _number(metric) for name, metric in metrics.items()}
-    for name, metric in values.items():
-        if metric is None:
-            return math.nan, nothing, f"the metric {name!r} must be one number; got {metrics[name]!r}"
-    if names is not None and list(values) != names:
-        missing = [name for name in names if name not in values]
-        if missing:
-            return (
-                math.nan,
-                nothing,
-                f"the metric {missing[0]!r} has vanished; return it from every train_step()",
-            )
-        if set(values) != set(names):
-            new = next(name for name in values if name not in names)
-            return math.nan, nothing, f"the metric {new!r} is new; return it from every train_step()"
-    ordered = values if names is None else {name: values[name] for name in names}
-    return value, {name: float(metric or 0.0) for name, metric in ordered.items()}, None
-
-
-def _number(value: Any) -> float | None:
-    """A number, also of a tensor or array of one element; None for what is none."""
-    if isinstance(value, Tensor):
-        return value.item() if value.numel() == 1 and not value.is_complex() else None
-    if value is None or isinstance(value, str | bytes):
-        return None
-    try:
-        return float(value)
-    except (TypeError, ValueError, RuntimeError):
-        return None
-
-
-def _agreed(
-    loss: float, metrics: dict[str, float], wrong: str | None, why: str | None, *, first: bool
-) -> tuple[float, dict[str, float], str | None, str | None]:
-    """What all processes have measured: means, and whether one of them has to end."""
-    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
-        return loss, metrics, wrong, why
-    # NCCL only takes what lies on the GPU; gloo what lies on the CPU.
-    device = torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
-    if first:
-        count = torch.tensor([len(metrics), -len(metrics)], device=device)
-        dist.all_reduce(count, dist.ReduceOp.MAX)
-        if int(count[0]) != -int(count[1]) and not wrong:
-            wrong = "the processes have returned different numbers of metrics"
-            metrics = {}
-        if int(count[0]) != -int(count[1]):
-            metrics = {}
-    numbers = [loss, *metrics.values()]
-    flags = [float(wrong is not None), float(why is not None)]
-    told = torch.tensor([*numbers, *flags], dtype=torch.float64, device=device)
-    dist.all_reduce(told)
-    *sums, wrongs, ends = told.tolist()
-    mean, *means = (value / dist.get_world_size() for value in sums)
-    if wrongs and not wrong:
-        wrong = "another process has found something wrong with what train_step() returned there"
-    if ends and not why:
-        why = "it diverged in another process"
-    return mean, dict(zip(metrics, means, strict=True)), wrong, why
 
 
 @contextmanager
@@ -388,44 +367,3 @@ def _told_of_buffers() -> Iterator[None]:
         yield
     finally:
         handle.remove()
-
-
-def _loop(loop: Loop, optimizers: list[Optimizer], scaler: GradScaler | None) -> Step:
-    """The plain training loop over a loader's pairs."""
-    loader, model, loss_of = loop
-    first = next(model.parameters())
-    batches = _endless(loader)
-
-    def step() -> Tensor:
-        batch = next(batches)
-        if not isinstance(batch, tuple | list) or len(batch) != 2:
-            raise ScheduleError(
-                f"the loader must give pairs of inputs and targets; got {type(batch).__name__}: write a "
-                f"train_step() for other batches"
-            )
-        inputs, targets = (part.to(first.device) if isinstance(part, Tensor) else part for part in batch)
-        for optimizer in optimizers:
-            optimizer.zero_grad()
-        loss = loss_of(model(inputs), targets)
-        if scaler is None:
-            loss.backward()
-            for optimizer in optimizers:
-                optimizer.step()
-        else:
-            scaler.scale(loss).backward()
-            for optimizer in optimizers:
-                scaler.step(optimizer)
-            scaler.update()
-        return loss
-
-    return step
-
-
-def _endless(loader: Iterable[Any]) -> Iterator[Any]:
-    while True:
-        empty = True
-        for batch in loader:
-            empty = False
-            yield batch
-        if empty:
-            raise ScheduleError("the loader has no batches")

@@ -14,10 +14,12 @@ from transformers.trainer_utils import has_length
 
 from etude.durations import Duration, Horizon, to_fraction
 from etude.errors import HorizonError, ScheduleError
+from etude.readings import Observer
 from etude.torch import Scheduler
 from etude.trainers.numbers import followed, in_use, tell
+from etude.trainers.recording import Recording
 
-__all__ = ["Observe", "ScheduledTrainer", "horizon_of"]
+__all__ = ["Observe", "Record", "ScheduledTrainer", "horizon_of"]
 
 
 def horizon_of(args: TrainingArguments, dataset: Any) -> Horizon:
@@ -229,3 +231,65 @@ class Observe(TrainerCallback):
 
     def _tell(self, scheduler: Scheduler) -> None:
         tell(scheduler, self._measured, "let compute_metrics return it, or follow what is measured")
+
+
+class Record(TrainerCallback):
+    """Records each update of a training: ``Record(to="runs.sqlite", name="cosine")``.
+
+    Takes what ``etude.record.Recorder`` takes, and records like it. The metrics are those that the Trainer
+    logs, with the update after which it logs them: ``loss`` and ``grad_norm`` every ``logging_steps``, and
+    those of evaluations.
+
+    Where an exception ends the training, the Trainer does not tell its callbacks: the run counts as broken
+    off, when the Trainer or the program is gone.
+
+    Args:
+        observers: as those of a ``Recorder``.
+        options: those of a ``Recorder``: ``to``, ``name``, ``task``, ``seed``, ...
+
+    Raises:
+        ScheduleError: when the training begins, where the Trainer's scheduler is none of Etude's.
+    """
+
+    def __init__(self, *observers: Observer, **options: Any) -> None:
+        self.observers = observers
+        self.options = options
+        self._recording: Recording | None = None
+
+    @property
+    def run_id(self) -> int | None:
+        """The number of the last run in the store; None where it is kept in none."""
+        return None if self._recording is None else self._recording.recorder.run_id
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **now: Any
+    ) -> None:
+        """Begin: the clock has been restored by now."""
+        self._recording = Recording(now["lr_scheduler"], self.observers, self.options)
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **now: Any
+    ) -> None:
+        """Log the update before: all that was measured after it is known."""
+        if self._recording is not None:
+            self._recording.log()
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **now: Any
+    ) -> None:
+        """Take note of what was measured, and not of what the reading has itself or what is of the whole."""
+        if self._recording is not None:
+            self._recording.measured(
+                {
+                    name: value
+                    for name, value in now["logs"].items()
+                    if name == "loss" or name == "grad_norm" or name.startswith("eval_")
+                }
+            )
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **now: Any
+    ) -> None:
+        """End the run as finished."""
+        if self._recording is not None:
+            self._recording.close()

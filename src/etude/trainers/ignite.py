@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ignite.engine import Engine, Events
 from ignite.engine.events import RemovableEventHandle
+from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
+
+from etude.record import Recorder
 
 __all__ = ["attach"]
 
 
-def attach(engine: Engine, scheduler: LRScheduler, *, accumulate: int = 1) -> RemovableEventHandle:
-    """Step a scheduler after each update that an engine makes.
+def attach(
+    engine: Engine, scheduler: LRScheduler, *, accumulate: int = 1, recorder: Recorder | None = None
+) -> RemovableEventHandle:
+    """Step a scheduler after each update that an engine makes, and record the update.
 
     It steps first of all that happens on ``ITERATION_COMPLETED``, so that a checkpoint written there holds
     as many steps as iterations, whichever was attached first. The groups hold the rate of an update from
@@ -21,6 +28,8 @@ def attach(engine: Engine, scheduler: LRScheduler, *, accumulate: int = 1) -> Re
         scheduler: a Scheduler, or a drop-in of ``etude.torch.lr_scheduler``.
         accumulate: iterations whose gradients make one update, ≥ 1; as Ignite's own training steps count
             ``gradient_accumulation_steps``, through the ends of epochs.
+        recorder: a Recorder of the scheduler, which logs each update with what the process function has
+            returned: a number is the ``loss``, and of a dict those of its values that are numbers.
 
     Returns:
         Ignite's handle, whose ``remove()`` detaches the scheduler.
@@ -51,6 +60,8 @@ def attach(engine: Engine, scheduler: LRScheduler, *, accumulate: int = 1) -> Re
 
     def step() -> None:
         scheduler.step()
+        if recorder is not None:
+            recorder.log(**_numbers(engine.state.output))
 
     completed = Events.ITERATION_COMPLETED
     handle = engine.add_event_handler(completed(every=accumulate), step)
@@ -58,3 +69,13 @@ def attach(engine: Engine, scheduler: LRScheduler, *, accumulate: int = 1) -> Re
     handlers = engine._event_handlers[completed]
     handlers.insert(0, handlers.pop())
     return handle
+
+
+def _numbers(output: Any) -> dict[str, Any]:
+    """The metrics in what a process function returns."""
+    named = output if isinstance(output, dict) else {"loss": output}
+    return {name: value for name, value in named.items() if _is_number(value)}
+
+
+def _is_number(value: object) -> bool:
+    return value.numel() == 1 if isinstance(value, Tensor) else isinstance(value, int | float)

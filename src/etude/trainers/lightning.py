@@ -15,10 +15,12 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from etude.durations import Duration, Horizon, to_duration
 from etude.errors import HorizonError, ScheduleError, ScheduleWarning
+from etude.readings import Observer
 from etude.torch import Scheduler
 from etude.trainers.numbers import followed, in_use, tell
+from etude.trainers.recording import Recording
 
-__all__ = ["Observe", "RateMonitor", "config", "horizon_of"]
+__all__ = ["Observe", "RateMonitor", "Record", "config", "horizon_of"]
 
 
 def config(scheduler: LRScheduler, name: str | None = None) -> dict[str, Any]:
@@ -208,6 +210,88 @@ class Observe(Callback):
         """Tell what was measured in training, where nothing is validated."""
         if not trainer.enable_validation:
             _tell(trainer)
+
+
+class Record(Callback):
+    """Records each update of a fit: ``Record(to="runs.sqlite", name="cosine")``.
+
+    Takes what ``etude.record.Recorder`` takes, and records like it. ``loss`` is that of the update, averaged
+    over its window of accumulation; the last update before the end of an epoch or a validation also has all
+    that the module has logged by then.
+
+    Args:
+        observers: as those of a ``Recorder``.
+        optimizer: whose Scheduler is recorded, where there are several; give each a Record of its own.
+        options: those of a ``Recorder``: ``to``, ``name``, ``task``, ``seed``, ...
+
+    Raises:
+        ScheduleError: when the training starts, where that optimizer has no Scheduler.
+    """
+
+    def __init__(self, *observers: Observer, optimizer: int = 0, **options: Any) -> None:
+        self.observers = observers
+        self.optimizer = optimizer
+        self.options = options
+        self._recording: Recording | None = None
+        self._loss: Any = 0.0
+        self._epoch_is_over = False
+
+    @property
+    def run_id(self) -> int | None:
+        """The number of the last run in the store; None where it is kept in none."""
+        return None if self._recording is None else self._recording.recorder.run_id
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin: the clock has been restored by now."""
+        optimizer = trainer.optimizers[self.optimizer]
+        own = (scheduler for scheduler in _schedulers(trainer) if scheduler.optimizer is optimizer)
+        self._recording = Recording(next(own, None), self.observers, self.options)
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Log the update before: all that was measured after it is known."""
+        self._log(trainer)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Take note of the loss; of each batch in a window Lightning gives its share of the mean."""
+        loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
+        if self._recording is not None and loss is not None:
+            self._loss = self._loss + loss.detach()
+            if self._recording.has_news:
+                self._recording.measured({"loss": self._loss})
+                self._loss = 0.0
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Have the last update tell what was validated."""
+        self._epoch_is_over = True
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Have the last update tell what the epoch came to."""
+        self._epoch_is_over = True
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """End the run as finished."""
+        self._log(trainer)
+        self._end(None)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """End the run as failed; after Ctrl-C, as broken off."""
+        self._end(exception)
+
+    def _log(self, trainer: Trainer) -> None:
+        if self._recording is not None:
+            if self._epoch_is_over:
+                logged = {name: value for name, value in trainer.callback_metrics.items() if name != "loss"}
+                self._recording.measured(logged)
+            self._recording.log()
+        self._epoch_is_over = False
+
+    def _end(self, error: BaseException | None) -> None:
+        if self._recording is not None:
+            self._recording.close(error)
 
 
 def _tell(trainer: Trainer) -> None:

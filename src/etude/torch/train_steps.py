@@ -1,0 +1,119 @@
+"""What trains in a range test: a function that does one update, or the plain loop; and what it returns."""
+
+# mypy: untyped-calls-exclude=torch
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+from torch import Tensor, nn
+from torch.amp.grad_scaler import GradScaler
+from torch.optim import Optimizer
+
+from etude.errors import ScheduleError
+
+__all__ = ["Loop", "Returned", "Step", "plain_loop"]
+
+Loss: TypeAlias = "Tensor | float"
+Step: TypeAlias = "Callable[[], Loss | tuple[Loss, Mapping[str, Loss]]]"
+Loop: TypeAlias = "tuple[Iterable[Any], nn.Module, Callable[[Any, Any], Tensor]]"
+
+
+class Returned:
+    """Reads the loss and the metrics of each step; the metrics must always be those of the first."""
+
+    def __init__(self) -> None:
+        self._names: list[str] | None = None
+
+    def __call__(self, returned: Any) -> tuple[float, dict[str, float]]:
+        """Return them as floats.
+
+        Raises:
+            ScheduleError: for what is no loss, or other metrics.
+        """
+        alone = not (isinstance(returned, tuple) and len(returned) == 2)
+        loss, metrics = (returned, {}) if alone else returned
+        value = _number(loss)
+        if value is None:
+            what = "None" if loss is None else f"a {type(loss).__name__}"
+            if isinstance(loss, Tensor):
+                what = f"a tensor of the shape {tuple(loss.shape)}"
+            raise ScheduleError(
+                f"train_step() must return its loss, one number, or (loss, metrics); got {what}"
+            )
+        if alone and not self._names:  # what follows is done at every step
+            self._names = []
+            return value, {}
+        if not isinstance(metrics, Mapping):
+            raise ScheduleError(f"metrics must be a dict of numbers by name; got {metrics!r}")
+        values = {name: _metric(name, metric) for name, metric in metrics.items()}
+        if self._names is None:
+            self._names = list(values)
+        for name in self._names:
+            if name not in values:
+                raise ScheduleError(f"the metric {name!r} has vanished; return it from every train_step()")
+        for name in values:
+            if name not in self._names:
+                raise ScheduleError(f"the metric {name!r} is new; return it from every train_step()")
+        return value, {name: values[name] for name in self._names}
+
+
+def _metric(name: str, metric: Any) -> float:
+    value = _number(metric)
+    if value is None:
+        raise ScheduleError(f"the metric {name!r} must be one number; got {metric!r}")
+    return value
+
+
+def _number(value: Any) -> float | None:
+    """A number, also of a tensor or array of one element; None for what is none."""
+    if isinstance(value, Tensor):
+        number = value.item() if value.numel() == 1 else None
+        return None if number is None or isinstance(number, complex) else float(number)
+    if value is None or isinstance(value, str | bytes):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError):
+        return None
+
+
+def plain_loop(loop: Loop, optimizers: list[Optimizer], scaler: GradScaler | None) -> Step:
+    """The plain training loop over a loader's pairs."""
+    loader, model, loss_of = loop
+    first = next(model.parameters())
+    batches = _endless(loader)
+
+    def step() -> Tensor:
+        batch = next(batches)
+        if not isinstance(batch, tuple | list) or len(batch) != 2:
+            raise ScheduleError(
+                f"the loader must give pairs of inputs and targets; got {type(batch).__name__}: write a "
+                f"train_step() for other batches"
+            )
+        inputs, targets = (part.to(first.device) if isinstance(part, Tensor) else part for part in batch)
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        loss = loss_of(model(inputs), targets)
+        if scaler is None:
+            loss.backward()
+            for optimizer in optimizers:
+                optimizer.step()
+        else:
+            scaler.scale(loss).backward()
+            for optimizer in optimizers:
+                scaler.step(optimizer)
+            scaler.update()
+        return loss
+
+    return step
+
+
+def _endless(loader: Iterable[Any]) -> Iterator[Any]:
+    while True:
+        empty = True
+        for batch in loader:
+            empty = False
+            yield batch
+        if empty:
+            raise ScheduleError("the loader has no batches")

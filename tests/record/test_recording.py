@@ -17,6 +17,7 @@ from etude.readings import Reading
 from etude.record import Recorder, RunKey, open_store
 from etude.record.sql_store import SqlStore
 from etude.record.stored_run import StoredRun
+from etude.schedules import Schedule
 from etude.torch import Scheduler
 
 from . import training, workers
@@ -125,8 +126,31 @@ def test_a_store_and_observers_are_told_the_same(address: str) -> None:
         assert store.readings(recorder.run_id) == kept.readings
 
 
-def test_a_run_without_a_length_is_refused_and_leaves_none(address: str) -> None:
-    scheduler = Scheduler(SGD([Parameter(torch.zeros(1))], lr=0.1), et.Cosine(over=100))
+@pytest.mark.parametrize(
+    ("plan", "budget"),
+    [
+        (et.Cosine(over=100), 100),
+        (et.Linear(0, over=10) >> et.Cosine(over="100.5st"), 111),
+        ({"lr": et.Cosine(over=100), "weight_decay": et.Cosine(over=120)}, 120),
+    ],
+)
+def test_a_horizon_without_a_length_has_that_of_the_schedules(
+    plan: Schedule | dict[str, Schedule], budget: int, tmp_path: Path
+) -> None:
+    scheduler = Scheduler(SGD([Parameter(torch.zeros(1))], lr=0.1, weight_decay=0.1), plan)
+    with Recorder(scheduler, to=tmp_path / "runs.sqlite") as recorder:
+        assert recorder.run_id is not None
+    with open_store(tmp_path / "runs.sqlite") as store:
+        assert store.run(recorder.run_id).key.budget == budget
+
+
+@pytest.mark.parametrize(
+    "plan", [et.fixed(), {"lr": et.Cosine(over=100), "weight_decay": et.Exponential(0.9)}]
+)
+def test_a_run_without_a_length_is_refused_and_leaves_none(
+    plan: Schedule | dict[str, Schedule], address: str
+) -> None:
+    scheduler = Scheduler(SGD([Parameter(torch.zeros(1))], lr=0.1), plan)
 
     with pytest.raises(StoreError, match=r"has a length; .* Horizon\(total=10_000\); got Horizon\(\)"):
         Recorder(scheduler, to=address)

@@ -84,7 +84,7 @@ class Recorder:
         scheduler: the ``etude.torch.Scheduler`` of the run.
         observers: who is told, each in a thread of its own, such as those of ``etude.loggers``.
         to: the store that the run is kept in: the path of an SQLite file, or the URL of a PostgreSQL
-            database, as ``open_store`` takes them. The horizon must know the run's length then.
+            database, as ``open_store`` takes them. The horizon or the schedules must have a length then.
         name: what to call the run; in the store, the text of its schedule where it is not given.
         task: what is trained, in the store: runs of one task are listed together.
         seed: what everything random in the run derives from, in the store.

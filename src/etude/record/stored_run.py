@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from etude.errors import StoreError
+from etude.errors import EtudeError, StoreError
 from etude.planned import RunPlan
 from etude.readings import Reading
 from etude.record.columns import reading_columns
@@ -18,6 +18,7 @@ from etude.record.opening import open_store
 from etude.record.process import versions
 from etude.record.sql_store import SqlStore
 from etude.record.store import RunKey
+from etude.spec import parse
 
 __all__ = ["StoredRun"]
 
@@ -52,16 +53,10 @@ class StoredRun:
         Raises:
             StoreError: for a run whose length is not known; where the store cannot be written.
         """
-        total = plan.horizon.total_steps
-        if total is None:
-            raise StoreError(
-                "a run that is stored has a length; write it into the Scheduler's horizon, such as "
-                f"Horizon(total=10_000); got {plan.horizon!r}"
-            )
         rates = [one for one in plan.schedules if one.of == "lr"] or list(plan.schedules)
         schedule = " | ".join(dict.fromkeys(one.schedule for one in rates))
         fingerprint = " | ".join(dict.fromkeys(one.fingerprint for one in rates))
-        key = RunKey(task, schedule, None, max(math.ceil(total), 1), seed)
+        key = RunKey(task, schedule, None, _length(plan), seed)
         label = schedule if name is None else name
         store = open_store(address)
         try:
@@ -134,3 +129,20 @@ class StoredRun:
         found = [reading_columns(reading) for reading in self._store.readings(self.run_id, self._written)]
         starts = range(len(found) - len(wanted) + 1)
         return any(found[start : start + len(wanted)] == wanted for start in starts)
+
+
+def _length(plan: RunPlan) -> int:
+    """The run's length: the horizon's, or that of the longest schedule."""
+    lengths = [plan.horizon.total_steps]
+    if lengths == [None]:
+        try:
+            lengths = [parse(one.schedule).length(plan.horizon) for one in plan.schedules]
+        except EtudeError:  # a function that has no text
+            lengths = [None]
+    known = [length for length in lengths if length is not None]
+    if len(known) < len(lengths):
+        raise StoreError(
+            "a run that is stored has a length; write it into the Scheduler's horizon, such as "
+            f"Horizon(total=10_000); got {plan.horizon!r}"
+        )
+    return max(math.ceil(max(known)), 1)

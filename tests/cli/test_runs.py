@@ -83,7 +83,7 @@ def test_failed_runs_are_told_with_their_traceback(store: Path) -> None:
     text = " ".join(said.text.split())
     assert f"Run 3: mine@01234567, {LONG}, 1,680 updates, seed 0 Traceback: no [bold]luck[/bold]" in text
     assert '":smile:"' in text
-    assert "1 failed runs in" in text
+    assert "1 failed run in" in text
     assert "Run 1:" not in text
 
 

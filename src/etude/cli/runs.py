@@ -37,7 +37,8 @@ def command(task: str | None, failed: bool, every: bool, store_path: Address) ->
         for name in dict.fromkeys(record.key.task for record in records):
             own = [record for record in records if record.key.task == name]
             console.print(_each(name, own) if every else _counts(name, own))
-    console.print(f"{len(records):,} {'failed ' if failed else ''}runs in {store_path}")
+    runs = "run" if len(records) == 1 else "runs"
+    console.print(f"{len(records):,} {'failed ' if failed else ''}{runs} in {store_path}")
 
 
 def _name(record: RunRecord) -> str:

@@ -55,7 +55,7 @@ def test_runs_are_counted_by_task_schedule_and_status(store: Path) -> None:
 def test_runs_of_one_task(store: Path, task: str, count: int) -> None:
     said = etude("runs", "--store", store, "--task", task)
 
-    assert f"{count} runs in" in said.text
+    assert f"{count} run{'s' if count != 1 else ''} in" in said.text
 
 
 def test_every_run_is_a_line_of_its_own(store: Path) -> None:

@@ -18,6 +18,7 @@ def test_the_public_names() -> None:
         "Series",
         "Shade",
         "Unit",
+        "check_path",
         "draw",
         "overlay",
         "save",

@@ -85,7 +85,8 @@ def test_every_rule_and_every_peer_is_measured_on_each_kind_of_sweep(tmp_path: P
     cases = [*quality.SWEEPS, "all sweeps, held out", "all sweeps, unseen tasks"]
     intervals = [row for row in rows if row["unit"] == "%"]
     assert [row["case"] for row in intervals] == 2 * cases
-    assert all(0 <= row["ours"] <= 100 and row["bound"] == 10 for row in intervals)
+    assert all(0 <= row["ours"] <= 100 for row in intervals)
+    assert {row["case"] for row in intervals if row["bound"] == 10} == set(cases[-2:])
     for row in rows:
         # A factor is how many times too high or too low.
         assert row in intervals or min(row["ours"], row["theirs"]) >= 1
@@ -98,8 +99,9 @@ def test_held_out_is_without_the_task_that_is_judged(quality: Any) -> None:
     one, *others = quality.held_out(
         [seen("odd", 3.0, 5.0), seen("a", 1.0, -1.0), seen("b", 1.0, -1.0)], "fixed"
     )
-    # The others are a factor of ten off, and their intervals too wide by as much.
-    assert (one.off["fixed"], one.wider) == (2.0, 6.0)
+    # The others are a factor of ten off, and their intervals too wide by as much: a factor of 1 is enough.
+    assert one.off["fixed"] == 2.0
+    assert one.wider == pytest.approx(5.0 + math.log10(quality.OFF))
     assert [each.off["fixed"] for each in others] == [-1.0, -1.0]
 
 

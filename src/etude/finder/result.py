@@ -148,7 +148,11 @@ class RangeTest:
             ceiling = float(view.values.max())
             beyond, fit = sign * rows > ceiling, view.fit
             if beyond.any():
-                rows, fit = np.where(beyond, np.nan, rows), np.where(view.values < ceiling, fit, np.nan)
+                exploded = view.values >= ceiling
+                # From there on, though a smooth loss may seem to come back.
+                after = exploded & (np.arange(len(fit)) > fit.argmin())
+                exploded |= np.logical_or.accumulate(after)
+                rows, fit = np.where(beyond, np.nan, rows), np.where(exploded, np.nan, fit)
             smooth = [plots.Series("smooth", view.rates, sign * fit)]
         names = [what] if len(rows) == 1 else [f"{what}, repeat {index + 1}" for index in range(len(rows))]
         named = zip(names, rows, strict=True)

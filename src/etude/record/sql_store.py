@@ -205,7 +205,10 @@ class SqlStore(Store):
             )
 
     def _unknown(self, run_id: int) -> StoreError:
-        return StoreError(f"there is no run {run_id!r} in {self.place}; runs() lists those there are")
+        return StoreError(
+            f"there is no run {run_id!r} in {self.place}; store.runs(), or `etude runs --all`, lists those "
+            f"there are"
+        )
 
 
 def _now() -> str:

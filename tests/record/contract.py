@@ -210,7 +210,9 @@ class StoreContract:
 
     @pytest.mark.parametrize("ask", ["run", "readings", "interrupt"])
     def test_an_unknown_run_is_refused(self, store: Store, ask: str) -> None:
-        with pytest.raises(StoreError, match=r"there is no run 404 in .*; store.runs\(\), or `etude runs --all`, lists"):
+        with pytest.raises(
+            StoreError, match=r"there is no run 404 in .*; store.runs\(\), or `etude runs --all`, lists"
+        ):
             getattr(store, ask)(404)
 
     def test_the_finished_attempt_is_found_by_its_key(self, store: Store) -> None:

@@ -165,6 +165,18 @@ def test_a_step_that_fails_as_a_group_joins_changes_nothing(
     assert scheduler.get_last_lr() == [0.5 / 32, 1.0]
 
 
+def test_a_plateau_that_no_group_follows_yet_sees_what_is_observed() -> None:
+    falling = et.Constant(BASE) * Plateau("loss", patience=0, factor=0.5)
+    scheduler = Scheduler(sgd(group(1.0, "a")), groups={"a": et.Constant(BASE), "*": falling})
+    for _ in range(2):
+        scheduler.observe(loss=1.0)
+    assert scheduler.reading(0).factors == {}
+    scheduler.optimizer.add_param_group(group(1.0, "b"))
+    scheduler.seek(0)
+    assert rates(scheduler.optimizer) == [1.0, 0.5]
+    assert list(scheduler.reading(0).factors.values()) == [0.5]
+
+
 def test_a_plateau_is_shared_by_groups_of_all_clocks() -> None:
     plan = et.Linear(BASE, 0.0, over=10) * Plateau("loss", patience=0, factor=0.5)
     scheduler = Scheduler(sgd(), plan, added="own")

@@ -11,10 +11,11 @@ from torch import Tensor
 from etude.durations import Horizon
 from etude.errors import ScheduleError
 from etude.planned import Planned
+from etude.schedules import Schedule
 from etude.torch.bindings import Binding, Followed, bind
 from etude.torch.changes import Course
 from etude.torch.groups import Group, Place, base_of, group_names, read
-from etude.torch.plans import Plans, Target
+from etude.torch.plans import Coupled, Plans, Target
 
 __all__ = ["Laid"]
 
@@ -66,6 +67,12 @@ class Laid:
     def courses(self) -> Sequence[Course]:
         """What is followed, each once."""
         return list(dict.fromkeys(binding.course for binding in self.bindings))
+
+    @cached_property
+    def planned_schedules(self) -> Sequence[Schedule]:
+        """What was planned, for groups that are still to come, too."""
+        plans = (plan for by_name in self.plans.values() for plan in by_name.values())
+        return [plan.schedule if isinstance(plan, Coupled) else plan for plan in plans]
 
     @cached_property
     def width(self) -> int:

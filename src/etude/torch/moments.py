@@ -103,7 +103,9 @@ class Moment:
             laid: these.
             remembered: what Plateaus have seen elsewhere, by their text; not given, what they have seen here.
         """
-        feedback = plateaus(binding.course.schedule for binding in laid.bindings)
+        # Also of Plateaus that no group follows yet, or no longer: the loop observes all the same.
+        followed = [course.schedule for course in laid.courses]
+        feedback = plateaus([*laid.planned_schedules, *followed])
         for plateau, fresh in feedback.items():
             known = self.feedback.get(plateau) if remembered is None else remembered.get(repr(plateau))
             feedback[plateau] = fresh if known is None else known

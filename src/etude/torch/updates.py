@@ -10,6 +10,7 @@ from etude.readings import Reading
 from etude.tables import PhaseRow
 from etude.torch.bindings import Binding
 from etude.torch.moments import Moment
+from etude.torch.plans import plateaus
 
 __all__ = ["Update", "readings"]
 
@@ -47,7 +48,8 @@ def _readings(seen: Sequence[Seen]) -> Iterator[Reading]:
     moment = seen[0][0].moment
     laid, names = moment.laid, moment.laid.names
     factors = moment.factors
-    multiplied = {repr(plateau): factor for plateau, factor in factors.items()}
+    followed = plateaus(course.schedule for course in laid.courses)
+    multiplied = {repr(plateau): factors[plateau] for plateau in followed}
     values, phase_at = [], []
     for binding in laid.bindings:
         places = [update.moment.place(binding.course, update.step) for update, _ in seen]

@@ -103,6 +103,7 @@ class _Agreement:
             how = dist.ReduceOp.MAX if self._metrics is None else dist.ReduceOp.SUM
             told = torch.tensor(numbers, dtype=torch.float64, device=self._device)
             work = dist.all_reduce(told, how, group=self._group, async_op=True)
+            # Asked now and then: wait() would fail the whole group where the others do not come.
             deadline = time.monotonic() + GRACE_SECONDS
             while not work.is_completed() and time.monotonic() < deadline:
                 time.sleep(0.01)

@@ -70,7 +70,8 @@ def _readings(seen: Sequence[Seen]) -> Iterator[Reading]:
             (names[index], rate) for index, rate in zip(laid.unscheduled, update.unscheduled, strict=True)
         )
         progress = update.moment.progress(update.step)
-        # A fraction of a step, which only seek() goes to, is told as it is, where all others are whole.
+        # A fraction of a step, which only seek() goes to, is told as it is, where all others are whole: hence
+        # the type that is not the declared one.
         yield Reading(
             step=int(update.step) if float(update.step).is_integer() else update.step,  # type: ignore[arg-type]
             rates=rates,

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test docs bench clean
+.PHONY: demo test docs bench soak clean
 
 demo: .venv/installed  ## compare the tutorials' schedules on digits
 	$(BIN)/etude compare digits
@@ -18,6 +18,9 @@ docs: .venv/installed  ## the documentation, into build/site; a warning is an er
 
 bench: .venv/installed  ## speeds, as ratios to torch, timm, transformers, optax and lrsched; a few minutes
 	$(BIN)/python benchmarks --json benchmarks/results
+
+soak: .venv/installed  ## random cases by the million against what is known of them; an hour or two
+	$(BIN)/python -m tests.soak $(OPTIONS)
 
 # torch first and by its exact version, so that no other package chooses another build of it.
 .venv/installed: pyproject.toml constraints.txt

@@ -39,14 +39,35 @@ class Reading:
     factors: Mapping[str, float] = field(default_factory=dict)
     override: str = ""
 
+    def copy(self) -> Reading:
+        """Return a reading that shares no mapping with this one.
+
+        >>> reading = Reading(0, {"0": 0.1}, "cosine", {"loss": 2.5})
+        >>> reading.copy().metrics.clear()
+        >>> reading.metrics
+        {'loss': 2.5}
+        """
+        return Reading(
+            self.step,
+            dict(self.rates),
+            self.phase,
+            dict(self.metrics),
+            {name: dict(by_group) for name, by_group in self.others.items()},
+            self.epoch,
+            self.samples,
+            dict(self.factors),
+            self.override,
+        )
+
 
 class Observer(Protocol):
     """Who is told of readings: a store, a logger, a picture.
 
     ``observe`` is called off the training thread, by one thread at a time, and gets every reading once and
-    in order. What it raises is told, stops nothing, and has the same readings come again. Where there is a
-    ``close``, it is called at the end, without arguments. Where there is a ``leave``, it is called before,
-    with the readings that could not be observed by the end, and returns in words what has become of them.
+    in order, in a list that is its own. What it raises, be it ``SystemExit``, is told, stops nothing, and
+    has the same readings come again. Where there is a ``close``, it is called at the end, without arguments.
+    Where there is a ``leave``, it is called before, with the readings that could not be observed by the end,
+    and returns in words what has become of them.
     """
 
     def observe(self, readings: Sequence[Reading]) -> None:

@@ -342,6 +342,112 @@ class TestObserversThatFail:
         assert "<kept> could not be closed: OSError: stuck" in caplog.text
 
 
+class TestWhatObserversMayDo:
+    def test_b3_what_an_observer_does_to_its_readings_no_other_sees(self, run: Run, tmp_path: Path) -> None:
+        class Rude(Kept):
+            def observe(self, readings: Sequence[Reading]) -> None:
+                assert isinstance(readings, list)
+                for reading in readings:
+                    for numbers in (
+                        reading.rates,
+                        reading.metrics,
+                        reading.factors,
+                        *reading.others.values(),
+                    ):
+                        numbers.clear()  # type: ignore[attr-defined]
+                    reading.others.clear()  # type: ignore[attr-defined]
+                readings.clear()
+
+        kept, address = Kept(), str(tmp_path / "runs.sqlite")
+        with Recorder(run.scheduler, Rude(), kept, Rude(), to=address) as recorder:
+            run.train(recorder, 300)
+
+        run.check(kept.readings)
+        with open_store(address) as store:
+            assert store.readings(1) == kept.readings
+
+    def test_b3_what_it_has_emptied_and_refused_comes_again_whole(self, run: Run) -> None:
+        class Emptying(Kept):
+            def observe(self, readings: Sequence[Reading]) -> None:
+                if self.error is not None:
+                    readings.clear()  # type: ignore[attr-defined]
+                super().observe(readings)
+
+        kept = Emptying()
+        kept.error = OSError("the disk is gone")
+        recorder = Recorder(run.scheduler, kept)
+        run.train(recorder, 7)
+        back = threading.Timer(0.5, setattr, (kept, "error", None))
+        back.start()
+        recorder.close()
+        back.join()
+
+        run.check(kept.readings)
+
+    @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()], ids=repr)
+    def test_b4_whatever_it_raises_is_told_and_the_same_come_again(
+        self, run: Run, caplog: pytest.LogCaptureFixture, error: BaseException
+    ) -> None:
+        class Leaving(Kept):
+            def observe(self, readings: Sequence[Reading]) -> None:
+                if self.error is not None:
+                    self.error = None
+                    raise error
+                super().observe(readings)
+
+            def close(self) -> None:
+                super().close()
+                raise error
+
+        kept, healthy = Leaving(), Kept()
+        kept.error = OSError()
+        with Recorder(run.scheduler, kept, healthy) as recorder:
+            run.train(recorder, 10)
+            until(lambda: len(kept.readings) == 10)
+            run.train(recorder, 10)
+
+        run.check(kept.readings)
+        run.check(healthy.readings)
+        name = type(error).__name__
+        assert f"<kept> takes no readings: {name}: {error}; training goes on" in caplog.text
+        assert f"<kept> could not be closed: {name}: {error}" in caplog.text
+
+    def test_b4_one_that_raises_to_the_end_is_told_and_asked_what_to_leave(
+        self, run: Run, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        class Leaving(Kept):
+            def leave(self, readings: Sequence[Reading]) -> str:
+                raise SystemExit(5)
+
+        kept = Leaving()
+        kept.error = SystemExit(3)
+        with Recorder(run.scheduler, kept, patience_seconds=0.3) as recorder:
+            run.train(recorder, 7)
+
+        assert "7 readings could not be written (3); they are lost (SystemExit: 5)" in caplog.text
+        assert kept.closed == 1
+
+    def test_b4_a_schedule_that_leaves_takes_no_other_update_with_it(
+        self, run: Run, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        class Leaving:
+            rank = 0
+            last_update = run.scheduler.last_update
+
+            @staticmethod
+            def readings(seen: Any) -> list[Reading]:
+                if any(update.step == 1 for update, _ in seen):
+                    raise SystemExit(3)
+                return run.scheduler.readings(seen)
+
+        kept = Kept()
+        with Recorder(Leaving(), kept) as recorder:
+            run.train(recorder, 3)
+
+        assert [reading.step for reading in kept.readings] == [0, 2]
+        assert "what update 1 used cannot be worked out" in caplog.text
+
+
 class TestProcesses:
     @pytest.fixture
     def address(self, tmp_path: Path) -> str:

@@ -54,7 +54,7 @@ class Kept:
     def __init__(self) -> None:
         self.readings: list[Reading] = []
         self.batches: list[int] = []
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.closed = 0
 
     def observe(self, readings: Sequence[Reading]) -> None:

@@ -105,6 +105,18 @@ def test_a_task_that_fails_leaves_its_traceback_in_the_store(
     assert record.error.strip().endswith(error)
 
 
+def test_b4_a_task_that_breaks_off_is_broken_off_in_the_store_and_told(
+    engine: LocalEngine, job: NewJob, store: SqliteStore
+) -> None:
+    broken = job("giving_up")
+    with pytest.raises(KeyboardInterrupt):
+        execute(broken)
+    [outcome, other] = sorted(engine.run([broken, job("quick")]), key=lambda one: one.error is None)
+
+    assert (outcome.error, other.error) == ("KeyboardInterrupt: ", None)
+    assert [record.status for record in store.runs(broken.key.task)] == ["interrupted"] * 2
+
+
 def test_a_file_that_is_not_the_one_meant_is_not_run(job: NewJob, store: SqliteStore, tasks: Path) -> None:
     tasks.write_text(tasks.read_text() + "# edited\n")
     late = job("quick")

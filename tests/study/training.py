@@ -91,6 +91,11 @@ def leaving(run: Run) -> dict[str, float]:
 
 
 @task(**SHAPE)
+def giving_up(run: Run) -> dict[str, float]:
+    raise KeyboardInterrupt
+
+
+@task(**SHAPE)
 def dying(run: Run) -> dict[str, float]:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("a process that was killed goes on")

@@ -67,6 +67,24 @@ def test_a_reading_tells_all_of_an_update() -> None:
     )
 
 
+def test_b3_readings_share_nothing_with_each_other_or_with_what_was_measured() -> None:
+    optimizer = two_groups()
+    scheduler = Scheduler(optimizer, FED, HORIZON)
+    measured, seen = {"loss": 0.5}, []
+    for _ in range(2):
+        optimizer.step()
+        scheduler.step()
+        seen.append((scheduler.last_update(), measured))
+    first, second = scheduler.readings(seen)
+    now = scheduler.reading(1, measured)
+
+    measured["loss"] = 7.0
+    first.factors.clear()  # type: ignore[attr-defined]
+
+    assert (second.metrics, now.metrics, first.metrics) == ({"loss": 0.5},) * 3
+    assert second.factors == now.factors == {repr(PLATEAU): 1.0}
+
+
 def test_a_horizon_without_sizes_knows_neither_epochs_nor_samples() -> None:
     scheduler = Scheduler(two_groups(), PLAN)
     scheduler.step()

@@ -70,7 +70,7 @@ class Outlet:
                 return
 
     def _run(self) -> None:
-        error: Exception | None = None
+        error: BaseException | None = None
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._deadline is not None)
@@ -86,16 +86,17 @@ class Outlet:
             self._give_up(str(error))
         try:
             getattr(self._observer, "close", _nothing)()
-        except Exception as last:
+        except BaseException as last:
             _LOG.error("%s could not be closed: %s", self._name, _words(last))
 
-    def _write(self) -> Exception | None:
+    def _write(self) -> BaseException | None:
         """Write what waits, until something goes wrong; return it."""
         while self._waiting:
             try:
-                # It stays where it is meanwhile, and is given again as it is.
-                self._observer.observe(self._waiting[0])
-            except Exception as error:
+                # It stays where it is meanwhile, and is given again as it is: whatever an observer does to
+                # what it is handed, nobody else sees it.
+                self._observer.observe([reading.copy() for reading in self._waiting[0]])
+            except BaseException as error:  # in this thread, SystemExit too ends nothing but the observer
                 if not self._failing:
                     self._failing = True
                     _LOG.warning(
@@ -135,8 +136,8 @@ class Outlet:
         """Tell what becomes of those that wait: an observer may have somewhere to leave them."""
         waiting = [reading for readings in list(self._waiting) for reading in readings]
         try:
-            become: str = getattr(self._observer, "leave", _lost)(waiting)
-        except Exception as error:
+            become: str = getattr(self._observer, "leave", _lost)([reading.copy() for reading in waiting])
+        except BaseException as error:
             become = f"{_lost(waiting)} ({_words(error)})"
         _LOG.error(
             "%s: the run has ended, and %s readings could not be written (%s); %s",
@@ -152,5 +153,5 @@ def _lost(_: Sequence[Reading]) -> str:
     return "they are lost"
 
 
-def _words(error: Exception) -> str:
+def _words(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"

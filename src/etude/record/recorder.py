@@ -288,7 +288,7 @@ class _Background:
     def _worked_out(self, seen: list[Seen]) -> list[Reading]:
         try:
             readings: list[Reading] = self._readings(seen)
-        except Exception:  # a user's function that is a schedule may do anything
+        except BaseException:  # a user's function that is a schedule may do anything, such as sys.exit()
             if len(seen) > 1:
                 return [reading for one in seen for reading in self._worked_out([one])]
             _LOG.exception("Recorder: what update %s used cannot be worked out", seen[0][0].step)

@@ -91,7 +91,10 @@ def execute(job: Job) -> Outcome:
             results = run.ended(task.train(run))
         except StoreError:
             raise  # not the task's fault, and the store cannot take note of it
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:  # Ctrl-C, where this is the process that hears it
+            store.interrupt(run_id)
+            raise
+        except BaseException as error:
             store.fail(run_id, traceback.format_exc())
             return Outcome(job, run_id, _line(error))
         store.finish(run_id, results)

@@ -76,11 +76,11 @@ def _readings(seen: Sequence[Seen]) -> Iterator[Reading]:
             step=int(update.step) if float(update.step).is_integer() else update.step,  # type: ignore[arg-type]
             rates=rates,
             phase=" | ".join(dict.fromkeys(phases[row] for phases in phase_at)),
-            metrics=metrics,
+            metrics=dict(metrics),  # the caller's own may change later
             others=others,
             epoch=None if per_epoch is None else progress / per_epoch,
             samples=None if per_step is None else progress * per_step,
-            factors=multiplied,
+            factors=dict(multiplied),
             override=laid.override,
         )
 

@@ -5,13 +5,35 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from etude.errors import StoreError
 
-__all__ = ["check_writable", "write_whole"]
+__all__ = ["check_writable", "given_path", "write_whole"]
+
+
+def given_path(path: object, what: str) -> Path:
+    """Return a path that a user gave.
+
+    Args:
+        path: what was given.
+        what: what it is the path of, for the message.
+
+    Raises:
+        StoreError: for what is no path, and for one with a NUL, which no system takes.
+
+    >>> given_path("run\\0.csv", "a log")
+    Traceback (most recent call last):
+    etude.errors.StoreError: a log has a path without NUL characters; got 'run\\x00.csv'
+    """
+    if not isinstance(path, str | os.PathLike) or not isinstance(text := os.fspath(path), str):
+        raise StoreError(f"{what} has a path, such as 'folder/name'; got {path!r}")
+    if "\0" in text:
+        raise StoreError(f"{what} has a path without NUL characters; got {text!r}")
+    return Path(text)
 
 
 def write_whole(path: Path, content: bytes) -> Path:
@@ -51,12 +73,23 @@ def check_writable(path: Path) -> None:
 @contextmanager
 def _beside(path: Path) -> Iterator[Path]:
     """Give the name of another file in the same folder, which is gone in the end."""
-    if not path.parent.is_dir():
-        raise StoreError(f"cannot save {str(path)!r}: there is no folder {str(path.parent)!r}; make it first")
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    # A name of its own, so that the path's may be as long as the system takes.
+    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
     try:
+        if not path.parent.is_dir():
+            raise StoreError(
+                f"cannot save {str(path)!r}: there is no folder {str(path.parent)!r}; make it first"
+            )
+        with suppress(FileNotFoundError):
+            mode = path.stat().st_mode
+            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                # To move a file over a pipe or a device would take it away from everybody.
+                raise StoreError(f"cannot save {str(path)!r}: it is not an ordinary file; give another path")
         yield temporary
-    except OSError as error:
-        raise StoreError(f"cannot save {str(path)!r}: {error.strerror}") from error
+    except StoreError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a NUL
+        raise StoreError(f"cannot save {str(path)!r}: {getattr(error, 'strerror', None) or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError, ValueError):
+            temporary.unlink(missing_ok=True)

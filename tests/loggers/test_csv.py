@@ -173,3 +173,8 @@ def test_on_a_full_disk_readings_are_written_whole_or_not_at_all(tmp_path: Path)
 
     assert re.fullmatch(r"(cannot log to '.*run\.csv': File too large\n){2}", done.stdout)
     assert steps(path) == [0, 1, 2, 3, 4, 5]
+
+
+def test_d7_a_path_with_a_nul_is_refused() -> None:
+    with pytest.raises(StoreError, match=r"^a CSV file has a path without NUL characters; got 'ru\\x00n"):
+        CsvObserver("ru\0n.prom")

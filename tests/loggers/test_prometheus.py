@@ -134,3 +134,10 @@ def test_a_label_that_prometheus_does_not_take_is_refused(label: str) -> None:
     )
     with pytest.raises(StoreError, match=refused):
         PrometheusObserver(labels={label: "a"})
+
+
+def test_d7_a_path_with_a_nul_is_refused() -> None:
+    with pytest.raises(
+        StoreError, match=r"^a file of metrics has a path without NUL characters; got 'ru\\x00n"
+    ):
+        PrometheusObserver("ru\0n.prom")

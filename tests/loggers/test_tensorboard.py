@@ -113,3 +113,10 @@ def test_it_needs_neither_torch_nor_tensorflow() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_d7_a_path_with_a_nul_is_refused() -> None:
+    with pytest.raises(
+        StoreError, match=r"^TensorBoard's folder has a path without NUL characters; got 'ru\\x00n"
+    ):
+        TensorBoardObserver("ru\0n.prom")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -186,6 +188,18 @@ def test_another_file_is_refused(content: bytes, message: str) -> None:
 
     with pytest.raises(StoreError, match=f"^file {message}"):
         take_up("file")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX")
+def test_d7_a_pipe_is_refused_and_not_waited_for() -> None:
+    os.mkfifo("pipe")
+    with pytest.raises(StoreError, match=r"^pipe is no file that a run has left"):
+        take_up("pipe")
+
+
+def test_d7_a_path_with_a_nul_is_refused() -> None:
+    with pytest.raises(StoreError, match="a file that a run has left has a path without NUL characters"):
+        take_up("le\0ft")
 
 
 def test_a_file_that_cannot_be_read_is_told() -> None:

@@ -116,6 +116,26 @@ class TestOpening:
     def test_another_kind_of_address_is_refused(self, address: str) -> None:
         refused(address, r"write a path, such as 'runs\.sqlite', or 'postgresql://user@host/database'; got '")
 
+    @pytest.mark.parametrize(
+        ("address", "message"),
+        [
+            ("postgresql://ada:secret@[host/runs", "what was given cannot be read as one"),
+            ("postgresql://ada:secret@host/ru\0ns", "what was given cannot be read as one"),
+            (
+                "postgresql://ada:secret@127.0.0.1:1/runs?colour=red",
+                "is no URL that PostgreSQL takes .*colour",
+            ),
+            ("postgresql://ada:secret@127.0.0.1:1/%zz", "is no URL that PostgreSQL takes .*%zz"),
+        ],
+        ids=["bracket", "nul", "option", "percent"],
+    )
+    def test_d7_a_url_that_is_misspelt_is_refused_and_no_password_told(
+        self, address: str, message: str
+    ) -> None:
+        with pytest.raises(StoreError, match=message) as caught:
+            open_store(address)
+        assert "secret" not in str(caught.value)
+
     def test_without_psycopg_it_is_told_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "psycopg", None)
 

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -207,6 +208,39 @@ class TestFilesThatAreNoStore:
 
         with pytest.raises(StoreError, match=r"notes cannot be the folder of a store: .*; choose a path"):
             open_store(tmp_path / "notes" / "runs.db")
+
+    @pytest.mark.parametrize(
+        ("given", "message"),
+        [
+            ("ru\0ns.db", r"^a store has a path without NUL characters; got 'ru\\x00ns\.db'$"),
+            ("ru\0ns/runs.db", r"^a store has a path without NUL characters; got 'ru\\x00ns/runs\.db'$"),
+            ("x" * 300, r"x is too long to be the path of a store; choose a shorter one$"),
+            ("x" * 250, r"x is too long to be the path of a store"),  # with what SQLite has beside it
+            ("/".join(["x" * 100] * 60), r"x is too long to be the path of a store"),
+            ("/".join(["x" * 100] * 6), r"x is too long to be the path of a store"),  # for SQLite
+            (7, r"^a store has a path, such as 'folder/name'; got 7$"),
+            (None, r"^a store has a path, such as 'folder/name'; got None$"),
+            (b"runs.db", r"^a store has a path, such as 'folder/name'; got b'runs\.db'$"),
+        ],
+        ids=[
+            "nul",
+            "folder with nul",
+            "name",
+            "name with journal",
+            "path",
+            "path for sqlite",
+            "7",
+            "None",
+            "bytes",
+        ],
+    )
+    def test_d7_what_is_no_path_is_refused_in_words(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: Any, message: str
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+
+        with pytest.raises(StoreError, match=message):
+            open_store(given)
 
     def test_a_newer_format_is_refused(self, path: Path) -> None:
         open_store(path).close()

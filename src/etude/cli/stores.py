@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TypeAlias
 
@@ -25,7 +26,7 @@ def _address(_: click.Context, __: click.Parameter, value: str) -> Address:
     if "://" in value:
         return value
     path = Path(value)
-    if path.is_dir():
+    if os.path.isdir(path):  # which takes any path
         raise click.BadParameter(
             f"{value!r} is a folder; give the path of a file, such as {path / STORE.name}"
         )
@@ -62,7 +63,7 @@ def open_existing(address: Address, make: str = "etude compare TASK") -> Store:
     Raises:
         StoreError: there is none, or it cannot be opened.
     """
-    if isinstance(address, Path) and not address.exists():
+    if isinstance(address, Path) and not os.path.exists(address):
         raise StoreError(f"there is no store at {address}; `{make}` makes one")
     return open_store(address)
 

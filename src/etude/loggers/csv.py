@@ -6,10 +6,9 @@ import csv
 import io
 import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from etude.errors import StoreError
-from etude.files import write_whole
+from etude.files import given_path, write_whole
 from etude.loggers.appending import append_whole
 from etude.loggers.series import AXIS, TEXTS, numbers, texts
 from etude.readings import Reading
@@ -46,7 +45,7 @@ class CsvObserver:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = given_path(path, "a CSV file")
         try:
             with self.path.open("ab+") as file:
                 self._columns = _resume(file)

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily
 
 from etude.errors import StoreError
-from etude.files import write_whole
+from etude.files import given_path, write_whole
 from etude.loggers.series import TEXTS, texts
 from etude.readings import Reading
 
@@ -49,7 +49,7 @@ class PrometheusObserver:
     def __init__(
         self, path: str | os.PathLike[str] | None = None, *, labels: Mapping[str, str] | None = None
     ) -> None:
-        self.path = None if path is None else Path(path)
+        self.path = None if path is None else given_path(path, "a file of metrics")
         self._labels = {} if labels is None else dict(labels)
         self._seen: tuple[Reading, dict[str, float]] | None = None
         for label in self._labels:
@@ -88,7 +88,7 @@ class PrometheusObserver:
         Raises:
             StoreError: where it cannot be written, or the textfile collector would not read it.
         """
-        path = Path(path)
+        path = given_path(path, "a file of metrics")
         if path.suffix != ".prom":
             raise StoreError(f"node_exporter's textfile collector reads *.prom alone; got {str(path)!r}")
         return write_whole(path, generate_latest(self.registry))

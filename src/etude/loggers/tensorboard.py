@@ -7,7 +7,6 @@ import os
 import socket
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -15,6 +14,7 @@ from tensorboard.plugins.text.summary_v2 import text_pb
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from etude.errors import StoreError
+from etude.files import given_path
 from etude.loggers.appending import append_whole
 from etude.loggers.series import numbers, texts
 from etude.readings import Reading
@@ -43,7 +43,7 @@ class TensorBoardObserver:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = Path(folder)
+        self.folder = given_path(folder, "TensorBoard's folder")
         # TensorBoard reads the files of a folder in the order of their names: two of one second, too.
         seconds, rest = divmod(time.time_ns(), 10**9)
         name = f"events.out.tfevents.{seconds:010d}.{rest:09d}.{socket.gethostname()}.{os.getpid()}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import tempfile
 from collections import Counter
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from etude.errors import StoreError
-from etude.files import write_whole
+from etude.files import given_path, write_whole
 from etude.readings import Reading
 from etude.record.columns import (
     READING,
@@ -81,6 +82,8 @@ class Leftovers:
             StoreError: where it cannot be read, or is none.
         """
         try:
+            if path.exists() and not path.is_file():  # to open a pipe would wait for ever
+                raise ValueError
             head, *lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
             known = head["etude"] == VERSION
             readings = [_reading(line) for line in lines] if known else []
@@ -114,9 +117,10 @@ def take_up(path: str | Path, address: str | Path | None = None) -> tuple[int, i
     Raises:
         StoreError: for another file; where the store cannot be written, or does not hold this run.
     """
-    left = Leftovers.load(Path(path))
+    path = given_path(path, "a file that a run has left")
+    left = Leftovers.load(path)
     place = left.store if address is None else address
-    if "://" not in str(place) and not Path(place).exists():
+    if "://" not in str(place) and not os.path.exists(place):  # which takes any path
         raise StoreError(f"there is no store at {place}; give the one that run {left.run_id} is in")
     with open_store(place) as store:
         record = store.run(left.run_id)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from etude.errors import MissingError, StoreError
 from etude.record.sql_store import SqlStore
@@ -28,6 +30,7 @@ def open_store(address: str | Path, *, busy_seconds: float = 30.0) -> SqlStore:
         MissingError: for PostgreSQL without psycopg.
     """
     if isinstance(address, str) and address.startswith(_POSTGRESQL):
+        _refuse_misspelt(address)
         if find_spec("psycopg") is None:
             raise MissingError(
                 "a store on PostgreSQL needs psycopg, which is not installed; run: pip install "
@@ -45,3 +48,15 @@ def open_store(address: str | Path, *, busy_seconds: float = 30.0) -> SqlStore:
         store = SqliteStore(address, busy_seconds=busy_seconds)
     store.open()
     return store
+
+
+def _refuse_misspelt(url: str) -> None:
+    with suppress(ValueError):
+        urlsplit(url)
+        if "\0" not in url:
+            return
+    # Without the URL itself: a password may be anywhere in it.
+    raise StoreError(
+        "the URL of a PostgreSQL database is written 'postgresql://user@host:5432/database', with %5B for [ "
+        "in a password and so on; what was given cannot be read as one"
+    )

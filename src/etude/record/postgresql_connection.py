@@ -108,18 +108,21 @@ def connect(url: str, busy_seconds: float) -> PostgresqlConnection:
         psycopg.Error: it cannot be reached, read or written.
     """
     patience = min(max(round(busy_seconds), LEAST_CONNECT_SECONDS), MOST_CONNECT_SECONDS)
-    raw = psycopg.connect(
-        url,
-        autocommit=True,  # transactions begin and end where this package says
-        row_factory=dict_row,
-        client_encoding="UTF8",
-        connect_timeout=patience,
-        # A server that says nothing any more must not hold up the others for ever.
-        keepalives_idle=patience,
-        keepalives_interval=patience,
-        keepalives_count=2,
-        tcp_user_timeout=1000 * patience,
-    )
+    try:
+        raw = psycopg.connect(
+            url,
+            autocommit=True,  # transactions begin and end where this package says
+            row_factory=dict_row,
+            client_encoding="UTF8",
+            connect_timeout=patience,
+            # A server that says nothing any more must not hold up the others for ever.
+            keepalives_idle=patience,
+            keepalives_interval=patience,
+            keepalives_count=2,
+            tcp_user_timeout=1000 * patience,
+        )
+    except psycopg.ProgrammingError as error:  # before any server was asked
+        raise StoreError(f"{shown(url)} is no URL that PostgreSQL takes ({_words(error)})") from error
     try:
         encoding = raw.info.parameter_status("server_encoding")
         if encoding != "UTF8":

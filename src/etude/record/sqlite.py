@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 
+from etude.files import given_path
 from etude.record.process_connection import ProcessConnection
 from etude.record.sql_store import SqlStore
 from etude.record.sqlite_errors import explained
@@ -31,7 +32,7 @@ class SqliteStore(SqlStore):
     for_update = ""  # whoever writes has the whole file
 
     def __init__(self, path: str | Path, *, busy_seconds: float = 30.0) -> None:
-        self.path = Path(path).absolute()
+        self.path = given_path(path, "a store").absolute()
         self._connection: ProcessConnection[sqlite3.Connection] = ProcessConnection(
             partial(open_file, self.path, busy_seconds), partial(explained, self.path), _never
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -18,6 +20,9 @@ APPLICATION_ID = int.from_bytes(b"Etud")
 # The first with STRICT tables.
 OLDEST_SQLITE = (3, 37, 0)
 _RETRY_SECONDS = 0.01
+# What the longest name of the files ends with that SQLite has beside a store's, and its longest path.
+_BESIDE = "-journal"
+_LONGEST_PATH = 511
 
 
 def open_file(path: Path, busy_seconds: float) -> sqlite3.Connection:
@@ -104,15 +109,32 @@ def migrate(connection: sqlite3.Connection, path: Path, scripts: Sequence[str]) 
 def _prepare_place(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        is_other = path.exists() and not path.is_file()
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise _too_long(path) from error
         raise StoreError(
             f"{path.parent} cannot be the folder of a store: {error.strerror}; choose a path in a folder "
             "that you can write to"
         ) from error
+    try:
+        # SQLite has two more files beside its own, and a longest path.
+        path.with_name(f"{path.name}{_BESIDE}").exists()
+        is_other = path.exists() and not path.is_file()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise _too_long(path) from error
+        raise StoreError(
+            f"{path} cannot be looked for: {error.strerror}; choose a path in a folder that you can write to"
+        ) from error
+    if len(os.fsencode(f"{path}{_BESIDE}")) > _LONGEST_PATH:
+        raise _too_long(path)
     if is_other:
         what, folder = ("a folder", path) if path.is_dir() else ("not an ordinary file", path.parent)
         raise StoreError(f"{path} is {what}; give the path of a file, such as {folder / 'runs.db'}")
+
+
+def _too_long(path: Path) -> StoreError:
+    return StoreError(f"{path} is too long to be the path of a store; choose a shorter one")
 
 
 def _version(connection: sqlite3.Connection, path: Path, newest: int) -> int:

@@ -1,17 +1,19 @@
-"""What holds for all tests: what examples in docstrings may use without importing it, and Keras' backend."""
+"""What holds for all tests: threads, Keras' backend, and what docstrings may use without importing it."""
 
 from __future__ import annotations
 
 import os
 from typing import Any
 
+# Before anything reads them. One thread each: the tests run in as many processes as there are cores.
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
+# Keras would look for TensorFlow.
+os.environ["KERAS_BACKEND"] = "torch"
+
 import numpy as np
 import pytest
 
 import etude
-
-# Before anything imports Keras, which would look for TensorFlow.
-os.environ.setdefault("KERAS_BACKEND", "torch")
 
 
 @pytest.fixture(autouse=True)

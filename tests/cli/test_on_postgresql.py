@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from etude.record import open_store
-from tests.record.postgres import Server, running_server
+from tests.postgres import Server, StartedServer
 
 from .terminal import Said, etude
 
@@ -39,12 +38,6 @@ with Recorder(scheduler, to=sys.argv[1], name="mine", patience_seconds=0.2) as r
 """
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with running_server() as server:
-        yield server
-
-
 def trainer(address: str, how: str, folder: Path) -> subprocess.Popen[str]:
     """A process that trains, once it has started a run."""
     process = subprocess.Popen(
@@ -65,7 +58,7 @@ def words(said: Said) -> str:
 
 
 def test_a_live_run_is_watched_explained_and_reported(server: Server, tmp_path: Path) -> None:
-    address = server.create("runs")
+    address = server.create("watched")
     with trainer(address, "goes on", tmp_path) as process:
         watched = etude("watch", "last", "--store", address, "--every", "0.1")
         assert process.wait(30) == 0
@@ -90,14 +83,16 @@ def test_a_live_run_is_watched_explained_and_reported(server: Server, tmp_path: 
     assert "1 mine 60 0 finished 1.0167" in words(listed)
 
 
-def test_a_run_whose_server_is_gone_at_its_end_is_added_to_it_later(server: Server, tmp_path: Path) -> None:
-    address = server.create("runs")
+def test_a_run_whose_server_is_gone_at_its_end_is_added_to_it_later(
+    own_server: StartedServer, tmp_path: Path
+) -> None:
+    address = own_server.create("runs")
     with trainer(address, "asks", tmp_path) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stdout.readline() == "half\n"
         half = etude("explain", "1", "20", "--store", address)
-        server.stop()
+        own_server.stop()
         gone = etude("watch", "1", "--store", address)
         process.stdin.write("\n")
         _, error = process.communicate(timeout=30)
@@ -108,7 +103,7 @@ def test_a_run_whose_server_is_gone_at_its_end_is_added_to_it_later(server: Serv
     [path] = tmp_path.glob("etude-run-1-*.jsonl")
     assert f"what it lacks is in {path}; `etude add {path}` adds it" in error
 
-    server.start()
+    own_server.start()
     added, again = etude("add", path), etude("add", path)
 
     assert added.status == 0

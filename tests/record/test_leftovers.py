@@ -6,7 +6,6 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,10 +18,10 @@ from etude.readings import Reading
 from etude.record import Recorder, Status, open_store, take_up
 from etude.record.leftovers import Leftovers
 from etude.record.sql_store import SqlStore
+from tests.postgres import StartedServer
 
 from . import training, workers
 from .contract import any_readings, exactly, numbers, start
-from .postgres import Server, running_server
 from .training import Run
 
 LEFT = Leftovers("runs.sqlite", 1, "2026", "finished", {"loss": float("nan")}, None, workers.batch(0))
@@ -31,13 +30,6 @@ LEFT = Leftovers("runs.sqlite", 1, "2026", "finished", {"loss": float("nan")}, N
 def left_of(store: SqlStore, status: Status, readings: list[Reading]) -> Leftovers:
     """What the first run of a store has left."""
     return Leftovers(store.place, 1, store.run(1).started, status, {}, None, readings)
-
-
-@pytest.fixture
-def own_server() -> Iterator[Server]:
-    """A server that the test may stop."""
-    with running_server() as server:
-        yield server
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +59,7 @@ def test_every_line_is_json_that_others_read(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(120)
 def test_a_server_that_stays_away_gets_its_readings_and_the_end_later(
-    own_server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    own_server: StartedServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = Run()
     address = own_server.create("runs")
@@ -208,7 +200,10 @@ def test_a_file_that_cannot_be_read_is_told() -> None:
 
 
 def test_what_can_be_left_nowhere_is_told_as_lost(
-    own_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    own_server: StartedServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     run = Run()
     with Recorder(run.scheduler, to=own_server.create("runs"), patience_seconds=0.3) as recorder:

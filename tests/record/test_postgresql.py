@@ -12,10 +12,10 @@ import pytest
 from etude.errors import MissingError, StoreError
 from etude.record import RunKey, Store, migrations, open_store
 from etude.record.postgresql import PostgresqlStore
+from tests.postgres import Server
 
 from . import workers
 from .contract import PLAN, StoreContract, start
-from .postgres import Server
 
 
 class TestContract(StoreContract):
@@ -32,18 +32,18 @@ def refused(address: str, message: str) -> None:
 
 class TestOpening:
     def test_the_tables_are_made_in_a_schema_of_their_own(self, server: Server, database: str) -> None:
-        server.psql("runs", "CREATE TABLE run (mine TEXT)")
+        server.psql(database, "CREATE TABLE run (mine TEXT)")
 
         with open_store(database) as store:
             start(store)
 
-        assert server.psql("runs", "SELECT count(*) FROM public.run") == "0"
-        assert server.psql("runs", "SELECT version FROM etude.format") == str(
+        assert server.psql(database, "SELECT count(*) FROM public.run") == "0"
+        assert server.psql(database, "SELECT version FROM etude.format") == str(
             len(migrations.scripts_of("postgresql"))
         )
         tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'etude' ORDER BY 1"
-        assert server.psql("runs", tables).split() == ["format", "reading", "run"]
-        server.psql("runs", "DROP TABLE public.run")
+        assert server.psql(database, tables).split() == ["format", "reading", "run"]
+        server.psql(database, "DROP TABLE public.run")
 
     def test_processes_that_open_a_new_database_at_once_all_succeed(self, database: str) -> None:
         barrier = workers.SPAWN.Barrier(4)
@@ -78,7 +78,7 @@ class TestOpening:
 
     def test_a_newer_format_is_refused(self, server: Server, database: str) -> None:
         open_store(database).close()
-        server.psql("runs", "UPDATE etude.format SET version = 99")
+        server.psql(database, "UPDATE etude.format SET version = 99")
 
         refused(
             database, "written by a newer Etude: its format is 99, and this one reads .* to 2; upgrade Etude"
@@ -89,7 +89,7 @@ class TestOpening:
     ) -> None:
         first, *_ = migrations.scripts_of("postgresql")
         server.psql(
-            "runs",
+            database,
             "CREATE SCHEMA etude; SET search_path = etude; CREATE TABLE format (version INTEGER NOT NULL);"
             f"INSERT INTO format (version) VALUES (1); {first}"
             "INSERT INTO run (task, schedule, budget, seed, label, fingerprint, versions, status, host, pid,"
@@ -108,7 +108,7 @@ class TestOpening:
         refused(url, "keeps its texts as LATIN1; give a database in UTF8: createdb")
 
     def test_a_user_who_may_not_make_the_tables(self, server: Server, database: str) -> None:
-        server.psql("runs", "CREATE ROLE guest LOGIN")
+        server.psql(database, "CREATE ROLE guest LOGIN")
 
         refused(database.replace("etude@", "guest@"), "does not permit it; the user must own the schema")
 
@@ -168,7 +168,7 @@ class TestWriting:
 
     def test_missing_tables(self, server: Server, database: str, store: PostgresqlStore) -> None:
         run_id = start(store)
-        server.psql("runs", "DROP TABLE etude.reading")
+        server.psql(database, "DROP TABLE etude.reading")
 
         with pytest.raises(StoreError, match=r"is not as Etude left it; .*reading"):
             store.append(run_id, workers.batch(0))
@@ -189,7 +189,9 @@ class TestWriting:
     ) -> None:
         run_id = start(store)
         server.psql(
-            "postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'runs'"
+            server.url("postgres"),
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            f" WHERE datname = '{database.rpartition('/')[2]}'",
         )
 
         with pytest.raises(StoreError, match="cannot be reached"):
@@ -212,5 +214,5 @@ class TestWriting:
     def test_sql_can_look_inside(self, server: Server, database: str, store: PostgresqlStore) -> None:
         store.append(start(store), workers.batch(0))
 
-        found = server.psql("runs", "SELECT rates->>'head' FROM etude.reading LIMIT 1")
+        found = server.psql(database, "SELECT rates->>'head' FROM etude.reading LIMIT 1")
         assert found == "0.2"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,10 +18,10 @@ from etude.record.sql_store import SqlStore
 from etude.record.stored_run import StoredRun
 from etude.schedules import Schedule
 from etude.torch import Scheduler
+from tests.postgres import StartedServer
 
 from . import training, workers
 from .contract import start
-from .postgres import Server, running_server
 from .test_recorder import until
 from .training import PLAN, Kept, Run
 
@@ -34,13 +33,6 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return str(tmp_path / "runs.sqlite")
     database: str = request.getfixturevalue("database")
     return database
-
-
-@pytest.fixture
-def own_server() -> Iterator[Server]:
-    """A server that the test may stop."""
-    with running_server() as server:
-        yield server
 
 
 def test_a_recorded_run_is_in_the_store(address: str) -> None:
@@ -174,7 +166,7 @@ def test_ten_processes_record_at_once(address: str) -> None:
 
 
 def test_a_server_that_goes_away_and_comes_back_has_all_readings(
-    own_server: Server, caplog: pytest.LogCaptureFixture
+    own_server: StartedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = Run(total=5000)
     address = own_server.create("runs")
@@ -195,7 +187,7 @@ def test_a_server_that_goes_away_and_comes_back_has_all_readings(
     assert caplog.text.count("takes no readings") == 1
 
 
-def test_a_server_that_is_back_only_at_the_end_has_all_readings(own_server: Server) -> None:
+def test_a_server_that_is_back_only_at_the_end_has_all_readings(own_server: StartedServer) -> None:
     run = Run(total=5000)
     address = own_server.create("runs")
     recorder = Recorder(run.scheduler, to=address)

@@ -217,7 +217,6 @@ def test_what_groups_added_later_do_is_one_of_two_words() -> None:
         (lambda group: group["lr"] > 1 or group.get("initial_lr", 0) > 1, [False, False, False, True]),
         (lambda group: group["name"].startswith("block"), [False, True, True, False]),
     ],
-    ids=str,
 )
 @pytest.mark.parametrize("later", [False, True], ids=["from the start", "later"])
 def test_a_group_is_chosen_by_pattern_function_name_or_index(

@@ -767,7 +767,6 @@ def test_a_state_that_was_loaded_hands_the_clock_over_too() -> None:
         (True, "got True"),
         (redecay, "on_change must be"),
     ],
-    ids=str,
 )
 def test_a_policy_that_is_none_is_refused_at_the_door(policy: Any, message: str) -> None:
     optimizer = sgd(1.0)

@@ -454,7 +454,7 @@ def anneal(start: float, stop: float, share: float) -> float:
         (et.cyclic(0.1 * BASE, BASE, up=4), lambda k: 1 - 0.9 * abs(k % 8 - 4) / 4),
         (et.linear_to_zero(10), lambda k: 1 - min(k, 10) / 10),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, Schedule) else "formula",
 )
 def test_a_group_that_joins_follows_from_its_own_base(
     plan: Schedule, formula: Callable[[int], float]

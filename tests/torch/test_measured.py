@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from torch.optim import SGD, Optimizer
 
 import etude as et
 from etude import BASE, Horizon, Schedule
-from etude.errors import ScheduleError
+from etude.durations import to_duration
+from etude.errors import ScheduleError, ScheduleWarning
 from etude.torch import Scheduler, redecay
 
 HORIZON = Horizon(tokens_per_step=100, total="10000tok")
@@ -153,3 +155,115 @@ def test_a_metric_is_no_step(epoch: Any) -> None:
     with pytest.raises(ScheduleError, match=r"a metric is for scheduler.observe\(val_loss=...\)"):
         scheduler.step(epoch)
     assert scheduler.last_epoch == 0
+
+
+# What starts, starts exactly where it starts.
+
+SPAN = et.Constant(1.0, over="14tok") >> et.Constant(0.5)
+SEVENS = Horizon(tokens_per_step=7)
+
+
+def later(optimizer: Optimizer) -> dict[str, Any]:
+    """A group that comes later."""
+    optimizer.add_param_group({"params": [Parameter(torch.zeros(1))], "lr": 1.0})
+    return optimizer.param_groups[-1]
+
+
+@pytest.mark.parametrize("saved", [None, 0, 1, 2])
+def test_a3_a_groups_own_clock_starts_exactly(saved: int | None) -> None:
+    scheduler = Scheduler(sgd(), SPAN, SEVENS, added="own")
+    group, found = later(scheduler.optimizer), []
+    scheduler.step(tokens=17)
+    for update in range(4):
+        if update == saved:  # 37/17 of a step is no float, and is not rounded in a checkpoint
+            state, optimizer = scheduler.state_dict(), sgd()
+            group = later(optimizer)
+            scheduler = Scheduler(optimizer, SPAN, SEVENS, added="own")
+            scheduler.load_state_dict(state)
+            assert scheduler.state_dict() == state
+        found.append(group["lr"])
+        scheduler.step(tokens=7)
+    assert found == [1.0, 1.0, 0.5, 0.5]
+
+
+@pytest.mark.parametrize("order", ["add, load", "load, add"])
+def test_a3_a_group_that_a_checkpoint_does_not_know_starts_there_in_any_order(order: str) -> None:
+    scheduler = Scheduler(sgd(), SPAN, SEVENS, added="own")
+    scheduler.step(tokens=17)
+    state = scheduler.state_dict()
+    scheduler = Scheduler(sgd(), SPAN, SEVENS, added="own")
+    for action in order.split(", "):
+        if action == "add":
+            group = later(scheduler.optimizer)
+        else:
+            scheduler.load_state_dict(state)
+    found = []
+    for _ in range(4):
+        scheduler.step(tokens=7)
+        found.append(group["lr"])
+    # Added after loading it joins at the next step, which begins its clock; else it stands there already.
+    assert found == ([1.0, 0.5, 0.5, 0.5] if order == "add, load" else [1.0, 1.0, 0.5, 0.5])
+
+
+def test_a3_a_cooldown_of_what_has_just_joined_starts_where_the_run_is() -> None:
+    scheduler = Scheduler(
+        sgd(), et.Constant(BASE, over="70tok") >> et.Constant(0.5 * BASE), SEVENS, added="own"
+    )
+    group = later(scheduler.optimizer)
+    scheduler.step(tokens=17)
+    scheduler.cooldown(over="14tok")
+    assert [course.schedule.at for course in scheduler._moment.laid.courses] == [
+        to_duration(Fraction(17, 7))
+    ] * 2  # type: ignore[attr-defined]
+    found = []
+    for _ in range(3):
+        scheduler.step(tokens=7)
+        found.append(group["lr"])
+    assert found == pytest.approx([0.5, 0.0, 0.0])
+
+
+@pytest.mark.parametrize("policy", ["hold", "keep"])
+def test_a3_a_seam_of_what_has_just_joined_is_where_the_run_is(policy: str) -> None:
+    plan = et.Linear(BASE, 0.0, over="70tok")
+    scheduler = Scheduler(sgd(), plan, SEVENS)
+    later(scheduler.optimizer)
+    scheduler.step(tokens=17)
+    state, optimizer = scheduler.state_dict(), sgd()
+    later(optimizer)
+    resumed = Scheduler(optimizer, plan, Horizon(tokens_per_step=14))
+    resumed.load_state_dict(state, on_change=policy)
+    assert resumed.get_last_lr() == scheduler.get_last_lr()
+
+
+# The last batch is seldom full.
+
+
+@pytest.mark.parametrize(
+    ("amount", "size"), [(64, 64), (48, 64), (40, 64), (33, 64), (7, 64), (100, 64)], ids=str
+)
+@pytest.mark.parametrize("unit", ["smp", "tok", "ep"])
+def test_e6_a_last_batch_that_goes_past_the_end_is_no_running_on(unit: str, amount: int, size: int) -> None:
+    horizons = {
+        "smp": Horizon(samples_per_step=size, total="6400smp"),
+        "tok": Horizon(tokens_per_step=size, total="6400tok"),
+        "ep": Horizon(12.5, "8ep", samples_per_step=size),
+    }
+    told = {"tokens" if unit == "tok" else "samples": amount}
+    scheduler = Scheduler(sgd(), et.cosine(), horizons[unit])
+    run(scheduler, -(-6400 // amount), **told)
+    assert scheduler.get_last_lr() == [0.0]
+    with pytest.warns(ScheduleWarning, match=r"planned 100 updates and the run goes on.*\[run-goes-on\]"):
+        run(scheduler, 1, **told)
+
+
+@pytest.mark.parametrize("over", ["100%", "6400smp"])
+def test_e6_a_schedule_that_raises_past_its_end_lets_the_last_batch_end_there(over: str) -> None:
+    plan = et.Cosine(over=over, after="raise")
+    scheduler = Scheduler(sgd(), plan, Horizon(samples_per_step=64, total="6400smp"))
+    run(scheduler, 134, samples=48)  # of which the last ends 32 samples after the run
+    assert scheduler.get_last_lr() == [0.0]
+    resumed = Scheduler(sgd(), plan, scheduler.horizon)
+    resumed.load_state_dict(scheduler.state_dict())
+    for one in (scheduler, resumed):
+        with pytest.raises(ScheduleError, match="is past the end of cosine at 100"):
+            one.step(samples=48)

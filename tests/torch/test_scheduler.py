@@ -7,6 +7,7 @@ import math
 import pickle
 import warnings
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,10 @@ import etude as et
 import etude.torch
 from etude import BASE, Horizon, Plateau, PlateauState, Schedule
 from etude.errors import HorizonError, ScheduleError, ScheduleWarning
-from etude.torch import Scheduler
+from etude.torch import Scheduler, mean_over_ranks
 from etude.torch.groups import Place, read
+from etude.torch.lr_scheduler import ReduceLROnPlateau
+from etude.torch.scalars import shown
 from tests.torch.loops import Number, advance, rates, sgd, weight
 
 WARMUP_COSINE = et.Linear(0.1 * BASE, BASE, over=20) >> et.Cosine(over=80)
@@ -221,8 +224,22 @@ def test_any_kind_of_number_is_a_step(step: Any) -> None:
     scheduler.load_state_dict(scheduler.state_dict())
 
 
-@pytest.mark.parametrize("step", [-1, -0.5, math.nan, math.inf, 2**53 + 2, 10**400, True, "3", None, [3]])
-def test_what_is_no_step_is_refused(step: Any) -> None:
+NO_NUMBERS: list[Any] = [
+    *(10**400, 10**5000, True, "3", None, [3], 3j, {}),
+    *(np.array([3, 4]), np.array([]), np.bool_(True), np.complex64(3)),
+    *(torch.zeros(2), torch.tensor(3j), torch.tensor(True), torch.empty((), device="meta")),
+]
+"""Nor are they too long to be shown."""
+
+
+def test_d7_a_step_that_is_a_fraction_is_never_before_it() -> None:
+    scheduler = Scheduler(sgd(1.0), et.Constant(BASE, over="1/3") >> et.Constant(0.5 * BASE))
+    scheduler.seek(Fraction(1, 3))
+    assert rates(scheduler.optimizer) == [0.5]
+
+
+@pytest.mark.parametrize("step", [-1, -0.5, math.nan, math.inf, 2**53 + 2, *NO_NUMBERS], ids=shown)
+def test_d7_what_is_no_step_is_refused(step: Any) -> None:
     scheduler = Scheduler(sgd(1.0), WARMUP_COSINE * Plateau("loss"))
     scheduler.seek(7)
     refuses(lambda: scheduler.seek(step), "a step must be a number ≥ 0", scheduler)
@@ -662,6 +679,33 @@ def test_a_wrong_observation_is_refused_as_a_whole(metrics: dict[str, Any], mess
     scheduler = Scheduler(sgd(1.0), plan)
     scheduler.observe(loss=1.0, error=1.0)
     refuses(lambda: scheduler.observe(**metrics), message, scheduler)
+
+
+@pytest.mark.parametrize("metric", NO_NUMBERS, ids=shown)
+def test_d7_what_is_no_metric_is_refused(metric: Any) -> None:
+    scheduler = Scheduler(sgd(1.0), et.Constant(BASE) * Plateau("loss", patience=0))
+    scheduler.observe(loss=1.0)
+    refuses(lambda: scheduler.observe(loss=metric), "the metric 'loss' must be a number; got ", scheduler)
+    with pytest.raises(ScheduleError, match="the metric 'value' must be a number; got "):
+        mean_over_ranks(metric)
+    plateau = ReduceLROnPlateau(sgd(1.0))
+    with pytest.raises(ScheduleError, match="the metric 'metrics' must be a number; got "):
+        plateau.step(metric)
+    assert plateau.last_epoch == 0
+
+
+@pytest.mark.parametrize("metric", [math.nan, torch.tensor(math.nan), np.float32("nan"), np.array([np.nan])])
+def test_d7_a_metric_that_is_nan_is_what_the_plateau_says_of_it(metric: Any) -> None:
+    scheduler = Scheduler(sgd(1.0), et.Constant(BASE) * Plateau("loss", patience=0, nan="raise"))
+    refuses(lambda: scheduler.observe(loss=metric), "the metric 'loss' is nan", scheduler)
+
+
+@pytest.mark.parametrize("amount", [value for value in NO_NUMBERS if value is not None], ids=shown)
+def test_d7_what_is_no_amount_is_refused(amount: Any) -> None:
+    plan = et.Linear(BASE, 0.0, over="80smp")
+    scheduler = Scheduler(sgd(1.0), plan, Horizon(samples_per_step=8, tokens_per_step=8))
+    refuses(lambda: scheduler.step(samples=amount), r"step\(samples=\) must be ", scheduler)
+    refuses(lambda: scheduler.step(tokens=amount), r"step\(tokens=\) must be ", scheduler)
 
 
 def test_an_observation_that_nobody_follows_is_refused() -> None:

@@ -106,4 +106,7 @@ def _places(found: Differences) -> Grid:
 
 
 def _values(place: Place) -> tuple[str, str, str]:
-    return f"{place.first:.6g}", f"{place.second:.6g}", f"{place.second - place.first:+.3g}"
+    first, second = f"{place.first:.6g}", f"{place.second:.6g}"
+    if first == second:  # they differ farther behind
+        first, second = repr(place.first), repr(place.second)
+    return first, second, f"{place.second - place.first:+.3g}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -127,7 +128,7 @@ def bind(
     plans: Plans,
     groups: list[Group],
     targets: Mapping[str, Target],
-    joined: Mapping[int, float],
+    joined: Mapping[int, Fraction | float],
     became: Mapping[Followed, Course],
     horizon: Horizon,
 ) -> list[Binding]:

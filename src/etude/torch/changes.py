@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import math
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,17 @@ from etude.spec.catalogue import nearest
 from etude.tables import Table
 from etude.timeline import ceil_float
 
-__all__ = ["Course", "Policy", "Redecay", "Seam", "continued", "differences_in_words", "redecay", "to_policy"]
+__all__ = [
+    "Course",
+    "Policy",
+    "Redecay",
+    "Seam",
+    "continued",
+    "differences_in_words",
+    "redecay",
+    "to_policy",
+    "told_apart",
+]
 
 Word: TypeAlias = Literal["stretch", "keep", "hold"]
 WORDS: tuple[Word, ...] = ("stretch", "keep", "hold")
@@ -404,7 +415,7 @@ def differences_in_words(saved: Course, present: Course, at: Fraction | float) -
         at: the step, ≥ 0.
 
     Returns:
-        lines; none where the courses are equal.
+        lines; none where the courses are equal, and none of the values where these are, or cannot be had.
 
     >>> cosine = Cosine(over="100%")
     >>> short, longer = Course(cosine, Horizon(total=8)), Course(cosine, Horizon(total=16))
@@ -420,11 +431,22 @@ def differences_in_words(saved: Course, present: Course, at: Fraction | float) -
     if not lines:
         return []
     step = to_fraction(at, "at")
-    before, now = (course.table(ceil_float(step)) for course in (saved, present))
+    try:
+        before, now = (course.table(ceil_float(step)) for course in (saved, present))
+    except EtudeError:  # a value that cannot be had
+        return lines
     relative = any(course.schedule.depends_on_base for course in (saved, present))
     base = ", at base rate 1" if relative else ""
     what = f"the value at step {fraction_text(step)}{base}"
-    return [*lines, _line(what, f"{before:.6g}", f"{now:.6g}")]
+    if math.isclose(before, now, rel_tol=CLOSE):
+        return lines
+    return [*lines, _line(what, *told_apart(before, now))]
+
+
+def told_apart(before: float, now: float) -> tuple[str, str]:
+    """Two numbers that differ, in as many digits as show it."""
+    short = f"{before:.6g}", f"{now:.6g}"
+    return short if short[0] != short[1] else (repr(before), repr(now))
 
 
 def _line(what: str, saved: str, present: str) -> str:

@@ -74,6 +74,10 @@ class Meter:
         ]
         # Where each part gives way to the next; the last one also measures what comes after the end.
         self._stops = list(accumulate(length or Fraction(0) for length, _ in stretches[:-1]))
+        # A batch that goes past the end of what raises there is the run's last one, and ends with it.
+        lengths = [length for length, _ in stretches]
+        raises = any(getattr(part, "after", None) == "raise" for part in schedule.walk())
+        self._end = sum(filter(None, lengths), Fraction(0)) if raises and lengths[-1] is not None else None
         self._position = Fraction(0)
 
     @property
@@ -131,6 +135,8 @@ class Meter:
                 break
             left -= (stop - position) / speed
             position = stop
+        if self._end is not None and self._position < self._end:
+            position = min(position, self._end)
         self._position = position
         return position
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 
 from torch import Tensor
@@ -45,7 +46,7 @@ class Laid:
     targets: Mapping[str, Target]
     horizon: Horizon
     groups: Sequence[Group]
-    joined: Mapping[int, float]
+    joined: Mapping[int, Fraction | float]
     became: Mapping[Followed, Course] = field(default_factory=dict)
     built: Mapping[tuple[str, int | None], float] = field(default_factory=dict)
     bindings: Sequence[Binding] = field(init=False)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
-from etude.durations import Horizon, read_fraction
+from etude.durations import Horizon, read_fraction, to_fraction
 from etude.errors import EtudeError, ResumeError, ScheduleError
 from etude.schedules import Custom, Plateau
 from etude.timeline import ceil_float
 from etude.torch.bindings import Binding
-from etude.torch.changes import Course, Policy, Redecay, continued, differences_in_words
+from etude.torch.changes import Course, Policy, Redecay, continued, differences_in_words, told_apart
 from etude.torch.groups import scale_of
 from etude.torch.state import SavedCourse, Snapshot, damaged
 
@@ -110,8 +109,9 @@ class Match:
         self.past = past
         self.first = next(iter(past.values()))
         position = self.first.position
-        step = checkpoint.loaded.step
-        self.at = Fraction(step) if position is None else read_fraction(position, "position")
+        # What has just joined a run that counts samples or tokens has no clock yet, and stands where that is.
+        place = checkpoint.loaded.axis if position is None else read_fraction(position, "position")
+        self.at = to_fraction(place)
         # A base that is the one the checkpoint's run was built with is no other base, whatever it came to.
         self.bases = {
             index: past[index].base(index)
@@ -190,13 +190,14 @@ class Match:
                 yield from (f"{whose}: {line}" for line in self._words(saved))
         for index, old, now in self._moved():
             whose = f"base {self.binding.name} of {self.checkpoint.called(index)}"
-            yield f"{whose}: {old:.6g} in the checkpoint, {now:.6g} now"
+            before, after = told_apart(old, now)
+            yield f"{whose}: {before} in the checkpoint, {after} now"
 
     def _words(self, saved: SavedCourse) -> Iterator[str]:
         present = self.binding.course
         try:
             yield from differences_in_words(self.checkpoint.course(saved), present, self.at)
-        except EtudeError:  # a function that may not be called here, or a value that cannot be had
+        except EtudeError:  # a function that may not be called here
             yield f"the schedule: {saved.now or saved.schedule} in the checkpoint, {present.schedule!r} now"
 
     def _by_course(self) -> list[dict[Index, SavedCourse]]:

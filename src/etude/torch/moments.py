@@ -13,6 +13,7 @@ from etude.errors import ScheduleError
 from etude.levels import LevelLike
 from etude.schedules import Plateau, PlateauState
 from etude.timeline import ceil_float
+from etude.torch import scalars
 from etude.torch.changes import Course
 from etude.torch.clock import Meter
 from etude.torch.laid import Laid
@@ -51,11 +52,15 @@ class Moment:
 
     def progress(self, now: float) -> float:
         """How far the run is, in the horizon's steps: at the step, or where samples or tokens have led."""
-        return ceil_float(Fraction(self._axis(now))) if self.meters else now
+        return ceil_float(Fraction(self.axis(now))) if self.meters else now
 
-    def _axis(self, now: float) -> Fraction | float:
-        """The same, exact."""
+    def axis(self, now: float) -> Fraction | float:
+        """The same, exact: what starts here has its origin there."""
         return max((meter.position for meter in self.meters.values()), default=now)
+
+    def began(self, now: float) -> Fraction | float:
+        """Where the update before the present step began."""
+        return max(self.before.values(), default=now - 1)
 
     def place(self, course: Course, now: float) -> float:
         """Where a course's clock stands: at the step, or where samples and tokens have brought it."""
@@ -130,7 +135,7 @@ class Moment:
             known = self.meters.get(course)
             if known is None:
                 meter = Meter(course.schedule, course.horizon)
-                meter.seek(self._axis(now))
+                meter.seek(self.axis(now))
             else:
                 meter = copy.copy(known)
             before[course] = meter.position
@@ -150,9 +155,7 @@ class Moment:
             if name not in known:
                 followed = f"they follow {', '.join(known)}" if known else "none of them has a Plateau"
                 raise ScheduleError(f"no schedule follows the metric {name!r}; {followed}")
-            if isinstance(metric, bool | str) or not hasattr(metric, "__float__"):
-                raise ScheduleError(f"the metric {name!r} must be a number; got {metric!r}")
-            values[name] = float(metric)
+            values[name] = scalars.metric(name, metric)
         feedback = {
             plateau: plateau.observe(past, values[plateau.metric]) if plateau.metric in values else past
             for plateau, past in self.feedback.items()
@@ -175,7 +178,7 @@ class Moment:
             course = binding.course
             # In steps, for the course may be on another horizon.
             length = over if course.horizon == laid.horizon else laid.horizon.steps(over, "cooldown(over=)")
-            left = positions.get(course, now)
+            left = positions.get(course, self.axis(now))
             cooled = Course(course.schedule.cooldown(left, over=length, stop=stop, ease=ease), course.horizon)
             became[binding.followed] = cooled
             if course in positions:

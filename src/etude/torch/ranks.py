@@ -6,6 +6,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from etude.torch.scalars import metric
+
 __all__ = ["mean_over_ranks"]
 
 
@@ -19,14 +21,18 @@ def mean_over_ranks(value: float | Tensor) -> float:
     Args:
         value: this process's metric: a number, or a tensor of one element.
 
+    Raises:
+        ScheduleError: for what is no number, before anything is communicated.
+
     >>> mean_over_ranks(0.5)
     0.5
     """
+    own = metric("value", value)
     if not (dist.is_available() and dist.is_initialized()):
-        return float(value)
+        return own
     # NCCL only sums what lies on the GPU; gloo takes what lies on the CPU.
     device = torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
     # In float64, so that the sum of a few floats is exact enough; all processes get the same bits.
-    total = torch.tensor(float(value), dtype=torch.float64, device=device)
+    total = torch.tensor(own, dtype=torch.float64, device=device)
     dist.all_reduce(total)
     return float(total) / dist.get_world_size()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from etude.durations import fraction_text
 from etude.errors import ResumeError
 from etude.torch.bindings import Binding, Followed
 from etude.torch.changes import Course, Policy, Seam
@@ -59,7 +60,7 @@ def snapshot(moment: Moment, step: float, count: int, skipped: int) -> Snapshot:
         horizon=laid.horizon.to_dict(),
         courses=[_saved(binding, laid, moment.meters.get(binding.course)) for binding in laid.bindings],
         plateaus={repr(plateau): past for plateau, past in moment.feedback.items()},
-        joined={str(index): began for index, began in laid.joined.items()},
+        joined={str(index): _exact(began) for index, began in laid.joined.items()},
     )
 
 
@@ -81,6 +82,13 @@ def _saved(binding: Binding, laid: Laid, meter: Meter | None) -> SavedCourse:
         horizon=None if course.horizon == laid.horizon else course.horizon.to_dict(),
         position=None if meter is None else meter.text,
     )
+
+
+def _exact(began: Fraction | float) -> float | str:
+    """A place on the axis: a number where that is exact, else text."""
+    if isinstance(began, Fraction):
+        return int(began) if began.denominator == 1 else fraction_text(began)
+    return began
 
 
 def _short(bases: list[float]) -> list[float]:

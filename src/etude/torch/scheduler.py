@@ -8,6 +8,7 @@ import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from numbers import Integral
 from threading import get_ident
 from typing import Any, Literal
@@ -18,7 +19,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from etude.check import Finding
-from etude.durations import LARGEST_STEP, DurationLike, Horizon
+from etude.durations import DurationLike, Horizon
 from etude.eases import Array
 from etude.errors import ScheduleError
 from etude.levels import LevelLike
@@ -34,6 +35,7 @@ from etude.torch.laid import Laid
 from etude.torch.matching import same_base
 from etude.torch.moments import Moment
 from etude.torch.plans import Plan, normal, targets_of
+from etude.torch.scalars import to_step
 from etude.torch.skips import Skips
 from etude.torch.updates import Update, readings
 from etude.torch.watch import Watch
@@ -242,13 +244,9 @@ class Scheduler(LRScheduler):
         Raises:
             ScheduleError: for a step that is negative or not a number; the optimizer is left as it was.
         """
-        if isinstance(step, bool | str) or not hasattr(step, "__float__") or not 0 <= step <= LARGEST_STEP:
-            raise ScheduleError(f"a step must be a number ≥ 0, at most 2**53; got {step!r}")
-        # A plain number, whatever it was: the clock goes into a checkpoint.
-        plain = float(step)
+        plain = to_step(step)
         elsewhere = self._moment.meters and plain != self.last_epoch
-        moment = self._moment.at({}) if elsewhere else self._moment
-        self._become(moment, int(plain) if plain.is_integer() else plain)
+        self._become(self._moment.at({}) if elsewhere else self._moment, plain)
         self._ahead.thread = None
 
     def _become(self, moment: Moment, step: float) -> None:
@@ -428,6 +426,11 @@ class Scheduler(LRScheduler):
         """How far the run is, in the horizon's steps: at the step, or where samples or tokens have led."""
         return self._moment.progress(self.last_epoch)
 
+    @property
+    def began(self) -> Fraction | float:
+        """How far it was when the last update began."""
+        return self._moment.began(self.last_epoch)
+
     def _values(self) -> list[Array]:
         """The values at the present step: for each binding, one for each of its groups."""
         row = self._ahead.row(self.last_epoch)
@@ -483,7 +486,8 @@ class Scheduler(LRScheduler):
             laid, groups = self._moment.laid, self.optimizer.param_groups
             joined = laid.joined
             if self.added == "own":
-                joined = {**dict.fromkeys(range(len(laid.groups), len(groups)), self.progress), **joined}
+                new = range(len(laid.groups), len(groups))
+                joined = {**dict.fromkeys(new, self._moment.axis(self.last_epoch)), **joined}
             self._lay(self._moment.on(replace(laid, groups=groups, joined=joined)))
 
     def _groups_are_others(self) -> bool:
@@ -560,7 +564,7 @@ class Scheduler(LRScheduler):
         loaded = state.load(state_dict)
         policy = self.on_change if on_change is None else to_policy(on_change)
         self._follow_groups()
-        joined = {int(index): step for index, step in loaded.joined.items()} if self.added == "own" else {}
+        joined = loaded.began(len(self.optimizer.param_groups)) if self.added == "own" else {}
         present = replace(self._moment.laid, joined=joined, became={})
         resumed = resuming.resume(loaded, present, policy)
         self._take_up(loaded, present, resumed)

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
+from fractions import Fraction
 from typing import Any
 
 from etude.durations import LARGEST_STEP, Horizon, read_fraction
@@ -117,7 +118,21 @@ class Snapshot:
     horizon: dict[str, str | None]
     courses: list[SavedCourse]
     plateaus: dict[str, PlateauState]
-    joined: dict[str, float]
+    joined: dict[str, float | str]
+
+    @property
+    def axis(self) -> Fraction | float:
+        """How far the run is, exact: at the step, or where samples or tokens have led."""
+        places = [read_fraction(saved.position, "position") for saved in self.courses if saved.position]
+        return max(places, default=self.step)
+
+    def began(self, groups: int) -> dict[int, Fraction | float]:
+        """Where groups with a clock of their own began, of so many: new ones begin here."""
+        known = {
+            int(index): read_fraction(place, "joined") if isinstance(place, str) else place
+            for index, place in self.joined.items()
+        }
+        return {**dict.fromkeys(range(self.groups, groups), self.axis), **known}
 
     def of(self, name: str, index: int | None) -> SavedCourse | None:
         """What a hyperparameter of a group followed."""
@@ -205,6 +220,10 @@ def _fraction(value: object) -> bool:
         return False
 
 
+def _place(value: object) -> bool:
+    return _step(value) or _fraction(value)
+
+
 def _horizon(value: object) -> bool:
     try:
         return isinstance(value, dict) and Horizon.from_dict(value) is not None
@@ -221,7 +240,7 @@ _FIELDS: dict[str, Holds] = {
     "horizon": (_horizon, "what Horizon.to_dict() returns"),
     "courses": (lambda value: _all(value, lambda one: isinstance(one, dict)), "a list of objects"),
     "plateaus": (lambda value: _each(value, lambda one: isinstance(one, dict)), "an object of objects"),
-    "joined": (lambda value: _each(value, _step) and all(map(str.isdecimal, value)), "steps by group index"),
+    "joined": (lambda value: _each(value, _place) and all(map(str.isdecimal, value)), "steps by group index"),
 }
 _COURSE: dict[str, Holds] = {
     "of": _TEXT,

@@ -11,6 +11,7 @@ from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 
 from etude.errors import ScheduleError
+from etude.torch.scalars import scalar, shown
 
 __all__ = ["Loop", "Returned", "Step", "plain_loop"]
 
@@ -33,7 +34,7 @@ class Returned:
         """
         alone = not (isinstance(returned, tuple) and len(returned) == 2)
         loss, metrics = (returned, {}) if alone else returned
-        value = _number(loss)
+        value = scalar(loss)
         if value is None:
             what = "None" if loss is None else f"a {type(loss).__name__}"
             if isinstance(loss, Tensor):
@@ -59,23 +60,10 @@ class Returned:
 
 
 def _metric(name: str, metric: Any) -> float:
-    value = _number(metric)
+    value = scalar(metric)
     if value is None:
-        raise ScheduleError(f"the metric {name!r} must be one number; got {metric!r}")
+        raise ScheduleError(f"the metric {name!r} must be one number; got {shown(metric)}")
     return value
-
-
-def _number(value: Any) -> float | None:
-    """A number, also of a tensor or array of one element; None for what is none."""
-    if isinstance(value, Tensor):
-        number = value.item() if value.numel() == 1 else None
-        return None if number is None or isinstance(number, complex) else float(number)
-    if value is None or isinstance(value, str | bytes):
-        return None
-    try:
-        return float(value)
-    except (TypeError, ValueError, RuntimeError):
-        return None
 
 
 def plain_loop(loop: Loop, optimizers: list[Optimizer], scaler: GradScaler | None) -> Step:

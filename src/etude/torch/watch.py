@@ -10,6 +10,7 @@ import math
 import warnings
 import weakref
 from collections.abc import Iterable, Mapping
+from fractions import Fraction
 from functools import partial
 from typing import Any, Protocol
 
@@ -48,8 +49,8 @@ class Watched(Protocol):
     _step_count: int
 
     @property
-    def progress(self) -> float:
-        """How far the run is, in steps of the horizon."""
+    def began(self) -> Fraction | float:
+        """How far the run was, in steps of the horizon, when the last update began."""
 
     def written(self) -> Iterable[tuple[str, int, Place, float]]:
         """The hyperparameter, group index, place and value of everything that the present step writes."""
@@ -153,7 +154,8 @@ class Watch:
         self.renewed = False
         scheduler.wake()
         total = scheduler.horizon.total_steps
-        if total is not None and scheduler.progress > math.ceil(total):
+        # Not by where that update has led to: the last batch may go past the end.
+        if total is not None and scheduler.began >= total:
             self._tell(_goes_on(math.ceil(total)), once="goes-on", depth=5)
 
 

@@ -16,13 +16,13 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import EPOCH_DEPRECATION_WARNING, LRScheduler
 
-from etude.durations import LARGEST_STEP
 from etude.errors import ResumeError, ScheduleError
 from etude.schedules import bounds
 from etude.torch import formulas
 from etude.torch.groups import Group, Place, own_tensors, place_of, write_all
 from etude.torch.lr_scheduler.lines import Lines
 from etude.torch.lr_scheduler.states import check_class, differences
+from etude.torch.scalars import to_step
 from etude.torch.stack import Part, Stack
 
 __all__ = ["DropIn", "check_optimizer", "clone", "per_group"]
@@ -381,7 +381,7 @@ class DropIn(LRScheduler):
 
     def _go(self, step: float | None, *, counted: bool = False) -> None:
         """Move the clock and write; on an error, nothing has changed."""
-        target = None if step is None else _plain_step(step)
+        target = None if step is None else to_step(step)
         before = self._remember()
         try:
             if target is None:
@@ -543,10 +543,3 @@ def _copied(value: Any) -> Any:
 def _signature(cls: type) -> Any:
     signature = inspect.signature(cls.__init__)  # type: ignore[misc] # of this very class
     return signature.replace(parameters=list(signature.parameters.values())[1:])
-
-
-def _plain_step(step: Any) -> float:
-    if isinstance(step, bool | str) or not hasattr(step, "__float__") or not 0 <= step <= LARGEST_STEP:
-        raise ScheduleError(f"a step must be a number ≥ 0, at most 2**53; got {step!r}")
-    plain = float(step)
-    return int(plain) if plain.is_integer() else plain

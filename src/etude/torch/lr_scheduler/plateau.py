@@ -16,6 +16,7 @@ from etude.schedules import PlateauState, bounds
 from etude.torch import formulas
 from etude.torch.groups import Group, own_tensors
 from etude.torch.lr_scheduler.dropin import DropIn, check_optimizer, clone
+from etude.torch.scalars import metric
 from etude.torch.stack import Part, Stack, combine
 
 __all__ = ["ReduceLROnPlateau"]
@@ -117,7 +118,7 @@ class ReduceLROnPlateau(DropIn, peers.ReduceLROnPlateau):
     # torch's signature for this class, whose step takes the metric.
     def step(self, metrics: SupportsFloat, epoch: float | None = None) -> None:  # type: ignore[override]
         """Take note of the metric, and write the rates with the factor that now holds."""
-        value = float(metrics)
+        value = metric("metrics", metrics)
         if epoch is not None:
             warnings.warn(EPOCH_DEPRECATION_WARNING, UserWarning, stacklevel=2)
         before = self._remember()

@@ -59,18 +59,24 @@ def check_count(kind: str, what: str, saved: Any, present: Any) -> None:
 
 def differences(built: Mapping[str, Any], saved: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what differs, as ``name=value`` of what it was built with and of what was saved."""
-    return [
-        (f"{name}={_text(value)}", f"{name}={_text(saved[name])}")
-        for name, value in built.items()
-        if name in saved and not _same(value, saved[name])
-    ]
+    found = []
+    for name, value in built.items():
+        if name in saved and not _same(value, saved[name]):
+            texts = _text(value), _text(saved[name])
+            if texts[0] == texts[1]:  # what differs is not in the short text
+                texts = repr(value), repr(saved[name])
+            found.append((f"{name}={texts[0]}", f"{name}={texts[1]}"))
+    return found
 
 
 def _same(one: Any, other: Any) -> bool:
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_same(value, other[key]) for key, value in one.items())
     if isinstance(one, Real | Tensor) and isinstance(other, Real | Tensor):
-        return math.isclose(float(one), float(other), rel_tol=TOLERANCE)
+        a, b = float(one), float(other)
+        return math.isclose(a, b, rel_tol=TOLERANCE) or (math.isnan(a) and math.isnan(b))
     return bool(one == other)
 
 

@@ -323,6 +323,13 @@ def test_shrinking_cycles_end_in_their_last_value() -> None:
     assert counted.length == 15.75
 
 
+def test_growing_cycles_begin_with_ones_shorter_than_a_step() -> None:
+    stairs = Constant(1.0, over="1/4st") >> Constant(2.0, over="1/8st")
+    # Starts at 0, 3/8, 15/16, 57/32 and 195/64; from two thirds of a cycle on it is the second stair.
+    table = stairs.repeat(stretch="3/2", gain=10).on(Horizon())
+    assert table([0, 1, 2, 3, 4]).tolist() == [1.0, 100.0, 1000.0, 2000.0, 10_000.0]
+
+
 def test_shrinking_cycles_are_the_same_inside_another_cycle() -> None:
     shrinking = Linear(1.0, 0.0, over=8).repeat(stretch="1/2")
     table = shrinking.on(HORIZON)

@@ -133,6 +133,21 @@ def power(gain: float, exponent: int) -> float:
         return math.inf
 
 
+def _share(x: Array, start: Fraction, stop: Fraction) -> Array:
+    """The share of the way from ``start`` to ``stop`` that is gone at places, in [0, 1]."""
+    length = float(stop - start)
+    if length <= 0:
+        return np.ones_like(x)
+    share = x - float(start)
+    share /= length
+    np.clip(share, 0.0, 1.0, out=share)
+    # Of a start that is no whole step the float is rounded, and a steep ease would make much of what is
+    # missing at the end. Elsewhere a whole step that is the end is so exactly.
+    if start.denominator > 1:
+        share[x >= ceil_float(stop)] = 1.0
+    return share
+
+
 def _before(start: Fraction) -> Phase:
     """The phase of what has not begun: its first value, held."""
     return Phase(HOLD, Fraction(0), start)
@@ -190,12 +205,7 @@ class Ramp(Node):
         first, last = self.first.at(context.base), self.last.at(context.base)
         if self.first == self.last:
             return first[np.newaxis]
-        length = float(self.stop - self.start - self.last_step)
-        if length <= 0:
-            return last[np.newaxis]
-        progress = x - float(self.start)
-        progress /= length
-        done = self.ease(np.clip(progress, 0.0, 1.0, out=progress))
+        done = self.ease(_share(x, self.start, self.stop - self.last_step))
         if self.geometric:
             return _between(first, last, done)
         # Weighing both ends, not start + share · difference, gives each end exactly.
@@ -534,7 +544,7 @@ class Growing(Node):
     def _begins(self, cycle: int, scale: Fraction) -> bool:
         if self.times is not None:
             return cycle < self.times
-        return self.period * scale >= SHORTEST_CYCLE
+        return self._stretch > 1 or self.period * scale >= SHORTEST_CYCLE
 
     def phase_at(self, x: Fraction) -> Phase:
         if x < self._clock.origin:
@@ -625,10 +635,7 @@ class Cooled(Node):
         before = x < self.threshold
         held = self.node(np.array([[self.threshold]]), context)
         last = self.last.at(context.base)
-        length = float(self.stop - self.start)
-        done = np.ones_like(x)
-        if length > 0:
-            done = self.ease(np.clip((x - float(self.start)) / length, 0.0, 1.0))
+        done = self.ease(_share(x, self.start, self.stop))
         # The node is only asked about the time in which it still decides.
         trunk = self.node(np.minimum(x, self.threshold), context)
         cooled = _between(held, last, done) if self.geometric else held * (1 - done) + last * done

@@ -153,6 +153,26 @@ def test_both_ends_are_exact(name: str, start: float, stop: float, over: int) ->
 
 
 @pytest.mark.parametrize("kind", [Hyperbolic, ExpHyperbolic])
+def test_a_hyperbola_without_length_is_its_stop_at_once(kind: type[Hyperbolic]) -> None:
+    table = kind(1.0, 0.01, over=0, upper=8).on(Horizon(total=4))
+    assert table([0, 1]).tolist() == [0.01, 0.01]
+
+
+def test_an_inclusive_hyperbola_of_one_step_comes_as_far_as_any_of_its_length() -> None:
+    for kind in (Hyperbolic, ExpHyperbolic):
+        plain = kind(1.0, 0.01, over=1, upper=8).on(Horizon(total=4))
+        inclusive = kind(1.0, 0.01, over=1, upper=8, inclusive=True).on(Horizon(total=4))
+        assert inclusive([0, 1]) == pytest.approx([plain(1), plain(1)], rel=1e-12)
+
+
+@pytest.mark.parametrize(("start", "stop"), [("148/3st", 148), ("7/3st", 10), ("20/7st", 10), ("32/5st", 10)])
+def test_the_last_value_is_exact_after_a_start_that_is_no_whole_step(start: str, stop: int) -> None:
+    steep = Polynomial(1.0, 0.25, over=f"{stop}st - {start}", power=0.1)
+    table = (Constant(1.0, over=start) >> steep).on(Horizon())
+    assert table([stop, stop + 1]).tolist() == [0.25, 0.25]
+
+
+@pytest.mark.parametrize("kind", [Hyperbolic, ExpHyperbolic])
 @given(
     start=st.floats(1e-9, 10), stop=st.floats(1e-9, 10), over=st.integers(1, 10**6), more=st.integers(0, 9)
 )

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from etude.files import write_whole
+from tests.soak import compositions
 from tests.soak.tally import OutOfTimeError, Tally
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "soak.md"
@@ -26,7 +27,9 @@ SHOWN = 20
 """Faults of a part that are printed; the table counts them all."""
 
 Run: TypeAlias = Callable[[Tally, int, int], None]
-PARTS: dict[str, tuple[Run, int]] = {}
+PARTS: dict[str, tuple[Run, int]] = {
+    "compositions": (compositions.run, 10_000),
+}
 """Name, which is also its option → the part, and how many cases it tries."""
 
 

@@ -431,7 +431,7 @@ class Hyperbolic(Shape):
                 f"{self._named('upper')} must be at least over, {float(over):g} steps on this horizon; it is "
                 f"{float(upper):g}"
             )
-        if upper == over:
+        if upper == over or not over:
             return ramp
         share = float(over / upper)
         gone = math.sqrt(share * (2 - share))

@@ -1,0 +1,1144 @@
+"""What every schedule is, from the documentation alone: nothing here is Etude's.
+
+A ``Curve`` is a length, the value at a time, and the last value before a time; time is an exact fraction of
+steps since the curve's own start, and values are Python's floats. ``World(sizes, base).curve(term)`` is the
+curve of an expression for a group with that base rate.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from itertools import count
+from typing import Any, TypeAlias
+
+from tests.soak.terms import BASE, Rate, Sizes, Term
+
+__all__ = ["Curve", "PastEndError", "Plateau", "RefusedError", "World"]
+
+Value: TypeAlias = Callable[[Fraction], float]
+ONE, ZERO = Rate(0.0, 1.0), Rate(0.0, 0.0)
+
+
+class RefusedError(Exception):
+    """There is no such schedule."""
+
+
+class PastEndError(Exception):
+    """The schedule has no value there, and says so (``after="raise"``)."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A function of time.
+
+    Args:
+        length: in steps; None where it never ends or is timeless.
+        at: the value at a time ≥ 0.
+        before: the last value before a time > 0: the limit from the left.
+        timeless: whether it takes the length of what is beside it.
+        relative: whether it follows the base rate.
+        says_after: whether it says what comes after its end, so that nothing else may follow.
+    """
+
+    length: Fraction | None
+    at: Value
+    before: Value
+    timeless: bool = False
+    relative: bool = False
+    says_after: bool = False
+
+    @property
+    def endless(self) -> bool:
+        """Whether it never ends."""
+        return self.length is None and not self.timeless
+
+
+# Eases: the share of the way that is gone after the share p of the time.
+
+EASES: dict[str, Callable[[float], float]] = {
+    "linear": lambda p: p,
+    "cosine": lambda p: (1 - math.cos(math.pi * p)) / 2,
+    "one_minus_sqrt": math.sqrt,
+    "one_minus_square": lambda p: p * p,
+    "mirror_cosine": lambda p: 2 * p - (1 - math.cos(math.pi * p)) / 2,
+    "quarter_cosine": lambda p: 1 - math.cos(math.pi / 2 * p),
+    "quarter_sine": lambda p: math.sin(math.pi / 2 * p),
+    "rex": lambda p: 0.5 * p / (1 - 0.5 * p),
+}
+
+
+def blend(start: float, stop: float, done: float) -> float:
+    """What lies that share of the way from one value to another."""
+    return start * (1 - done) + stop * done
+
+
+def geometric(start: float, stop: float, done: float) -> float:
+    """The same in log rate."""
+    return start ** (1 - done) * stop**done
+
+
+# Building curves.
+
+
+def smooth(length: Fraction | None, value: Value) -> Curve:
+    """A function without jumps; where it has a length, what it comes to there is held."""
+
+    def at(t: Fraction) -> float:
+        return value(t if length is None else min(t, length))
+
+    return Curve(length, at, at)
+
+
+def way(length: Fraction, value: Value, then: float) -> Curve:
+    """A function as far as ``length``, and then a number."""
+    return Curve(
+        length,
+        lambda t: value(t) if t < length else then,
+        lambda t: value(t) if t <= length else then,
+    )
+
+
+def constant(value: float, length: Fraction | None = None) -> Curve:
+    """One value; timeless where it has no length."""
+    return Curve(length, lambda t: value, lambda t: value, timeless=length is None)
+
+
+def joined(parts: Sequence[Curve]) -> Curve:
+    """One after another: each covers [its start, the next one's start)."""
+    for part in parts[:-1]:
+        if part.length is None or part.says_after:
+            raise RefusedError("nothing can follow")
+    starts = [Fraction(0)]
+    for part in parts[:-1]:
+        starts.append(starts[-1] + (part.length or 0))
+    last = parts[-1]
+
+    def at(t: Fraction) -> float:
+        index = bisect_right(starts, t) - 1
+        return parts[index].at(t - starts[index])
+
+    def before(t: Fraction) -> float:
+        index = bisect_left(starts, t) - 1
+        return parts[index].before(t - starts[index])
+
+    length = None if last.length is None else starts[-1] + last.length
+    return Curve(length, at, before, says_after=last.says_after)
+
+
+def together(parts: Sequence[Curve], join: Callable[[Sequence[float]], float]) -> Curve:
+    """Values at the same time, joined; it lasts as long as the longest."""
+    lengths = [part.length for part in parts if part.length is not None]
+    endless = any(part.endless for part in parts)
+    return Curve(
+        None if endless else max(lengths, default=None),
+        lambda t: join([part.at(t) for part in parts]),
+        lambda t: join([part.before(t) for part in parts]),
+        timeless=all(part.timeless for part in parts),
+        says_after=any(part.says_after for part in parts),
+    )
+
+
+def held(curve: Curve, length: Fraction) -> Curve:
+    """A curve as far as ``length``, and then its last value before that."""
+
+    def last() -> float:
+        return curve.before(length) if length else curve.at(length)
+
+    return Curve(
+        length,
+        lambda t: curve.at(t) if t < length else last(),
+        lambda t: curve.before(t) if t <= length else last(),
+    )
+
+
+@dataclass
+class Cycles:
+    """A curve over and over, each cycle ``stretch`` times as long and ``gain`` times as high as the last."""
+
+    curve: Curve
+    period: Fraction
+    times: int | None
+    stretch: Fraction
+    gain: float
+    starts: list[Fraction] = field(default_factory=lambda: [Fraction(0)])
+
+    def begins(self, cycle: int) -> bool:
+        """Whether there is such a cycle: of endless ones that shrink, none shorter than a step is begun."""
+        if self.times is not None:
+            return cycle < self.times
+        return self.stretch >= 1 or self.period * self.stretch**cycle >= 1
+
+    def value(self, t: Fraction, *, before: bool) -> float:
+        """The value at a time, or before it."""
+        cycle, start = self._even(t, before) if self.stretch == 1 else self._growing(t, before)
+        own = (t - start) / self.stretch**cycle
+        value = self.curve.before(own) if before else self.curve.at(own)
+        return value * self.gain**cycle if self.gain != 1 else value
+
+    def _even(self, t: Fraction, before: bool) -> tuple[int, Fraction]:
+        cycle = math.ceil(t / self.period) - 1 if before else math.floor(t / self.period)
+        if self.times is not None:
+            cycle = min(cycle, self.times - 1)
+        return cycle, cycle * self.period
+
+    def _growing(self, t: Fraction, before: bool) -> tuple[int, Fraction]:
+        while self.starts[-1] <= t and self.begins(len(self.starts)):
+            self.starts.append(self.starts[-1] + self.period * self.stretch ** (len(self.starts) - 1))
+        cycle = (bisect_left if before else bisect_right)(self.starts, t) - 1
+        return cycle, self.starts[cycle]
+
+
+def repeated(curve: Curve, times: int | None, stretch: Fraction, gain: float) -> Curve:
+    """A curve over and over; after the last cycle, its last value is held."""
+    if curve.length is None or curve.says_after:
+        raise RefusedError("it cannot be repeated")
+    if not curve.length:
+        raise RefusedError("a cycle has no length")
+    cycles = Cycles(curve, curve.length, times, stretch, gain)
+    length = None if times is None else sum((curve.length * stretch**n for n in range(times)), Fraction(0))
+    return Curve(
+        length,
+        lambda t: cycles.value(t, before=False),
+        lambda t: cycles.value(t, before=True),
+    )
+
+
+def cooled(
+    curve: Curve, at: Fraction, over: Fraction, stop: float, ease: Callable[[float, float, float], float]
+) -> Curve:
+    """A curve left at a time, to decay from the value there; without one it has no value at all."""
+
+    def decay(t: Fraction, left: float) -> float:
+        return ease(left, stop, float((t - at) / over)) if t < at + over else stop
+
+    def value(t: Fraction) -> float:
+        left = curve.at(at)
+        return curve.at(t) if t < at else decay(t, left)
+
+    def before(t: Fraction) -> float:
+        left = curve.at(at)
+        return curve.before(t) if t <= at else decay(t, left)
+
+    return Curve(at + over, value, before)
+
+
+@dataclass
+class Plateau:
+    """What a Plateau has seen, and its factor."""
+
+    metric: str
+    factor: float = 0.1
+    patience: int = 10
+    mode: str = "min"
+    threshold: float = 1e-4
+    threshold_mode: str = "rel"
+    cooldown: int = 0
+    minimum: float = 0.0
+    counting: str = "torch"
+    nan: str = "bad"
+    start_after: int = 0
+    average: int = 1
+    now: float = 1.0
+    best: float | None = None
+    bad: int = 0
+    rests: int = 0
+    seen: int = 0
+    waiting: list[float] = field(default_factory=list)
+
+    def observe(self, metric: float) -> None:
+        """Take in one observation."""
+        if not math.isfinite(metric) and self.nan == "ignore":
+            return
+        self.seen += 1
+        if self.seen <= self.start_after:
+            return
+        self.waiting.append(metric)
+        if len(self.waiting) == self.average:
+            mean = sum(self.waiting) / self.average
+            self.waiting = []
+            self._judge(mean)
+
+    def _judge(self, mean: float) -> None:
+        if self.counting == "keras" and self.rests:
+            self.rests -= 1
+        if self._better(mean):
+            self.best, self.bad = mean, 0
+        else:
+            self.bad = 0 if self.rests else self.bad + 1
+        if self.counting != "keras" and self.rests:
+            self.rests -= 1
+        if self.bad and self.bad >= self.patience + (self.counting == "torch"):
+            self.now = max(self.now * self.factor, self.minimum)
+            self.bad, self.rests = 0, self.cooldown
+
+    def _better(self, mean: float) -> bool:
+        if not math.isfinite(mean):
+            return False
+        if self.best is None:
+            return True
+        margin = self.threshold * (abs(self.best) if self.threshold_mode == "rel" else 1)
+        return mean < self.best - margin if self.mode == "min" else mean > self.best + margin
+
+
+Definition: TypeAlias = Callable[..., Curve]
+DEFINITIONS: dict[str, Definition] = {}
+
+
+def defines(*names: str) -> Callable[[Definition], Definition]:
+    """Enter a definition under the names of what it defines."""
+
+    def enter(definition: Definition) -> Definition:
+        DEFINITIONS.update(dict.fromkeys(names, definition))
+        return definition
+
+    return enter
+
+
+@dataclass
+class World:
+    """Where an expression is looked at: the horizon, the group's base rate, and what Plateaus have seen."""
+
+    sizes: Sizes
+    base: float = 1.0
+    plateaus: dict[Term, Plateau] = field(default_factory=dict)
+    relative: bool = False
+
+    def curve(self, expression: Any) -> Curve:
+        """What an expression is; a level is a constant."""
+        if not isinstance(expression, Term):
+            return replace(constant(self.level(expression)), relative=_is_relative(expression))
+        outer, self.relative = self.relative, False
+        definition = DEFINITIONS[expression.name]
+        if expression.name == "Plateau":
+            found = definition(self, expression, *expression.args, **dict(expression.options))
+        else:
+            found = definition(self, *expression.args, **dict(expression.options))
+        found = replace(found, relative=self.relative)
+        self.relative |= outer
+        return found
+
+    def level(self, level: Any) -> float:
+        """The value of a level here."""
+        self.relative |= _is_relative(level)
+        return level.at(self.base) if isinstance(level, Rate) else float(level)
+
+    def length(self, duration: Any) -> Fraction:
+        """A duration in steps, which must not be negative."""
+        steps = self.sizes.steps(duration)
+        if steps < 0:
+            raise RefusedError("less than no time")
+        return steps
+
+    def positive(self, duration: Any) -> Fraction:
+        """A duration in steps, more than none."""
+        steps = self.length(duration)
+        if not steps:
+            raise RefusedError("no time")
+        return steps
+
+
+def _is_relative(level: Any) -> bool:
+    return isinstance(level, Rate) and bool(level.factor)
+
+
+# Combinators.
+
+
+@defines(">>")
+def _(world: World, *parts: Any) -> Curve:
+    return joined([world.curve(part) for part in parts])
+
+
+@defines("*")
+def _(world: World, *parts: Any) -> Curve:
+    curves = [world.curve(part) for part in parts]
+    if sum(curve.relative for curve in curves) > 1:
+        raise RefusedError("a rate squared")
+    return together(curves, math.prod)
+
+
+@defines("+")
+def _(world: World, *parts: Any) -> Curve:
+    return together([world.curve(part) for part in parts], sum)
+
+
+@defines("minimum")
+def _(world: World, *parts: Any) -> Curve:
+    return together([world.curve(part) for part in parts], min)
+
+
+@defines("maximum")
+def _(world: World, *parts: Any) -> Curve:
+    return together([world.curve(part) for part in parts], max)
+
+
+@defines(".clip")
+def _(world: World, part: Any, low: Any = 0.0, high: Any = math.inf) -> Curve:
+    curve, least, most = world.curve(part), world.level(low), world.level(high)
+    return together([curve], lambda values: min(max(values[0], least), most))
+
+
+@defines(".repeat")
+def _(world: World, part: Any, times: int | None = None, *, stretch: Any = 1, gain: float = 1.0) -> Curve:
+    return repeated(world.curve(part), times, Fraction(str(stretch)), gain)
+
+
+@defines(".shift")
+def _(world: World, part: Any, by: Any) -> Curve:
+    curve, late = world.curve(part), world.sizes.steps(by)
+    return replace(
+        curve,
+        length=None if curve.length is None else max(curve.length + late, Fraction(0)),
+        at=lambda t: curve.at(max(t - late, Fraction(0))),
+        before=lambda t: curve.before(t - late) if t > late else curve.at(Fraction(0)),
+    )
+
+
+@defines(".stretch")
+def _(world: World, part: Any, factor: Any) -> Curve:
+    curve, slow = world.curve(part), Fraction(str(factor))
+    return replace(
+        curve,
+        length=None if curve.length is None else curve.length * slow,
+        at=lambda t: curve.at(t / slow),
+        before=lambda t: curve.before(t / slow),
+    )
+
+
+@defines(".until")
+def _(world: World, part: Any, at: Any) -> Curve:
+    return held(world.curve(part), world.length(at))
+
+
+@defines(".cooldown")
+def _(world: World, part: Any, at: Any, *, over: Any, stop: Any = ZERO, ease: str = "linear") -> Curve:
+    def eased(start: float, stop: float, p: float) -> float:
+        return geometric(start, stop, p) if ease == "geometric" else blend(start, stop, EASES[ease](p))
+
+    return cooled(world.curve(part), world.length(at), world.length(over), world.level(stop), eased)
+
+
+# Shapes: from start to stop over a duration, along an ease.
+
+
+def shape(
+    world: World,
+    ease: Callable[[float], float],
+    start: Any,
+    stop: Any,
+    over: Any,
+    inclusive: bool = False,
+    after: str = "hold",
+    between: Callable[[float, float, float], float] = blend,
+) -> Curve:
+    """``stop`` comes at ``over``, or inclusive at the shape's own last step, ``over - 1``."""
+    first, last, length = world.level(start), world.level(stop), world.length(over)
+    reached = length - 1 if inclusive else length
+
+    def value(t: Fraction) -> float:
+        return between(first, last, ease(float(t / reached) if t < reached else 1.0))
+
+    if after == "repeat":
+        return replace(repeated(way(length, value, value(length)), None, Fraction(1), 1.0), says_after=True)
+    curve = way(length, value, value(length))
+    if after == "hold":
+        return curve
+
+    def checked(value: Value) -> Value:
+        def at(t: Fraction) -> float:
+            if t > length:
+                raise PastEndError
+            return value(t)
+
+        return at
+
+    return replace(curve, at=checked(curve.at), before=checked(curve.before), says_after=True)
+
+
+def _simple_shape(ease: str) -> Definition:
+    def definition(world: World, start: Any = BASE, stop: Any = ZERO, **options: Any) -> Curve:
+        return shape(world, EASES[ease], start, stop, **options)
+
+    return definition
+
+
+for _name in ("Linear", "QuarterCosine", "QuarterSine", "MirrorCosine", "OneMinusSqrt", "OneMinusSquare"):
+    _ease = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in _name)[1:]
+    DEFINITIONS[_name] = _simple_shape(_ease)
+
+
+@defines("Cosine")
+def _(
+    world: World, start: Any = BASE, stop: Any = ZERO, *, power: float = 1, k: float = 1, **options: Any
+) -> Curve:
+    return shape(world, lambda p: 1 - ((1 + math.cos(math.pi * p**k)) / 2) ** power, start, stop, **options)
+
+
+@defines("Polynomial")
+def _(
+    world: World, start: Any = BASE, stop: Any = ZERO, *, power: float = 1, k: float = 1, **options: Any
+) -> Curve:
+    return shape(world, lambda p: 1 - (1 - p**k) ** power, start, stop, **options)
+
+
+@defines("Rex")
+def _(world: World, start: Any = BASE, stop: Any = ZERO, *, beta: float = 0.5, **options: Any) -> Curve:
+    return shape(world, lambda p: (1 - beta) * p / (1 - beta * p), start, stop, **options)
+
+
+@defines("Tanh")
+def _(
+    world: World,
+    start: Any = BASE,
+    stop: Any = ZERO,
+    *,
+    lower: float = -6.0,
+    upper: float = 3.0,
+    **options: Any,
+) -> Curve:
+    def f(p: float) -> float:
+        return math.tanh(lower * (1 - p) + upper * p)
+
+    return shape(world, lambda p: (f(p) - f(0)) / (f(1) - f(0)), start, stop, **options)
+
+
+@defines("Geometric")
+def _(world: World, start: Any = BASE, stop: Any = ZERO, **options: Any) -> Curve:
+    return shape(world, lambda p: p, start, stop, between=geometric, **options)
+
+
+def hyperbola(world: World, over: Any, upper: Any) -> Callable[[float], float]:
+    """The ease of the hyperbolas."""
+    length, longest = world.length(over), world.length(upper)
+    if longest < length:
+        raise RefusedError("upper is at least over")
+    if not length:
+        return lambda p: 1.0
+    r = float(length / longest)
+
+    def f(p: float) -> float:
+        return math.sqrt(r * (1 - p) * (2 - r * (1 + p)))
+
+    return lambda p: f(0) - f(p)
+
+
+@defines("Hyperbolic")
+def _(world: World, start: Any = BASE, stop: Any = ZERO, *, over: Any, upper: Any, **options: Any) -> Curve:
+    return shape(world, hyperbola(world, over, upper), start, stop, over, **options)
+
+
+@defines("ExpHyperbolic")
+def _(world: World, start: Any = BASE, stop: Any = ZERO, *, over: Any, upper: Any, **options: Any) -> Curve:
+    return shape(world, hyperbola(world, over, upper), start, stop, over, between=geometric, **options)
+
+
+@defines("Points")
+def _(world: World, points: list[tuple[Any, Any]], *, ease: str = "linear") -> Curve:
+    times = [world.length(when) for when, _ in points]
+    levels = [world.level(level) for _, level in points]
+    if times != sorted(times):
+        raise RefusedError("rising times")
+
+    def value(t: Fraction, search: Callable[[list[Fraction], Fraction], int]) -> float:
+        index = search(times, t)  # the points that have passed
+        if index in (0, len(times)):
+            return levels[max(index - 1, 0)]
+        since, until = times[index - 1], times[index]
+        return blend(levels[index - 1], levels[index], EASES[ease](float((t - since) / (until - since))))
+
+    return Curve(times[-1], lambda t: value(t, bisect_right), lambda t: value(t, bisect_left))
+
+
+@defines("Constant")
+def _(world: World, level: Any, *, over: Any = None) -> Curve:
+    return constant(world.level(level), None if over is None else world.length(over))
+
+
+# Laws: start · f(t), endless, or held after ``over``.
+
+
+def law(world: World, f: Value, start: Any, over: Any) -> Curve:
+    """A law without jumps."""
+    first = world.level(start)
+    return smooth(None if over is None else world.length(over), lambda t: first * f(t))
+
+
+@defines("Exponential")
+def _(world: World, gamma: float, *, per: Any = 1, start: Any = BASE, over: Any = None) -> Curve:
+    unit = world.positive(per)
+    return law(world, lambda t: gamma ** float(t / unit), start, over)
+
+
+@defines("InverseTime")
+def _(world: World, rate: float, *, per: Any = 1, start: Any = BASE, over: Any = None) -> Curve:
+    unit = world.positive(per)
+    return law(world, lambda t: 1 / (1 + rate * float(t / unit)), start, over)
+
+
+@defines("PowerLaw")
+def _(world: World, exponent: float, *, timescale: Any, start: Any = BASE, over: Any = None) -> Curve:
+    unit = world.positive(timescale)
+    return law(world, lambda t: (1 + float(t / unit)) ** -exponent, start, over)
+
+
+@defines("InverseSqrt")
+def _(world: World, timescale: Any, *, start: Any = BASE, over: Any = None) -> Curve:
+    unit = world.positive(timescale)
+    return law(world, lambda t: 1 / math.sqrt(1 + t / unit), start, over)
+
+
+def exp(x: float) -> float:
+    """e^x, infinite where it is too large for a float."""
+    return math.exp(x) if x < 709 else math.inf
+
+
+@defines("Sigmoid")
+def _(world: World, rate: float, *, middle: Any, per: Any = 1, start: Any = BASE, over: Any = None) -> Curve:
+    unit = world.positive(per)
+    m = float(world.length(middle) / unit)
+    return law(
+        world,
+        lambda t: (1 + math.exp(-rate * m)) / (1 + exp(rate * (float(t / unit) - m))),
+        start,
+        over,
+    )
+
+
+@defines("PolynomialCycles")
+def _(world: World, period: Any, *, power: float = 1.0, start: Any = BASE, over: Any = None) -> Curve:
+    length = world.positive(period)
+
+    def f(t: Fraction) -> float:
+        return float(1 - t / (math.ceil(t / length) * length)) ** power if t else 1.0
+
+    first = world.level(start)
+
+    def at(t: Fraction) -> float:
+        return first * f(t)
+
+    # A multiple of the period is the end of a cycle: the jump is after it.
+    curve = Curve(None, at, at)
+    return curve if over is None else held(curve, world.length(over))
+
+
+@defines("Steps")
+def _(
+    world: World, gamma: float, *, every: Any = None, at: Any = None, start: Any = BASE, over: Any = None
+) -> Curve:
+    first = world.level(start)
+    if every is not None:
+        stair = world.positive(every)
+        curve = Curve(
+            None,
+            lambda t: first * gamma ** math.floor(t / stair),
+            lambda t: first * gamma ** (math.ceil(t / stair) - 1),
+        )
+    else:
+        times = [world.length(when) for when in at]
+        curve = Curve(
+            None,
+            lambda t: first * gamma ** sum(when <= t for when in times),
+            lambda t: first * gamma ** sum(when < t for when in times),
+        )
+    return curve if over is None else held(curve, world.length(over))
+
+
+@defines("Custom")
+def _(world: World, function: str, *, start: Any = BASE, over: Any = None) -> Curve:
+    called = {"math:sqrt": math.sqrt, "math:cosh": lambda t: math.cosh(min(t, 700))}[function]
+    return law(world, lambda t: called(float(t)), start, over)
+
+
+# Factors.
+
+
+@defines("ExponentialWarmup")
+def _(world: World, timescale: Any, *, start: Any = ONE, over: Any = None) -> Curve:
+    unit = world.positive(timescale)
+    return law(world, lambda t: -math.expm1(-float((t + 1) / unit)), start, over)
+
+
+@defines("RAdamWarmup")
+def _(world: World, beta2: float, *, start: Any = ONE, over: Any = None) -> Curve:
+    limit = 2 / (1 - beta2) - 1
+
+    def rho(k: float) -> float:
+        return limit - 2 * k * beta2**k / (1 - beta2**k)
+
+    offset = next(k for k in count(1) if rho(k) > 4)
+
+    def f(t: Fraction) -> float:
+        r = rho(float(t) + offset)
+        return math.sqrt((r - 4) * (r - 2) * limit / ((limit - 4) * (limit - 2) * r))
+
+    return law(world, f, start, over)
+
+
+def drawn(seed: int, number: int, stream: int) -> float:
+    """The upper 53 bits of splitmix64's finalizer (Steele, Lea and Flood, 2014), in [0, 1).
+
+    Of the draw's number, as the bits of its float, mixed twice: with the key of seed and stream between.
+    """
+    bits = int.from_bytes(struct.pack(">d", float(number)), "big")
+    key = (seed * 0x9E3779B97F4A7C15 + stream * 0xD1B54A32D192ED03) % 2**64
+
+    def mix(word: int) -> int:
+        word = (word ^ (word >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+        word = (word ^ (word >> 27)) * 0x94D049BB133111EB % 2**64
+        return word ^ (word >> 31)
+
+    return (mix(mix((bits + 1) % 2**64) ^ key) >> 11) / 2**53
+
+
+@defines("Noise")
+def _(
+    world: World,
+    seed: int,
+    amount: float,
+    *,
+    distribution: str = "uniform",
+    std: float | None = None,
+    every: Any = 1,
+    start: Any = ONE,
+    over: Any = None,
+) -> Curve:
+    first, turn = world.level(start), world.positive(every)
+    deviation = amount / 2 if std is None else std
+
+    def draw(number: int) -> float:
+        if distribution == "uniform":
+            return first * (1 + amount * (2 * drawn(seed, number, 0) - 1))
+        reach = min(amount, 8.5 * deviation)
+        for attempt in count():
+            found = reach * (2 * drawn(seed, number, 2 * attempt) - 1)
+            if drawn(seed, number, 2 * attempt + 1) < math.exp(-((found / deviation) ** 2) / 2):
+                return first * (1 + found)
+        raise AssertionError
+
+    curve = Curve(None, lambda t: draw(math.floor(t / turn)), lambda t: draw(math.ceil(t / turn) - 1))
+    return curve if over is None else held(curve, world.length(over))
+
+
+@defines("Plateau")
+def _(world: World, itself: Term, metric: str, **options: Any) -> Curve:
+    plateau = world.plateaus.setdefault(itself, Plateau(metric, **options))
+    return Curve(None, lambda t: plateau.now, lambda t: plateau.now, timeless=True)
+
+
+# Recipes.
+
+
+def rise(peak: float, warm: Fraction, ease: str = "linear") -> Curve:
+    """A warmup on which no update has the rate 0: e((t + 1) / (W + 1)) of the peak."""
+    return way(warm, lambda t: peak * EASES[ease](float((t + 1) / (warm + 1))), peak)
+
+
+def warmed(peak: float, warm: Fraction, curve: Curve) -> Curve:
+    """A curve after such a warmup."""
+    return joined([rise(peak, warm), curve])
+
+
+def fall(start: float, stop: float, length: Fraction, ease: Callable[[float], float]) -> Curve:
+    """From one value to another along an ease."""
+    return way(length, lambda t: blend(start, stop, ease(float(t / length)) if length else 1.0), stop)
+
+
+def rest(world: World, whole: Any, *parts: Any) -> Fraction:
+    """What is left of a whole."""
+    left = world.length(whole) - sum(map(world.length, parts), Fraction(0))
+    if left < 0:
+        raise RefusedError("less than no time")
+    return left
+
+
+@defines("fixed")
+def _(world: World, rate: Any = BASE) -> Curve:
+    return constant(world.level(rate))
+
+
+@defines("piecewise_constant")
+def _(world: World, boundaries: list[Any], values: list[Any]) -> Curve:
+    times, levels = [world.length(when) for when in boundaries], [world.level(value) for value in values]
+    if times != sorted(times):
+        raise RefusedError("rising times")
+    return Curve(
+        None,
+        lambda t: levels[sum(when <= t for when in times)],
+        lambda t: levels[sum(when < t for when in times)],
+    )
+
+
+@defines("time_decay")
+def _(world: World, rate: float, *, per: Any = 1, peak: Any = BASE) -> Curve:
+    return DEFINITIONS["InverseTime"](world, rate, per=per, start=peak)
+
+
+@defines("exponential")
+def _(world: World, gamma: float, *, per: Any = 1, peak: Any = BASE) -> Curve:
+    return DEFINITIONS["Exponential"](world, gamma, per=per, start=peak)
+
+
+@defines("step")
+def _(world: World, every: Any, gamma: float = 0.1, *, peak: Any = BASE) -> Curve:
+    return DEFINITIONS["Steps"](world, gamma, every=every, start=peak)
+
+
+@defines("multistep")
+def _(world: World, at: list[Any], gamma: float = 0.1, *, peak: Any = BASE) -> Curve:
+    return DEFINITIONS["Steps"](world, gamma, at=at, start=peak)
+
+
+@defines("cosine")
+def _(world: World, over: Any = "100%", floor: Any = ZERO, *, peak: Any = BASE) -> Curve:
+    return fall(world.level(peak), world.level(floor), world.length(over), EASES["cosine"])
+
+
+@defines("linear_to_zero")
+def _(world: World, over: Any = "100%", *, warmup: Any = 0, peak: Any = BASE) -> Curve:
+    top, left = world.level(peak), rest(world, over, warmup)
+    return warmed(top, world.length(warmup), fall(top, 0.0, left, EASES["linear"]))
+
+
+@defines("polynomial")
+def _(
+    world: World,
+    over: Any = "100%",
+    power: float = 1.0,
+    floor: Any = ZERO,
+    *,
+    warmup: Any = 0,
+    k: float = 1.0,
+    peak: Any = BASE,
+) -> Curve:
+    top, left = world.level(peak), rest(world, over, warmup)
+    decay = fall(top, world.level(floor), left, lambda p: 1 - (1 - p**k) ** power)
+    return warmed(top, world.length(warmup), decay)
+
+
+@defines("inverse_sqrt")
+def _(world: World, warmup: Any, timescale: Any = None, *, peak: Any = BASE) -> Curve:
+    top, warm = world.level(peak), world.length(warmup)
+    unit = world.positive(warmup if timescale is None else timescale)
+    return warmed(top, warm, smooth(None, lambda t: top / math.sqrt(1 + t / unit)))
+
+
+@defines("noam")
+def _(world: World, d_model: int, warmup: int, *, scale: float = 1.0) -> Curve:
+    def value(t: Fraction) -> float:
+        step = float(t + 1)
+        return scale * d_model**-0.5 * min(step**-0.5, step * warmup**-1.5)
+
+    return smooth(None, value)
+
+
+@defines("power_scheduler")
+def _(
+    world: World, peak: float, a: float = 4.0, b: float = 0.51, *, warmup: Any = 0, unit: str = "tok"
+) -> Curve:
+    warm, one = world.length(warmup), world.length(f"1{unit}")
+
+    def value(t: Fraction) -> float:
+        if t < warm:
+            return float(peak * (t + 1) / (warm + 1))
+        seen = float(t / one)
+        return min(peak, a * seen**-b) if t else peak
+
+    if Fraction((a / peak) ** (1 / b)) * one < warm:
+        raise RefusedError("the warmup ends below the law")
+    return Curve(None, value, lambda t: value(t) if t != warm else float(peak))
+
+
+@defines("adafactor")
+def _(world: World, *, warmup_init: bool = False) -> Curve:
+    low = (lambda t: 1e-6 * float(t + 1)) if warmup_init else (lambda t: 0.01)
+    return smooth(None, lambda t: min(low(t), 1 / math.sqrt(t + 1)))
+
+
+@defines("chebyshev")
+def _(world: World, steps: int, small: float = 0.05, *, per: Any = 1, peak: Any = BASE) -> Curve:
+    order = [0]
+    while len(order) < steps:
+        order = [j for first in order for j in (first, 2 * len(order) - 1 - first)]
+    top, each = world.level(peak), world.positive(per)
+
+    def rate(turn: int) -> float:
+        angle = (order[turn % steps] + 0.5) * math.pi / steps
+        return top / ((1 + small) / 2 - (1 - small) / 2 * math.cos(angle))
+
+    return Curve(None, lambda t: rate(math.floor(t / each)), lambda t: rate(math.ceil(t / each) - 1))
+
+
+@defines("one_cycle")
+def _(world: World, peak: Any = BASE, *, div: float = 25.0, final_div: float = 1e4, **options: Any) -> Curve:
+    top = world.level(peak)
+    return one_cycle(world, top / div, top, top / div / final_div, top / div, **options)
+
+
+@defines("one_cycle_momentum")
+def _(world: World, low: Any = 0.85, high: Any = 0.95, **options: Any) -> Curve:
+    least, most = world.level(low), world.level(high)
+    return one_cycle(world, most, least, most, most, **options)
+
+
+def one_cycle(
+    world: World,
+    start: float,
+    middle: float,
+    stop: float,
+    back: float,
+    *,
+    over: Any = "100%",
+    up: float = 0.3,
+    three_phase: bool = False,
+    ease: str = "cosine",
+) -> Curve:
+    """The turn at step up · over - 1, the end at over - 1; with three phases, back as fast as up first."""
+    whole, e = world.positive(over), EASES[ease]
+    rising = whole * Fraction(str(up)) - 1
+    falling = whole - 1 - rising * (2 if three_phase else 1)
+    if rising < 0 or falling < 0:
+        raise RefusedError("a phase of less than no step")
+    if not three_phase:
+        return joined([fall(start, middle, rising, e), fall(middle, stop, falling, e)])
+    return joined(
+        [fall(start, middle, rising, e), fall(middle, back, rising, e), fall(back, stop, falling, e)]
+    )
+
+
+@defines("slanted_triangular")
+def _(world: World, over: Any = "100%", cut: float = 0.1, ratio: float = 32.0, *, peak: Any = BASE) -> Curve:
+    top, whole = world.level(peak), world.length(over)
+    turn = whole * Fraction(str(cut))
+
+    def value(p: Fraction) -> float:
+        return top * float(1 + p * Fraction(ratio - 1)) / ratio
+
+    up = way(turn, lambda t: value(t / turn), top)
+    return joined([up, fall(top, top / ratio, whole - turn, EASES["linear"])])
+
+
+@defines("flat_cosine")
+def _(world: World, flat: float = 0.7, over: Any = "100%", *, floor: Any = ZERO, peak: Any = BASE) -> Curve:
+    top, whole = world.level(peak), world.length(over)
+    hold = whole * Fraction(str(flat))
+    return joined([constant(top, hold), fall(top, world.level(floor), whole - hold, EASES["cosine"])])
+
+
+@defines("knee")
+def _(
+    world: World,
+    explore: Any = "50%",
+    *,
+    warmup: Any = 0,
+    over: Any = "100%",
+    floor: Any = ZERO,
+    peak: Any = BASE,
+) -> Curve:
+    top, left = world.level(peak), rest(world, over, warmup, explore)
+    exploit = fall(top, world.level(floor), left, EASES["linear"])
+    return joined([rise(top, world.length(warmup)), constant(top, world.length(explore)), exploit])
+
+
+@defines("infinite")
+def _(world: World, warmup: Any, decay: Any, level: Any = BASE * 0.1, *, peak: Any = BASE) -> Curve:
+    top, low = world.level(peak), world.level(level)
+    down = fall(top, low, world.length(decay), EASES["cosine"])
+    return joined([rise(top, world.length(warmup)), down, constant(low)])
+
+
+@defines("swa")
+def _(
+    world: World, rate: Any, anneal: Any = "10ep", *, at: Any = "75%", ease: str = "cosine", peak: Any = BASE
+) -> Curve:
+    top, goal = world.level(peak), world.level(rate)
+    down = fall(top, goal, world.length(anneal), EASES[ease])
+    return joined([constant(top, world.length(at)), down, constant(goal)])
+
+
+@defines("yolo")
+def _(world: World, lr0: Any = BASE, lrf: float = 0.2, epochs: Any = "100%", warmup: Any = "3ep") -> Curve:
+    top, whole, warm = world.level(lr0), world.length(epochs), world.length(warmup)
+    down = fall(top, top * lrf, whole, EASES["cosine"])
+    return together([fall(0.0, 1.0, warm, EASES["linear"]), down], math.prod)
+
+
+@defines("wsd")
+def _(
+    world: World,
+    warmup: Any,
+    decay: Any,
+    *,
+    over: Any = "100%",
+    floor: Any = ZERO,
+    peak: Any = BASE,
+    ease: str = "linear",
+) -> Curve:
+    top, low, stable = world.level(peak), world.level(floor), rest(world, over, warmup, decay)
+    down = fall(top, low, world.length(decay), EASES[ease])
+    return joined([rise(top, world.length(warmup)), constant(top, stable), down])
+
+
+@defines("warmup")
+def _(world: World, over: Any, start: float | None = None, *, ease: str = "linear") -> Curve:
+    warm = world.length(over)
+    return rise(1.0, warm, ease) if start is None else fall(start, 1.0, warm, EASES[ease])
+
+
+@defines("untuned_linear_warmup")
+def _(world: World, beta2: float) -> Curve:
+    forgotten = 1 - Fraction(str(beta2))
+    length = max(2 / forgotten - 1, Fraction(0))
+    return way(length, lambda t: float((t + 1) * forgotten / 2), 1.0)
+
+
+@defines("untuned_exponential_warmup")
+def _(world: World, beta2: float) -> Curve:
+    return smooth(None, lambda t: -math.expm1(-float((t + 1) * (1 - Fraction(str(beta2))))))
+
+
+@defines("sgdr")
+def _(
+    world: World,
+    period: Any,
+    stretch: Any = 1,
+    *,
+    floor: Any = ZERO,
+    peak: Any = BASE,
+    gain: float = 1.0,
+    cycles: int | None = None,
+) -> Curve:
+    wave = waves(world.positive(period), lambda p: 1 - EASES["cosine"](p), 0.0)
+    return over_and_over(wave, world.level(floor), world.level(peak), cycles, stretch, gain)
+
+
+def waves(length: Fraction, value: Callable[[float], float], end: float) -> Curve:
+    """A function of the share of a cycle."""
+    return way(length, lambda t: value(float(t / length)), end)
+
+
+def over_and_over(
+    wave: Curve, floor: float, peak: float, cycles: int | None, stretch: Any, gain: float
+) -> Curve:
+    """In cycle i, floor + (peak · gainⁱ - floor) · wave."""
+    ratio = Fraction(str(stretch))
+    falling = repeated(wave, cycles, ratio, gain)
+    staying = repeated(wave, cycles, ratio, 1.0)
+    return together([falling, staying], lambda parts: peak * parts[0] + floor * (1 - parts[1]))
+
+
+@defines("cosine_with_restarts")
+def _(
+    world: World,
+    cycles: int = 1,
+    over: Any = "100%",
+    *,
+    warmup: Any = 0,
+    floor: Any = ZERO,
+    peak: Any = BASE,
+) -> Curve:
+    top, low, left = world.level(peak), world.level(floor), rest(world, over, warmup)
+    cycle = fall(top, low, left / cycles, EASES["cosine"])
+    up = fall(0.0, top, world.length(warmup), EASES["linear"])
+    return joined([up, repeated(cycle, cycles, Fraction(1), 1.0)])
+
+
+@defines("warmup_restarts")
+def _(
+    world: World,
+    period: Any,
+    warmup: Any,
+    stretch: Any = 1,
+    *,
+    floor: Any = ZERO,
+    peak: Any = BASE,
+    gain: float = 1.0,
+    cycles: int | None = None,
+) -> Curve:
+    up, down = world.length(warmup), rest(world, period, warmup)
+    wave = joined([fall(0.0, 1.0, up, EASES["linear"]), fall(1.0, 0.0, down, EASES["cosine"])])
+    return over_and_over(wave, world.level(floor), world.level(peak), cycles, stretch, gain)
+
+
+@defines("cyclic_cosine_decay")
+def _(
+    world: World,
+    init_decay_epochs: Any,
+    min_decay_lr: Any,
+    restart_interval: Any = None,
+    restart_interval_multiplier: Any = 1,
+    restart_lr: Any = None,
+    warmup_epochs: Any = None,
+    warmup_start_lr: Any = None,
+    *,
+    init_lr: Any = None,
+    warmup_shape: str = "linear",
+) -> Curve:
+    low = world.level(min_decay_lr)
+    peak = world.level(next((rate for rate in (init_lr, restart_lr) if rate is not None), BASE))
+    parts = [fall(peak, low, world.length(init_decay_epochs), EASES["cosine"])]
+    if warmup_epochs is not None:
+        start = world.level(warmup_start_lr)
+        parts.insert(0, fall(start, peak, world.length(warmup_epochs), EASES[warmup_shape]))
+    if restart_interval is not None:
+        again = peak if restart_lr is None else world.level(restart_lr)
+        cycle = fall(again, low, world.positive(restart_interval), EASES["cosine"])
+        parts.append(repeated(cycle, None, Fraction(str(restart_interval_multiplier)), 1.0))
+    return joined(parts)
+
+
+WAVES = {
+    "linear": (EASES["linear"], EASES["linear"]),
+    "cosine": (EASES["cosine"], EASES["cosine"]),
+    "sine": (EASES["quarter_sine"], EASES["quarter_cosine"]),
+}
+
+
+@defines("cyclic")
+def _(
+    world: World,
+    low: Any,
+    high: Any,
+    up: Any,
+    down: Any = None,
+    mode: str = "triangular",
+    *,
+    gamma: float = 1.0,
+    per: Any = 1,
+    gain: float | None = None,
+    cycles: int | None = None,
+    shape: str = "linear",
+) -> Curve:
+    least, height, unit = world.level(low), world.level(high) - world.level(low), world.positive(per)
+    if gain is None:
+        gain = 0.5 if mode == "triangular2" else 1.0
+    rising, falling = WAVES[shape]
+    wave = joined(
+        [
+            fall(0.0, 1.0, world.length(up), rising),
+            fall(1.0, 0.0, world.length(up if down is None else down), falling),
+        ]
+    )
+    waves = repeated(wave, cycles, Fraction(1), gain)
+    fade = smooth(None, lambda t: gamma ** float(t / unit))
+    if mode == "exp_range":
+        return together([waves, fade], lambda parts: least + height * parts[0] * parts[1])
+    if mode == "exp_range_both":
+        return together([waves, fade], lambda parts: (least + height * parts[0]) * parts[1])
+    return together([waves], lambda parts: least + height * parts[0])
+
+
+@defines("cyclic_momentum")
+def _(world: World, low: Any, high: Any, up: Any, down: Any = None, *, cycles: int | None = None) -> Curve:
+    least, most = world.level(low), world.level(high)
+    wave = joined(
+        [
+            fall(most, least, world.length(up), EASES["linear"]),
+            fall(least, most, world.length(up if down is None else down), EASES["linear"]),
+        ]
+    )
+    return repeated(wave, cycles, Fraction(1), 1.0)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from .postgres import Server, StartedServer, running_server, shared_server
+
+# As in a terminal, for the tests and what they start: after `nohup`, or in the background, it is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples every time, and never against the clock.
 settings.register_profile(

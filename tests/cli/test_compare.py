@@ -59,7 +59,7 @@ def wait_until(true: Callable[[], bool], what: str) -> None:
 
 def test_warnings_of_a_schedule_are_told_once(tasks: Path) -> None:
     command = ["compare", "tasks.py:quick", "--only", "fixed", "-s", "sgdr('30%')", "--seeds", "1"]
-    with started(command, tasks.parent) as process:
+    with started([*command, "--workers", "1"], tasks.parent) as process:
         out, error = process.communicate()
 
     assert process.returncode == 0

@@ -51,13 +51,15 @@ from etude import (
     wsd,
 )
 from etude.spec import from_yaml, to_yaml
+from etude.spec.catalogue import COMBINATORS
 from tests.strategies import EVERY_KIND, HORIZON, STEPS, finite
 
 EVERY = np.arange(STEPS)
 RUN = Horizon(steps_per_epoch=10, total=100)
+KNOWN = CATALOGUE.keys() | COMBINATORS.keys()
 each_name = pytest.mark.parametrize("name", sorted(EVERY_KIND))
 # There are as many tests of each law as there are names.
-few = settings(max_examples=10)
+few = settings(max_examples=5)
 
 
 def the_plan(data: st.DataObject, name: str) -> Schedule:
@@ -106,13 +108,18 @@ def test_it_follows_the_base_rate_or_does_not(name: str, data: st.DataObject, ba
 
 
 @each_name
-@few
+@settings(max_examples=25)
 @given(st.data())
-def test_all_its_texts_read_back(name: str, data: st.DataObject) -> None:
+def test_it_is_made_of_known_parts_and_all_its_texts_read_back(name: str, data: st.DataObject) -> None:
     plan = the_plan(data, name)
-    assert parse(repr(plan)) == from_json(plan.to_json()) == from_yaml(to_yaml(plan)) == plan
-    assert parse(repr(plan)).fingerprint == plan.fingerprint
-    assert same(parse(repr(plan)), plan)
+    assert all(type(part).__name__ in KNOWN for part in plan.walk())
+    for twin in (parse(repr(plan)), from_json(plan.to_json()), from_yaml(to_yaml(plan))):
+        assert twin == plan
+        assert hash(twin) == hash(plan)
+        assert twin.fingerprint == plan.fingerprint
+        assert repr(twin) == repr(plan)
+        assert twin.to_json() == plan.to_json()
+    assert same(twin, plan, [0, 1, STEPS // 2, STEPS])
 
 
 # Time.

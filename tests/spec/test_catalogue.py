@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import etude
 from etude import BASE, CATALOGUE, EtudeError, Schedule
 from etude.schedules import recipes
-from etude.spec.catalogue import COMBINATORS, FAMILIES, METHODS, nearest
+from etude.spec.catalogue import FAMILIES, METHODS, nearest
 from tests.strategies import EVERY_KIND, HORIZON
 
 # The least that builds each.
@@ -234,15 +231,6 @@ def test_the_catalogue_is_what_the_facade_offers() -> None:
     assert set(recipes.__all__) <= set(CATALOGUE)
     assert "Schedule" not in CATALOGUE
     assert "PlateauState" not in CATALOGUE
-
-
-@pytest.mark.parametrize("name", EVERY_KIND)
-@given(data=st.data())
-def test_every_entry_builds_a_schedule(name: str, data: st.DataObject) -> None:
-    plan = data.draw(EVERY_KIND[name])
-    assert isinstance(plan, Schedule)
-    known: dict[str, Callable[..., Schedule]] = CATALOGUE | COMBINATORS
-    assert all(type(part).__name__ in known for part in plan.walk())
 
 
 def test_methods_are_the_schedules_own() -> None:

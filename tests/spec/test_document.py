@@ -11,20 +11,9 @@ from hypothesis import strategies as st
 
 from etude import BASE, Constant, Cosine, Linear, Points, Schedule, from_json, sgdr
 from etude.errors import SpecError
-from tests.strategies import EVERY_KIND, schedules
+from tests.strategies import schedules
 
 CONSTANT = {"type": "Constant", "level": 0.1, "over": None}
-
-
-@pytest.mark.parametrize("name", EVERY_KIND)
-@given(data=st.data())
-def test_every_entry_reads_back(name: str, data: st.DataObject) -> None:
-    plan = data.draw(EVERY_KIND[name])
-    twin = from_json(plan.to_json())
-    assert twin == plan
-    assert hash(twin) == hash(plan)
-    assert twin.fingerprint == plan.fingerprint
-    assert twin.to_json() == plan.to_json()
 
 
 @given(schedules)

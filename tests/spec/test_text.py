@@ -28,18 +28,7 @@ from etude import (
     sgdr,
 )
 from etude.errors import SpecError
-from tests.strategies import EVERY_KIND, schedules
-
-
-@pytest.mark.parametrize("name", EVERY_KIND)
-@given(data=st.data())
-def test_every_entry_reads_back(name: str, data: st.DataObject) -> None:
-    plan = data.draw(EVERY_KIND[name])
-    twin = parse(repr(plan))
-    assert twin == plan
-    assert hash(twin) == hash(plan)
-    assert twin.fingerprint == plan.fingerprint
-    assert repr(twin) == repr(plan)
+from tests.strategies import schedules
 
 
 @given(schedules)

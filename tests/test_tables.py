@@ -333,7 +333,15 @@ def test_too_many_phases_to_list() -> None:
     assert table.phase(MAX_PHASES).cycle == MAX_PHASES
     facts = table.facts()
     assert facts.shares == {"cosine": 1.0}
-    assert facts.jumps == ()
+    assert facts.jumps is None  # not (): there are 10,000 of them
+
+
+@pytest.mark.parametrize("base", [1e-300, 1e300, 1.7e308])
+def test_d1_facts_at_the_edges_of_a_float(base: float) -> None:
+    facts = Linear(BASE, 0.5 * BASE, over=4, inclusive=True).on(Horizon(total=4)).facts(base)
+    assert facts.mean == pytest.approx(0.75 * base, rel=1e-12)
+    assert facts.area == pytest.approx(3 * base if base < 1e308 else math.inf)
+    assert facts.area_of_squares == (0.0 if base < 1 else math.inf)
 
 
 # Facts.

@@ -195,7 +195,7 @@ def _ends(table: Table) -> str:
         ("floor", f"{facts.floor:.6g} at step {facts.floor_step:,}"),
         ("last update", f"{facts.last:.6g} at step {facts.steps - 1:,}"),
         ("past the end", f"{table(2 * facts.steps):.6g} at step {2 * facts.steps:,}"),
-        ("jumps", str(len(facts.jumps))),
+        ("jumps", str(len(facts.jumps or ()))),
     ]
     listed = "\n".join(f"| {name} | {value} |" for name, value in rows)
     return f"| of the example, with `BASE` = 1 | |\n|---|---|\n{listed}\n\n{facts.verdict}"

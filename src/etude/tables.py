@@ -62,6 +62,10 @@ class Facts:
 
     The sums Σ run over the updates of the run; the last two lines are about the schedule continued for
     ever, None where that is unknown (feedback, user functions).
+
+    Where ``exact`` is False, all but ``first`` and ``last`` are estimates from some of the updates. What is
+    too large for a float is infinite. ``jumps`` is None, and ``shares`` are of some of the updates, in a run
+    of more than 10,000 phases.
     """
 
     steps: int
@@ -74,7 +78,7 @@ class Facts:
     mean: float
     area: float
     area_of_squares: float
-    jumps: tuple[Jump, ...]
+    jumps: tuple[Jump, ...] | None
     shares: Mapping[str, float]
     exact: bool
     sum_diverges: bool | None
@@ -301,6 +305,10 @@ class Table:
         # Rounded, for a gain of 1/7 with a stretch of 7 is meant to be on the border, power 1.
         power = round(self._node.decay_power, 12)
         unknown = math.isnan(power)
+        with np.errstate(over="ignore"):
+            area, squares = values.sum(), np.square(values).sum()
+            mean = values.mean() if area < math.inf else (values / len(values)).sum()
+            area, squares = area * weight, squares * weight
         return Facts(
             steps=steps,
             first=float(values[0]),
@@ -309,9 +317,9 @@ class Table:
             peak_step=int(places[values.argmax()]),
             floor=float(values.min()),
             floor_step=int(places[values.argmin()]),
-            mean=float(values.mean()),
-            area=float(values.sum() * weight),
-            area_of_squares=float(np.square(values).sum() * weight),
+            mean=float(mean),
+            area=float(area),
+            area_of_squares=float(squares),
             jumps=jumps,
             shares=shares,
             exact=exact,
@@ -319,7 +327,7 @@ class Table:
             sum_of_squares_converges=None if unknown else power > 0.5,
         )
 
-    def _jumps_and_shares(self, base: float, peak: float) -> tuple[tuple[Jump, ...], dict[str, float]]:
+    def _jumps_and_shares(self, base: float, peak: float) -> tuple[tuple[Jump, ...] | None, dict[str, float]]:
         steps = self.steps
         phases: Sequence[PhaseRow]
         try:
@@ -327,7 +335,7 @@ class Table:
         except ScheduleError:  # too many to list: the share of each name among evenly spaced steps
             places = np.linspace(0, steps - 1, 1_000)
             phases = [PhaseRow(self.phase(k).name, i, i + 1) for i, k in enumerate(places)]
-            return (), _shares(phases)
+            return None, _shares(phases)
         edges = np.array([phase.start for phase in phases[1:]], dtype=np.float64)
         before = self.before(edges, base)
         after = self(edges, base)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import given, reject
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 import etude as et
@@ -46,7 +48,7 @@ FIRES: dict[str, list[tuple[Schedule, dict[str, float]]]] = {
         (et.one_cycle(up=0.4), {"warmup": 399}),
         (Linear(0.1, 1.0, over=600) >> Cosine(1.0, over=400), {"share": 0.6}),
         (et.warmup(600) * et.linear_to_zero(), {"warmup": 600}),
-        (et.ExponentialWarmup(150) * et.step(1_000), {"share": 0.449}),  # 95 % after 3 · 150
+        (et.ExponentialWarmup(150) * et.step(1_000), {"share": 0.446}),  # 95 % of its rise, from 1/150 on
     ],
     "first-update-at-zero": [
         (Linear(0.0, BASE, over=100) >> Cosine(over=900), {"peak": 1.0}),
@@ -54,9 +56,11 @@ FIRES: dict[str, list[tuple[Schedule, dict[str, float]]]] = {
         (Points([(0, 0.0), (10, 1.0), (1_000, 0.0)]), {}),
     ],
     "zero-updates": [
-        (Constant(0.0, over=10) >> et.cosine("99%"), {"updates": 10, "share": 0.01}),
-        (et.cosine("80%"), {"updates": 200, "share": 0.2}),
-        ((Cosine(over=90) >> Constant(0.0, over=10)).repeat(), {"updates": 100}),
+        (et.cosine("80%"), {"updates": 200, "share": 0.2, "at_end": 200}),
+        (Linear(0.0, BASE, over=200) >> Linear(over=300), {"updates": 501, "at_start": 1, "at_end": 500}),
+        (Cosine(over=90).until(100).repeat(), {"updates": 100, "in_between": 90, "at_end": 10}),
+        (et.Custom(f"{__name__}:by_epoch"), {"updates": 10, "at_start": 10}),
+        (Exponential(0.1), {"updates": 676, "at_end": 676}),  # too small for a float
     ],
     "peak-never-reached": [
         (Linear(0.1, 1.0, over=300) >> Cosine(1.0, over=1_000).shift(-300), {"aim": 1.0, "step": 300}),
@@ -111,6 +115,12 @@ FIRES: dict[str, list[tuple[Schedule, dict[str, float]]]] = {
         (et.exponential(0.95), {"step": 135, "share": 0.865}),
         (et.step(30), {"step": 120}),
     ],
+    "length-differs": [
+        (Linear(0.1 * BASE, BASE, over=50) >> Cosine(BASE, 0.1 * BASE, over=900), {"length": 950}),
+        (Linear(0.1 * BASE, BASE, over=50) >> Cosine(BASE, 0.1 * BASE, over=970), {"length": 1_020}),
+        (Linear(0.1 * BASE, BASE, over="5%") >> Constant(BASE, over="90%"), {"length": 950, "steps": 1_000}),
+        (Cosine(BASE, 0.1 * BASE, over=998), {}),
+    ],
     "ends-high": [
         (et.yolo(0.01), {"last": 0.002}),
         (et.time_decay(0.001), {"last": 0.5}),
@@ -151,13 +161,24 @@ SILENT: dict[str, list[Schedule]] = {
         et.linear_to_zero(warmup=10),
         et.fixed(0.0),  # zero throughout is meant
         et.fixed() * 0,
-        Constant(0.0, over=100) >> et.cosine("90%"),  # that is said of all of them
+        Constant(0.0, over=100) >> et.cosine("90%"),  # a group that is frozen at first
+        Constant(0.0, over=1) >> et.cosine("99.9%"),
     ],
     "zero-updates": [
         et.cosine(),
         et.yolo(),
         et.fixed(0.0),
         Cosine(over=200, inclusive=True).repeat(gain=0.9),
+        # What is written to be 0 is meant.
+        Constant(0.0, over=100) >> et.cosine("90%"),
+        et.piecewise_constant([300, 500], [0.0, BASE, 0.0]),
+        Points([(0, 0.0), (300, 0.0), (400, BASE), (1_000, 0.1 * BASE)]),
+        et.fixed() * (Linear(0.0, 0.0, over=300) >> Linear(1.0, 0.1, over=700)),
+        et.cosine("80%") >> Constant(0.0),
+        (Cosine(over=90) >> Constant(0.0, over=10)).repeat(),
+        (Cosine(over=2) >> Constant(0.0, over=1)).repeat(),  # of more phases than are listed
+        Linear(0.0, BASE, over=100).shift(200) >> et.cosine("70%"),  # asked for by the shift
+        et.fixed().cooldown(500, over=100) >> Constant(0.0),
     ],
     "peak-never-reached": [
         et.cosine(),
@@ -236,6 +257,23 @@ SILENT: dict[str, list[Schedule]] = {
         et.cosine(600),
         Linear(0.1 * BASE, BASE, over=100),
         Linear(BASE, 0.9 * BASE, over=100),
+    ],
+    "length-differs": [
+        et.cosine(),
+        et.one_cycle(),
+        et.wsd("5ep", "20%"),
+        et.fixed(),
+        et.sgdr(300),
+        Cosine(BASE, 0.1 * BASE, over=999),  # its last value is the last update's
+        Cosine(BASE, 0.1 * BASE, over="1001/10ep"),
+        Linear(0.1 * BASE, BASE, over=100),  # what is held after a warmup
+        et.warmup(100) * Constant(BASE),
+        Constant(BASE).cooldown(800, over=100, stop=0.1 * BASE),
+        Cosine(BASE, 0.1 * BASE, over=900) >> Constant(0.1 * BASE),
+        et.cosine(900),  # what is graver is told in its place
+        et.cosine(500, 0.1),
+        et.cosine(2_000),
+        Linear(0.1, 1.0, over=2_000),
     ],
     "ends-high": [
         et.cosine(),
@@ -358,6 +396,135 @@ def test_of_other_hyperparameters_what_holds_for_any_is_told(plan: Schedule, cod
     assert not any(" rate" in finding.message for finding in findings)
 
 
+ZEROS = (
+    "67 % of the updates, 40,001 of 60,000, have the rate 0 and change nothing: 1 at the start, 40,000 at "
+    "the end."
+)
+MANY_ZEROS = (
+    "about 67 % of the updates, about 4,000,001 of 6,000,000, have the rate 0 and change nothing: about 1 at "
+    "the start, about 4,000,000 at the end."
+)
+
+
+@pytest.mark.parametrize(
+    ("up", "down", "steps", "message"),
+    [
+        (500, 19_500, 60_000, ZEROS),
+        (50_000, 1_950_000, 6_000_000, MANY_ZEROS),  # so many that they are not all looked at
+    ],
+)
+def test_e1_a_count_is_exact_or_called_an_estimate(up: int, down: int, steps: int, message: str) -> None:
+    plan = Linear(0.0, BASE, over=up) >> Linear(BASE, 0.0, over=down)
+    finding = found(plan, Horizon(total=steps))["zero-updates"]
+    assert finding.message == message
+    assert finding.fix.startswith(
+        f"The schedule is over at step {up + down:,}: let it last as long as the run"
+    )
+
+
+def test_e1_zeros_in_one_place_are_told_once() -> None:
+    finding = found(et.cosine("60%"), Horizon(total=100_000))["zero-updates"]
+    assert finding.message.endswith(
+        "40,000 of 100,000, have the rate 0 and change nothing: all of them at the end."
+    )
+
+
+EDGES = st.sampled_from([0.0, 0.0, 1e-9, 0.1, 1.0])
+PARTS = st.lists(st.tuples(EDGES, EDGES, st.integers(1, 12_000), st.booleans()), min_size=1, max_size=5)
+
+
+@settings(max_examples=40)
+@given(PARTS, st.integers(16_000, 70_000), st.sampled_from([None, 1, 7, 100]))
+def test_e1_what_is_told_is_what_the_whole_table_says(
+    parts: list[tuple[float, float, int, bool]], steps: int, per_epoch: int | None
+) -> None:
+    pieces = [
+        Linear(start * BASE, stop * BASE, over=length) if moves else Constant(start * BASE, over=length)
+        for start, stop, length, moves in parts
+    ]
+    plan = pieces[0] if len(pieces) == 1 else et.schedules.algebra.Sequence(tuple(pieces))
+    table = plan.on(Horizon(per_epoch, steps))
+    values = table(np.arange(steps), 1.0)
+    for finding in table.check(1.0):
+        numbers = finding.numbers
+        assert per_epoch or "about" not in finding.message, "all of so few are looked at"
+        if finding.code == "zero-updates":
+            written = sum(min(stop, steps) - start for start, stop in written_zeros(parts) if start < steps)
+            zeros = int((values == 0).sum()) - written
+            assert (
+                numbers["updates"]
+                == zeros
+                == sum(numbers[name] for name in ("at_start", "in_between", "at_end"))
+            )
+            assert f"{zeros:,} of {steps:,}" in finding.message
+        if finding.code == "restart-above-peak":
+            assert values[: int(numbers["step"])].max() <= numbers["peak"] < numbers["restart"]
+        elif "peak" in numbers:
+            assert numbers["peak"] == values.max()
+        if finding.code == "floor-reached-early" and "stay at" in finding.message:
+            start = math.ceil(numbers["step"])
+            assert f"{steps - start:,} of {steps:,}" in finding.message
+            assert (values[start:] == numbers["floor"]).all()
+        if finding.code == "floor-reached-early" and "thousandth" in finding.message:
+            assert (values[int(numbers["step"]) :] <= 1e-3 * values.max()).all()
+            assert values[int(numbers["step"]) - 1] > 1e-3 * values.max()
+
+
+def written_zeros(parts: list[tuple[float, float, int, bool]]) -> Iterator[tuple[int, int]]:
+    """Where a part says 0 from its start to its end."""
+    at = 0
+    for start, stop, length, moves in parts:
+        if start == 0 and (stop == 0 or not moves):
+            yield at, at + length
+        at += length
+
+
+@pytest.mark.parametrize(
+    ("epochs", "message"),
+    [
+        (
+            34,
+            "The plan is 35 epochs, the run 34 epochs: the run ends at 0.0127117, 1 epoch before the plan "
+            "does.",
+        ),
+        (35, None),
+        (
+            36,
+            "The plan is 35 epochs, the run 36 epochs: from step {} (35 epochs) on its last value, 0.01, is "
+            "held.",
+        ),
+        (
+            43,
+            "The plan is 35 epochs, the run 43 epochs: from step {} (35 epochs) on its last value, 0.01, is "
+            "held.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("per_epoch", [1, 2, 100, 390.5])
+def test_e5_parts_of_another_length_than_the_run(epochs: int, message: str | None, per_epoch: float) -> None:
+    plan = Linear(0.01 * BASE, BASE, over="5ep") >> Cosine(BASE, 0.01 * BASE, over="30ep")
+    finding = found(plan, Horizon(per_epoch, f"{epochs}ep")).get("length-differs")
+    assert (finding and finding.message) == (
+        message and message.format(f"{35 * per_epoch:,}".removesuffix(".0"))
+    )
+    assert finding is None or finding.severity == "note"
+
+
+@pytest.mark.parametrize(
+    ("plan", "horizon"),
+    [
+        (Cosine(BASE, 0.1 * BASE, over="1e6tok"), Horizon(total="1e6tok", tokens_per_step=4_096)),
+        (Cosine(BASE, 0.1 * BASE, over="100ep"), Horizon(390.625, 39_062, samples_per_step=128)),
+        (Cosine(BASE, 0.1 * BASE, over="50000smp"), Horizon(390.625, "1ep", samples_per_step=128)),
+        (et.cosine(floor=0.1 * BASE), Horizon(3, "10/7ep")),
+        (Cosine(BASE, 0.1 * BASE, over=35), Horizon(steps_per_epoch=1)),
+    ],
+    ids=str,
+)
+def test_e5_a_part_of_an_update_is_no_difference(plan: Schedule, horizon: Horizon) -> None:
+    assert "length-differs" not in found(plan, horizon)
+
+
 def test_the_gravest_come_first() -> None:
     codes = list(found(et.cyclic(0.0, 1.0, "5000ep")))
     assert codes == ["warmup-longer-than-run", "first-update-at-zero", "stepsize", "base-unused"]
@@ -411,7 +578,10 @@ HORIZONS = [
 
 
 @given(
-    schedules, st.sampled_from(HORIZONS), st.sampled_from([None, 0.0, 0.1, 7.0]), st.sampled_from(["lr", "x"])
+    schedules,
+    st.sampled_from(HORIZONS),
+    st.sampled_from([None, 0.0, 0.1, 7.0]),
+    st.sampled_from(["lr", "momentum"]),
 )
 def test_every_schedule_can_be_checked(plan: Schedule, horizon: Horizon, base: float | None, of: str) -> None:
     try:
@@ -453,6 +623,11 @@ def test_a_run_of_a_billion_updates_is_checked_from_few_values(plan: Schedule) -
 def test_a_users_function_that_knows_whole_steps_of_the_run_only() -> None:
     plan = et.Custom(f"{__name__}:look_up", start=1.0)
     assert list(found(plan, Horizon(total=4), base=0.25)) == ["base-unused"]
+
+
+def by_epoch(step: float) -> float:
+    """``LambdaLR(lambda epoch: min(epoch / 10, 1))``, stepped once an epoch."""
+    return min(step // 10 / 10, 1.0)
 
 
 def look_up(step: float) -> float:

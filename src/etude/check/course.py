@@ -1,14 +1,16 @@
 """The course of a run: what the rules of the checker read, worked out once from a table.
 
-It is found from a bounded number of values and phases, so that a run of a billion updates is checked as
-fast as one of a thousand.
+Rules look at a bounded number of values and phases, so that a run of a billion updates is checked as fast as
+one of a thousand. Where something is found and the run is not that long, all of its values are looked at, so
+that the numbers that are told are exact; else they are called estimates.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from itertools import islice, pairwise
 from typing import Literal, Protocol, TypeAlias
@@ -16,16 +18,19 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from etude.durations import LARGEST_STEP, Horizon
+from etude.check.words import length_text, number, ratio, share_text
+from etude.durations import LARGEST_STEP, Horizon, fraction_text
 from etude.errors import ScheduleError
 
-__all__ = ["NEARLY", "Course", "Cycle", "LateJump", "Piece", "Subject", "number"]
+__all__ = ["NEARLY", "Course", "Cycle", "LateJump", "Piece", "Subject", "Zeros"]
 
 Array: TypeAlias = NDArray[np.float64]
 Direction: TypeAlias = Literal["up", "down", "flat", "mixed"]
 
-# Runs up to this many updates are looked at one by one, longer ones at SAMPLES of them.
+# Runs up to this many updates are looked at one by one, longer ones at SAMPLES of them; runs up to MOST_STEPS
+# are where there is something to tell.
 EXACT_STEPS = 1 << 14
+MOST_STEPS = 1 << 20
 SAMPLES = 1 << 12
 # Phases listed from the start of the run; a cycle of more parts than CYCLE_PARTS is not looked into.
 MAX_PIECES = 200
@@ -48,6 +53,10 @@ TINY = 1e-3
 WAY_UP = 0.25
 # Places at which a rise is looked at.
 RISE = 257
+# Fewer updates at 0 than this share of the run are no matter.
+FEW_ZEROS = 0.01
+# Updates at 0 in phases that are not listed are taken to be like so many of them.
+LOOKED_UP = 16
 HOLD = "hold"
 GEOMETRIC = "geometric"
 COOLDOWN = "cooldown"
@@ -74,6 +83,8 @@ class Subject(Protocol):
     def steps(self) -> int: ...
     @property
     def horizon(self) -> Horizon: ...
+    @property
+    def length(self) -> float | None: ...
     @property
     def depends_on_base(self) -> bool: ...
     @property
@@ -121,6 +132,19 @@ class Climb:
 
 
 @dataclass(frozen=True, slots=True)
+class Zeros:
+    """How many updates are at 0 which were not written to be, and where."""
+
+    start: int
+    between: int
+    end: int
+
+    @property
+    def updates(self) -> int:
+        return self.start + self.between + self.end
+
+
+@dataclass(frozen=True, slots=True)
 class LateJump:
     """A jump that only the last update sees."""
 
@@ -136,17 +160,20 @@ class Course:
         table: the schedule on its horizon.
         base: the optimizer's own rate, None where it is not known; then levels are shares of it.
         noun: what the values are called.
+        whole: whether all values are looked at where that is bearable, not a sample of them.
     """
 
-    def __init__(self, table: Subject, base: float | None = None, noun: str = "rate") -> None:
+    def __init__(
+        self, table: Subject, base: float | None = None, noun: str = "rate", *, whole: bool = False
+    ) -> None:
         self.table = table
         self.base = base
         self.noun = noun
         self.steps = table.steps
         per_epoch = table.horizon.steps_per_epoch
         self.per_epoch = None if per_epoch is None else float(per_epoch)
-        exact = self.steps <= EXACT_STEPS
-        places = np.arange(self.steps) if exact else np.linspace(0, self.steps - 1, SAMPLES).round()
+        self.exact = self.steps <= (MOST_STEPS if whole else EXACT_STEPS)
+        places = np.arange(self.steps) if self.exact else np.linspace(0, self.steps - 1, SAMPLES).round()
         self._places = places.astype(np.float64)
         self.values = self._at(self._places)
         self.pieces = tuple(self._pieces(list(islice(self._phases(0.0), MAX_PIECES))))
@@ -171,9 +198,10 @@ class Course:
     def _pieces(self, phases: list[Stretch]) -> list[Piece]:
         if not phases:
             return []
-        starts = np.array([phase.start for phase in phases])
-        ends = np.array([min(phase.stop, LARGEST_STEP) for phase in phases])
-        ends = np.where(np.isinf([phase.stop for phase in phases]), np.maximum(self.steps, starts + 1), ends)
+        starts = np.array([min(phase.start, LARGEST_STEP) for phase in phases], dtype=np.float64)
+        ends = np.array([min(phase.stop, LARGEST_STEP) for phase in phases], dtype=np.float64)
+        endless = np.array([math.isinf(phase.stop) for phase in phases])
+        ends = np.where(endless, np.maximum(self.steps, starts + 1), ends)
         values = self._within(starts, ends)
         return [
             Piece(
@@ -237,12 +265,23 @@ class Course:
         used = self._at(np.clip(near.ravel(), 0, self.steps - 1))
         return float(max(self.values.max(), used.max()))
 
+    def highest_before(self, step: float) -> float:
+        """The highest of the values looked at that updates before a step use."""
+        before = self.values[: np.searchsorted(self._places, step)]
+        return float(before.max()) if before.size else 0.0
+
     @cached_property
     def aim(self) -> tuple[float, float]:
         """The highest level that the schedule comes to in the run, and where."""
-        ended = [piece for piece in self.pieces if piece.cycle is None or piece.stop <= self.steps]
-        levels = [(piece.first, piece.start) for piece in self.pieces]
-        return max(levels + [(piece.last, piece.stop) for piece in ended])
+        levels = [(piece.first, -piece.start) for piece in self.pieces]
+        # What an endless piece comes to, it comes to at the run's end.
+        levels += [
+            (piece.last, -(piece.stop if piece.stop < math.inf else max(self.steps, piece.start)))
+            for piece in self.pieces
+            if piece.cycle is None or piece.stop <= self.steps
+        ]
+        level, before = max(levels)  # the first place with that level
+        return level, -before
 
     @cached_property
     def lower_start(self) -> float | None:
@@ -254,15 +293,56 @@ class Course:
         return next((piece.first for piece in following if piece.first < 0.98 * aim), None)
 
     @cached_property
-    def zero_share(self) -> float:
-        """The share of the updates whose rate is 0."""
-        return float((self.values == 0).mean())
+    def zeros(self) -> Zeros | None:
+        """The updates at 0 that were not written to be; None where there are few, or all values are 0."""
+        zero, places = self.values == 0, self._places
+        if zero.all() or not zero.any():
+            return None
+        # Up to the first value above 0, and from the last one on.
+        above = np.flatnonzero(~zero)
+        wasted = zero & ~self._written_zeros(zero)
+        start, between, end = (int(part.sum()) for part in np.split(wasted, [above[0], above[-1]]))
+        zeros = start + between + end
+        if zeros <= 1 or zeros < FEW_ZEROS * len(zero):
+            return None
+        if not self.exact:
+            start, between, end = (round(count * (self.steps / len(zero))) for count in (start, between, end))
+            # Where they end and begin again can be found, whatever their number.
+            if start:
+                start = int(
+                    self._first_place(places[above[0] - 1], places[above[0]], lambda value: value > 0)
+                )
+            if end:
+                end = self.steps - int(
+                    self._first_place(places[above[-1]], places[above[-1] + 1], lambda value: value == 0)
+                )
+        return Zeros(start, between, end)
+
+    def _written_zeros(self, zero: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which of the values lie in a piece that is 0 because it was written so, such as Constant(0.0)."""
+        written = np.zeros_like(zero)
+        for piece in self.pieces:
+            if _is_written_zero(piece):
+                written |= (self._places >= piece.start) & (self._places < piece.stop)
+        # What lies behind the last piece that is listed is judged by some of it.
+        listed = self.pieces[-1].stop
+        rest = np.flatnonzero(zero & (self._places >= listed))
+        if rest.size:
+            some = self._places[rest[np.linspace(0, rest.size - 1, LOOKED_UP).astype(int)]]
+            pieces = self._pieces([self.table.phase(place) for place in some.tolist()])
+            if 2 * sum(map(_is_written_zero, pieces)) > len(pieces):
+                written[rest] = True
+        return written
+
+    @property
+    def rests_at_zero(self) -> bool:
+        """Whether anything is held at 0 before another part begins."""
+        return any(piece.name == HOLD and piece.first == 0 for piece in self.pieces[:-1])
 
     @cached_property
-    def idle(self) -> bool:
-        """Whether more than a single update here or there is at 0, and not all of them are."""
-        zeros = int((self.values == 0).sum())
-        return zeros > 1 and zeros < len(self.values) and self.zero_share >= 0.01
+    def begins_at_zero(self) -> bool:
+        """Whether the first update is at 0, and not because that was written for its whole piece."""
+        return self.first == 0 and not _is_written_zero(self.pieces[0])
 
     @cached_property
     def rise(self) -> float | None:
@@ -285,8 +365,19 @@ class Course:
         places = np.linspace(0, min(end, self.steps) - 1, RISE).round().clip(0)
         values = self._at(places)
         top = last if end <= self.steps else values[-1]
-        up = np.flatnonzero(values - values[0] >= UP * (top - values[0]))
-        return float(places[up[0]]) if up.size and up[0] < RISE // 2 else end
+        least = values[0] + UP * (top - values[0])
+        up = np.flatnonzero(values >= least)
+        if not up.size or up[0] >= RISE // 2:
+            return end
+        return self._first_place(places[max(up[0] - 1, 0)], places[up[0]], lambda value: value >= least)
+
+    def _first_place(self, before: float, at: float, holds: Callable[[float], bool]) -> float:
+        """The first step at which something holds, from one where it does not and one where it does."""
+        low, high = before, at
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if holds(float(self._at(np.array([middle]))[0])) else (middle, high)
+        return float(high)
 
     @cached_property
     def warmup(self) -> float | None:
@@ -377,28 +468,53 @@ class Course:
         return bool(names) and names[-1] in (COOLDOWN, CONSTANT)
 
     @cached_property
+    def held_on_purpose(self) -> bool:
+        """Whether what is held at the end is where a first rise has come to, or a cooldown above 0."""
+        own = [piece for piece in self.pieces if piece.name != HOLD]
+        if self.final.name != HOLD or not own:
+            return False
+        return own[-1].direction == "up" or (own[-1].name == COOLDOWN and self.last > 0)
+
+    @property
+    def rounding(self) -> float:
+        """How many steps two lengths may differ by because one of them is rounded to whole updates.
+
+        One update is also how much longer a run is than a decay whose last value its last update has; but
+        not where updates are epochs, and the run is counted in them.
+        """
+        total = self.table.horizon.total
+        by_epochs = self.per_epoch == 1 and total is not None and all(unit == "ep" for unit, _ in total.terms)
+        return 1 - ROUNDING if by_epochs else 1 + ROUNDING
+
+    @cached_property
     def tiny_from(self) -> float | None:
         """The step from which on the rate is a tiny part of its peak; None where it is not so at the end."""
         above = np.flatnonzero(self.values > TINY * self.peak)
         if not above.size or above[-1] == len(self.values) - 1:
             return None
-        low, high = self._places[above[-1]], self._places[above[-1] + 1]
-        while high - low > 1:
-            middle = (low + high) // 2
-            tiny = self._at(np.array([middle]))[0] <= TINY * self.peak
-            low, high = (low, middle) if tiny else (middle, high)
-        return float(high)
+        before, at = self._places[above[-1]], self._places[above[-1] + 1]
+        return self._first_place(before, at, lambda value: value <= TINY * self.peak)
 
-    @cached_property
+    @property
     def destination(self) -> float | None:
         """Where the schedule would come to rest if the run were longer; None where it never does."""
+        return None if self._rest is None else self._rest[0]
+
+    @property
+    def arrival(self) -> float | None:
+        """The step at which it would come to rest there; None where no run is that long."""
+        return None if self._rest is None or self._rest[1] >= LARGEST_STEP else self._rest[1]
+
+    @cached_property
+    def _rest(self) -> tuple[float, float] | None:
+        """The level that the schedule would come to rest at, and where."""
         if self.is_one_descent:
-            return self.final.last
+            return self.final.last, self.final.stop
         phases = list(islice(self._phases(self.steps - 1, LARGEST_STEP), MAX_REST))
         if any(phase.cycle is not None for phase in phases) or not math.isinf(phases[-1].stop):
             return None
         rest = self._pieces(phases[-1:])[0]
-        return rest.first if rest.direction == "flat" else None
+        return (rest.first, rest.start) if rest.direction == "flat" else None
 
     # Cycles.
 
@@ -494,12 +610,16 @@ class Course:
 
     # In words.
 
+    def about(self, text: str) -> str:
+        """What was found by looking at all of the values; an estimate where not all were looked at."""
+        return text if self.exact or text.startswith("about") else f"about {text}"
+
     def lasts(self, length: float) -> str:
         """A length as a person says it: in epochs where they are known."""
-        return _counted(length, "step") if self.per_epoch is None else self._epochs(length)
+        return length_text(length, "step") if self.per_epoch is None else self._epochs(length)
 
     def _epochs(self, length: float) -> str:
-        return _counted(length / (self.per_epoch or 1.0), "epoch")
+        return length_text(length / (self.per_epoch or 1.0), "epoch")
 
     def at(self, step: float) -> str:
         """A place as a person says it."""
@@ -516,15 +636,40 @@ class Course:
         """How many updates there are from a step on."""
         return f"{self.steps - math.ceil(step):,} of {self.steps:,}"
 
-    def share(self, value: float, whole: float) -> str:
-        """A part in percent."""
-        return f"{100 * value / whole:.2g} %" if value < 0.995 * whole else f"{100 * value / whole:.0f} %"
+    def of_peak(self, value: float) -> str:
+        """A value as a part of the highest that is used."""
+        return f"{self.about(share_text(value, self.peak))} of the peak"
+
+    def level(self, value: float) -> str:
+        """A value as it is written in a schedule, where it may have been a multiple of BASE."""
+        if not self.table.depends_on_base or self.base == 0:
+            return f"{value:g}"
+        return f"{ratio(value, self.base or 1.0):g} * BASE"
+
+    def duration(self, length: float) -> str:
+        """A length in a unit: in epochs where they fit, else in whole updates."""
+        updates = math.ceil(length)
+        per_epoch = self.table.horizon.steps_per_epoch
+        if per_epoch is not None:
+            for steps in (Fraction(length), Fraction(updates)):
+                epochs = fraction_text(steps / per_epoch)
+                if "/" not in epochs:
+                    return f"{epochs}ep"
+        return f"{updates}st"
 
     def written(self, length: float) -> str:
-        """A length as it is written in a schedule."""
-        if self.per_epoch is None:
-            return f"{math.ceil(length):_}"
-        return f"'{length / self.per_epoch:.10g}ep'"
+        """The same as it is written as an argument."""
+        text = self.duration(length)
+        return f"{int(text[:-2]):_}" if text.endswith("st") else repr(text)
+
+
+def _is_written_zero(piece: Piece) -> bool:
+    """Whether a piece is 0 throughout by what was written: not as what is held after something's end.
+
+    What is held from the start of the run on, before a rise that begins later, was asked for as well.
+    """
+    is_zero = piece.first == 0 and piece.last == 0 and piece.direction == "flat"
+    return is_zero and (piece.name != HOLD or piece.start == 0)
 
 
 def _direction(values: Array) -> Direction:
@@ -538,14 +683,3 @@ def _direction(values: Array) -> Direction:
     if whole > least:
         return "up"
     return "down" if whole < -least else "flat"
-
-
-def number(value: float) -> str:
-    """A number of steps or epochs as a person reads it."""
-    return f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"
-
-
-def _counted(number: float, noun: str) -> str:
-    rounded = round(number) if abs(number - round(number)) < 1e-9 * abs(number) else number
-    text = f"{rounded:,}" if isinstance(rounded, int) else f"{rounded:,.3g}"
-    return f"{text} {noun}{'' if rounded == 1 else 's'}"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from etude.check.course import Course
 from etude.check.finding import Finding
+from etude.check.words import length_text, number, ratio
 
 __all__ = [
     "cosine_climbs_back",
@@ -33,14 +34,14 @@ def cosine_climbs_back(course: Course) -> Iterator[Finding]:
     if course.climb is None:
         return
     start, down = course.climb.down.start, course.climb.down.stop
-    room, share = course.steps - start, course.finish / course.peak
+    room, share = course.steps - start, ratio(course.finish, course.peak)
     ends_low = course.climb.up.stop > course.steps and share <= LOW
     yield Finding(
         "cosine-climbs-back",
         "note" if ends_low else "warning",
         f"The cosine is down after {course.lasts(down)} and the run has {course.lasts(course.steps)}, so "
-        f"the rate climbs back: it ends at {course.finish:g}, {course.share(course.finish, course.peak)} of "
-        f"the peak, after {room / (down - start):.3g} half-periods.",
+        f"the rate climbs back: it ends at {course.finish:g}, {course.of_peak(course.finish)}, "
+        f"after {number(room / (down - start))} half-periods.",
         f"For one descent write cosine({course.written(room) if start else ''}), or CosineAnnealingLR with a "
         f"T_max of {course.lasts(room)}; for restarts write sgdr({course.written(down - start)}).",
         {"down": down, "steps": course.steps, "last": course.finish, "share": share},
@@ -63,13 +64,13 @@ def run_ends_inside_cycle(course: Course) -> Iterator[Finding]:
         "run-ends-inside-cycle",
         "warning",
         f"The run ends inside cycle {cycle.index} (counted from 0), where the rate is {course.finish:g}, "
-        f"{course.share(course.finish, course.peak)} of the peak; cycles end at {near}.",
+        f"{course.of_peak(course.finish)}; cycles end at {near}.",
         f"End the run with a cycle, total={' or '.join(course.written(end) for end in ends)}, or give the "
         f"cycles a length that fits.",
         {
             "cycle": cycle.index,
             "last": course.finish,
-            "share": course.finish / course.peak,
+            "share": ratio(course.finish, course.peak),
             "cycle_start": cycle.start,
             "cycle_stop": cycle.stop,
         },
@@ -84,6 +85,8 @@ def restart_above_peak(course: Course) -> Iterator[Finding]:
         while seen < len(course.pieces) and course.pieces[seen].start < after.start:
             highest = max(highest, course.pieces[seen].first, course.pieces[seen].last)
             seen += 1
+        # Within a piece the rate may have been higher than at its ends.
+        highest = max(highest, course.highest_before(after.start))
         if before.last < 0.95 * highest and after.first > 1.01 * highest:
             yield Finding(
                 "restart-above-peak",
@@ -107,10 +110,10 @@ def stepsize(course: Course) -> Iterator[Finding]:
     yield Finding(
         "stepsize",
         "warning",
-        f"The rate takes {course.stepsize:,.6g} updates, {course.lasts(course.stepsize)}, from the bottom of "
-        f"its cycle to the top; {FEWEST_EPOCHS} to {MOST_EPOCHS} epochs are advised (Smith, 2017).",
+        f"The rate takes {number(course.stepsize)} updates, {course.lasts(course.stepsize)}, from the bottom "
+        f"of its cycle to the top; {FEWEST_EPOCHS} to {MOST_EPOCHS} epochs are advised (Smith, 2017).",
         f"Write the stepsize in epochs, such as up='{FEWEST_EPOCHS}ep': "
-        f"{FEWEST_EPOCHS * course.per_epoch:,.6g} to {MOST_EPOCHS * course.per_epoch:,.6g} updates.",
+        f"{number(FEWEST_EPOCHS * course.per_epoch)} to {number(MOST_EPOCHS * course.per_epoch)} updates.",
         {"stepsize": course.stepsize, "epochs": epochs},
     )
 
@@ -130,8 +133,9 @@ def few_cycles(course: Course) -> Iterator[Finding]:
         # Within an update of the third cycle's end.
         if rounds >= ENOUGH_CYCLES - 1 / (cycle.stop - cycle.start):
             return
-        times = f"{rounds:.3g} time{'' if f'{rounds:.3g}' == '1' else 's'}"
-        message = f"The rate goes round {times}; cyclical rates want {ENOUGH_CYCLES} or more."
+        message = (
+            f"The rate goes round {length_text(rounds, 'time')}; cyclical rates want {ENOUGH_CYCLES} or more."
+        )
     yield Finding(
         "few-cycles",
         "note",

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from etude.check.course import NEARLY, Course
 from etude.check.finding import Finding
+from etude.check.starts import never_leaves_warmup, warmup_longer_than_run, zero_updates
+from etude.check.words import number, share_text
 
 __all__ = [
     "base_unused",
@@ -13,6 +15,7 @@ __all__ = [
     "floor_never_reached",
     "floor_reached_early",
     "jump_at_end",
+    "length_differs",
     "peak_never_reached",
 ]
 
@@ -36,9 +39,9 @@ def peak_never_reached(course: Course) -> Iterator[Finding]:
             "peak-never-reached",
             "warning",
             f"No update uses the peak {aim:g}: the warmup ends with it at {course.at(where)}, and what "
-            f"follows begins at {course.lower_start:g}, {course.share(course.lower_start, aim)} of it.",
-            "Let the decay begin where the warmup ends: in warmup >> decay it counts its time from there, "
-            "and needs no .shift.",
+            f"follows begins at {course.lower_start:g}, {share_text(course.lower_start, aim)} of it.",
+            f"Let what follows the warmup begin at {aim:g}: in warmup >> decay it counts its time from "
+            "there, without a .shift.",
             {"aim": aim, "step": where, "peak": course.peak, "start": course.lower_start},
         )
     elif course.peak < NEARLY * product:
@@ -46,8 +49,8 @@ def peak_never_reached(course: Course) -> Iterator[Finding]:
             "peak-never-reached",
             "note" if course.peak >= HALF * product else "warning",
             f"No update uses the peak {product:g}: while the warmup lasts, until {course.at(end)}, the decay "
-            f"that it is multiplied with goes down; the highest {course.noun} used is {course.peak:g}, "
-            f"{course.share(course.peak, product)} of it.",
+            f"that it is multiplied with goes down; the highest {course.noun} used is {_peak(course)}, "
+            f"{course.about(share_text(course.peak, product))} of it.",
             "Write warmup >> decay, so that the decay begins where the warmup ends, or shorten the warmup.",
             {"aim": product, "step": end, "peak": course.peak},
         )
@@ -56,7 +59,7 @@ def peak_never_reached(course: Course) -> Iterator[Finding]:
             "peak-never-reached",
             "warning",
             f"No update uses the peak {aim:g}, which the schedule has at {course.at(where)}; the highest "
-            f"{course.noun} used is {course.peak:g}, {course.share(course.peak, aim)} of it.",
+            f"{course.noun} used is {_peak(course)}, {course.about(share_text(course.peak, aim))} of it.",
             "Put the peak on a whole step within the run.",
             {"aim": aim, "step": where, "peak": course.peak},
         )
@@ -66,10 +69,14 @@ def peak_never_reached(course: Course) -> Iterator[Finding]:
             "peak-never-reached",
             "note",
             f"The restart to {peak:g} at {course.at(step)} falls between two updates; the next one uses "
-            f"{used:g}, {course.share(used, peak)} of it.",
+            f"{used:g}, {share_text(used, peak)} of it.",
             "Give the cycles a whole number of updates.",
             {"aim": peak, "step": step, "peak": used},
         )
+
+
+def _peak(course: Course) -> str:
+    return course.about(f"{course.peak:g}")
 
 
 def _cut(course: Course) -> float | None:
@@ -85,12 +92,15 @@ def floor_never_reached(course: Course) -> Iterator[Finding]:
     floor = _cut(course)
     if floor is None:
         return
+    start, arrival = course.final.start, course.arrival
+    rest = f"'100% - {course.duration(start)}'" if start else "'100%'"
+    longer = "lengthen the run" if arrival is None else f"lengthen the run, total={course.written(arrival)}"
     yield Finding(
         "floor-never-reached",
         "warning",
-        f"The run ends before the decay does: at {course.finish:g}, "
-        f"{course.share(course.finish, course.peak)} of the peak, not at {floor:g}.",
-        "Fit the schedule to the run, for example with over='100%', or lengthen the run.",
+        f"The run ends before the decay does: at {course.finish:g}, {course.of_peak(course.finish)}, "
+        f"not at {floor:g}.",
+        f"Let the decay end with the run (from {course.at(start)} on {rest} is left), or {longer}.",
         {"last": course.finish, "floor": floor, "peak": course.peak},
     )
 
@@ -103,17 +113,18 @@ def floor_reached_early(course: Course) -> Iterator[Finding]:
     if course.held is not None and course.steps - start > EARLY[course.held] * course.steps:
         message = (
             f"The schedule is over at {course.at(start)}: {course.from_on(start)} updates stay at "
-            f"{course.last:g}, {course.share(course.last, course.peak)} of the peak."
+            f"{course.last:g}, {course.of_peak(course.last)}."
         )
         fix = (
-            "Let it last as long as the run, for example with over='100%' (a bare number counts steps, "
-            "'30ep' epochs); to hold a rate on purpose add >> Constant(...)."
+            f"Let it last as long as the run (a bare number counts steps, '30ep' epochs), or end the run "
+            f"there, total={course.written(start)}; to hold a rate on purpose add "
+            f">> Constant({course.level(course.last)})."
         )
     elif course.tiny_from is not None and course.steps - course.tiny_from > EARLY_TINY * course.steps:
         start = course.tiny_from
         message = (
-            f"From {course.at(start)} on, for {course.from_on(start)} updates, the rate is below a "
-            f"thousandth of its peak."
+            f"From {course.about(course.at(start))} on, for {course.about(course.from_on(start))} updates, "
+            f"the rate is at most a thousandth of its peak."
         )
         fix = "Decay more slowly; a bare number counts steps: per='1ep' makes it epochs."
     else:
@@ -136,8 +147,38 @@ def jump_at_end(course: Course) -> Iterator[Finding]:
         "jump-at-end",
         "warning",
         f"The {course.noun} jumps from {jump.before:g} to {jump.after:g} for the last update alone.",
-        f"Let the run end at step {jump.step:g}, or the schedule last one step longer.",
+        f"Let the run end at step {number(jump.step)}, total={course.written(jump.step)}, or the schedule "
+        f"last one step longer.",
         {"step": jump.step, "before": jump.before, "after": jump.after},
+    )
+
+
+def length_differs(course: Course) -> Iterator[Finding]:
+    """The parts of the schedule sum to another length than the run's, and nothing else says so."""
+    length, total = course.table.length, course.table.horizon.total_steps
+    if length is None or total is None or not abs(length - float(total)) > course.rounding:
+        return
+    longer = length < total
+    # What is held after a warmup, or where a cooldown stops, was asked for.
+    if longer and course.held_on_purpose:
+        return
+    if any(any(rule(course)) for rule in ABOUT_LENGTH):
+        return
+    if longer:
+        then = f"from {course.at(length)} on its last value, {course.last:g}, is held"
+        fix = f"to hold that value on purpose add >> Constant({course.level(course.last)})"
+    else:
+        then = (
+            f"the run ends at {course.finish:g}, {course.lasts(length - float(total))} before the plan does"
+        )
+        fix = "or shorten a part"
+    yield Finding(
+        "length-differs",
+        "note",
+        f"The plan is {course.lasts(length)}, the run {course.lasts(float(total))}: {then}.",
+        f"Let the run be as long as the plan, total={course.written(length)}, or the last part what is left "
+        f"of the run; {fix}.",
+        {"length": length, "steps": course.steps},
     )
 
 
@@ -151,7 +192,7 @@ def ends_high(course: Course) -> Iterator[Finding]:
     yield Finding(
         "ends-high",
         "note",
-        f"The rate ends at {course.finish:g}, {course.share(course.finish, course.peak)} of the peak.",
+        f"The rate ends at {course.finish:g}, {course.of_peak(course.finish)}.",
         "A network is usually best where its rate has come down to a few percent: decay further, or add "
         "a .cooldown(at=..., over=...).",
         {"last": course.finish, "peak": course.peak},
@@ -161,7 +202,7 @@ def ends_high(course: Course) -> Iterator[Finding]:
 def base_unused(course: Course) -> Iterator[Finding]:
     """All levels are absolute, so the optimizer's own rate is not used."""
     base = course.base
-    if base is None or course.table.depends_on_base or course.is_range_test:
+    if base is None or course.table.depends_on_base or course.is_range_test or course.peak == 0:
         return
     # The rate that the run begins with or comes to is as good a one to build the optimizer with.
     if any(NEARLY * base <= level <= base / NEARLY for level in (course.first, course.peak)):
@@ -171,8 +212,19 @@ def base_unused(course: Course) -> Iterator[Finding]:
         "base-unused",
         "note",
         f"The optimizer's own rate {base:g} is never used: all levels of the schedule are absolute, and the "
-        f"peak in force is {course.peak:g}.",
+        f"peak in force is {_peak(course)}.",
         f"{'If it is a factor, multiply it by BASE; else write' if near_one else 'Write'} levels as "
         f"multiples of BASE, or build the optimizer with lr={course.peak:g}, so that there is one peak.",
         {"base": base, "peak": course.peak},
     )
+
+
+ABOUT_LENGTH = (
+    warmup_longer_than_run,
+    never_leaves_warmup,
+    zero_updates,
+    floor_never_reached,
+    floor_reached_early,
+    jump_at_end,
+)
+"""The rules that are graver for a schedule of another length than the run."""

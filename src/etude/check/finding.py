@@ -21,6 +21,7 @@ class Finding:
         message: what is so, with its numbers.
         fix: what to write instead.
         numbers: the numbers of the message, by name; lengths and places in steps.
+        groups: the parameter groups that it is about, where it is of a Scheduler.
     """
 
     code: str
@@ -28,6 +29,7 @@ class Finding:
     message: str
     fix: str
     numbers: Mapping[str, float] = field(default_factory=dict, hash=False)
+    groups: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.severity}: {self.message} {self.fix} [{self.code}]"

@@ -28,6 +28,7 @@ RULES: tuple[Rule, ...] = (
     cycles.few_cycles,
     ends.floor_never_reached,
     ends.floor_reached_early,
+    ends.length_differs,
     ends.ends_high,
     ends.base_unused,
 )
@@ -42,6 +43,7 @@ ANY: tuple[Rule, ...] = (
     ends.peak_never_reached,
     ends.jump_at_end,
     ends.floor_never_reached,
+    ends.length_differs,
 )
 """The rules that make sense for any hyperparameter; the others are about learning rates."""
 
@@ -59,6 +61,10 @@ def findings(table: Subject, base: float | None = None, of: str = LR) -> tuple[F
     Returns:
         the findings, the gravest first; empty where nothing is amiss.
     """
-    course = Course(table, base, "rate" if of == LR else "value")
-    found = [finding for rule in (RULES if of == LR else ANY) for finding in rule(course)]
+    rules, noun = (RULES, "rate") if of == LR else (ANY, "value")
+    course = Course(table, base, noun)
+    found = [finding for rule in rules for finding in rule(course)]
+    if found and not course.exact:  # so that the numbers told are no estimates
+        course = Course(table, base, noun, whole=True)
+        found = [finding for rule in rules for finding in rule(course)] if course.exact else found
     return tuple(sorted(found, key=lambda finding: GRAVITY.index(finding.severity)))

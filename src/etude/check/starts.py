@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from etude.check.course import Course, number
+from etude.check.course import HOLD, Course
 from etude.check.finding import Finding
+from etude.check.words import number, share_text
 
 __all__ = [
     "first_update_at_zero",
@@ -64,7 +65,7 @@ def long_warmup(course: Course) -> Iterator[Finding]:
     yield Finding(
         "long-warmup",
         "warning" if share > VERY_LONG else "note",
-        f"The warmup takes {course.lasts(warmup)}, {course.share(warmup, course.steps)} of the run; "
+        f"The warmup takes {course.lasts(warmup)}, {share_text(warmup, course.steps)} of the run; "
         f"usually it takes 1 to 10 %, and the rise of one-cycle 30 to 45 %.",
         "Shorten the warmup, unless it is the first half of one cycle.",
         {"warmup": warmup, "share": share},
@@ -73,7 +74,7 @@ def long_warmup(course: Course) -> Iterator[Finding]:
 
 def first_update_at_zero(course: Course) -> Iterator[Finding]:
     """The first update has the rate 0."""
-    if course.first != 0 or course.peak == 0 or course.idle:
+    if not course.begins_at_zero or course.peak == 0 or course.zeros is not None:
         return
     yield Finding(
         "first-update-at-zero",
@@ -85,23 +86,43 @@ def first_update_at_zero(course: Course) -> Iterator[Finding]:
 
 
 def zero_updates(course: Course) -> Iterator[Finding]:
-    """A good many updates have the rate 0."""
-    if not course.idle:
+    """A good many updates have the rate 0, and not because a level of 0 was written for them."""
+    zeros = course.zeros
+    if zeros is None:
         return
-    wasted = course.zero_share * course.steps
-    where = "at the start" if course.first == 0 else "at the end" if course.last == 0 else "in between"
-    fix = {
-        "at the start": "Start above 0: (k + 1) / (W + 1) of the peak is never 0, as in wsd(warmup=W, ...), "
-        "where k / W wastes the first epoch if it is counted in epochs.",
-        "at the end": "Let the decay take the whole run, over='100%', or end it above 0; a bare number "
-        "counts steps, '30ep' epochs.",
-        "in between": "Let each cycle end above 0: sgdr(..., floor=0.01 * BASE).",
-    }[where]
+    most = max(zeros.start, zeros.between, zeros.end)
+    if most == zeros.end:
+        over = course.final.start
+        fix = (
+            f"The schedule is over at {course.at(over)}: let it last as long as the run, or end the run "
+            f"there, total={course.written(over)}; to stay at 0 on purpose add >> Constant(0.0)."
+            if course.final.name == HOLD
+            else "Decay more slowly (a bare number counts steps: per='1ep' makes it epochs), or end above 0."
+        )
+    elif most == zeros.start:
+        fix = (
+            "Start above 0: (k + 1) / (W + 1) of the peak is never 0, as in wsd(warmup=W, ...), where k / W "
+            "wastes the first epoch if it is counted in epochs."
+        )
+    elif course.rests_at_zero:
+        fix = "Let each part last until the next begins, or hold 0 on purpose with Constant(0.0, over=...)."
+    else:
+        fix = "Let each cycle end above 0: sgdr(..., floor=0.01 * BASE)."
+    places = {"at the start": zeros.start, "in between": zeros.between, "at the end": zeros.end}
+    told = [f"{course.about(f'{count:,}')} {where}" for where, count in places.items() if count]
+    where = ", ".join(told) if len(told) > 1 else f"all of them {next(w for w in places if places[w])}"
     yield Finding(
         "zero-updates",
         "warning",
-        f"{course.share(course.zero_share, 1)} of the updates, {round(wasted):,} of {course.steps:,}, have "
-        f"the rate 0 and change nothing; some of them {where}.",
+        f"{course.about(share_text(zeros.updates, course.steps))} of the updates, "
+        f"{course.about(f'{zeros.updates:,}')} of {course.steps:,}, have the rate 0 and change nothing: "
+        f"{where}.",
         fix,
-        {"updates": wasted, "share": course.zero_share},
+        {
+            "updates": zeros.updates,
+            "share": zeros.updates / course.steps,
+            "at_start": zeros.start,
+            "in_between": zeros.between,
+            "at_end": zeros.end,
+        },
     )

@@ -99,16 +99,16 @@ def _place(step: float) -> str:
 
 def _facts(facts: Facts) -> Grid:
     """The facts, two to a line."""
-    sums = "" if facts.exact else " (estimated)"
+    estimated = "" if facts.exact else " (estimated)"
     entries = [
         ("first", f"{facts.first:.6g}"),
         ("last", f"{facts.last:.6g}"),
-        ("peak", f"{facts.peak:.6g} at step {facts.peak_step:,}"),
-        ("floor", f"{facts.floor:.6g} at step {facts.floor_step:,}"),
-        ("mean", f"{facts.mean:.6g}{sums}"),
-        ("jumps", f"{len(facts.jumps):,}"),
-        ("Σ lr", f"{facts.area:.6g}{sums}"),
-        ("Σ lr²", f"{facts.area_of_squares:.6g}{sums}"),
+        ("peak", f"{facts.peak:.6g} at step {facts.peak_step:,}{estimated}"),
+        ("floor", f"{facts.floor:.6g} at step {facts.floor_step:,}{estimated}"),
+        ("mean", f"{facts.mean:.6g}{estimated}"),
+        ("jumps", "too many to count" if facts.jumps is None else f"{len(facts.jumps):,}"),
+        ("Σ lr", f"{facts.area:.6g}{estimated}"),
+        ("Σ lr²", f"{facts.area_of_squares:.6g}{estimated}"),
     ]
     grid = Grid(box=None, pad_edge=False, show_header=False)
     for style in ("dim", None, "dim", None):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,6 +15,7 @@ from etude.levels import Level, LevelLike, to_level
 from etude.schedules.algebra import Constant, Product, Repeat, Schedule, Sequence, Shift, Stretch, Until
 from etude.schedules.laws import Exponential, InverseSqrt, InverseTime, PowerLaw, Steps
 from etude.schedules.shapes import Linear, Points, Shape
+from etude.timeline import power
 
 __all__ = [
     "Piece",
@@ -146,7 +148,10 @@ class _Cutter:
         cycle = 0
         while start < end and (repeat.times is None or cycle < repeat.times):
             last = repeat.times is not None and cycle == repeat.times - 1
-            part = _scaled(_slowed(repeat.schedule, stretch**cycle), repeat.gain**cycle)
+            gain = power(repeat.gain, cycle)
+            if math.isinf(gain):
+                raise Unwritable(f"{repeat!r} grows too large for a float")
+            part = _scaled(_slowed(repeat.schedule, stretch**cycle), gain)
             stop = start + period * stretch**cycle
             yield from self.parts(part, start, end if last else min(stop, end))
             start, cycle = stop, cycle + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -11,39 +12,56 @@ from torch.optim import Optimizer
 from etude.check import Finding
 from etude.errors import EtudeError
 from etude.torch.bindings import Binding
+from etude.torch.groups import group_names
 from etude.torch.tensorize import recompiles_with_floats
 
 __all__ = ["findings"]
 
 # The ratios between groups are looked at in so many places of the run.
 PLACES = 101
-CLOSE, FAR = 1e-9, 1.5
-TINY = 1e-300
+CLOSE, FAR = 1e-9, math.log(1.5)
+MOST_NAMES = 4
 
 
 def findings(optimizer: Optimizer, bindings: Sequence[Binding]) -> Iterator[Finding]:
     """Everything that is wrong, or perhaps not meant, before the first step."""
+    names = group_names(optimizer.param_groups)
     for binding in bindings:
-        yield from _of_table(binding)
+        yield from _of_table(binding, names)
         if binding.name == "lr":
-            yield from _of_ratios(binding)
+            yield from _of_ratios(binding, names)
     if recompiles_with_floats(optimizer):
-        yield _floats(type(optimizer).__name__)
+        yield _floats(type(optimizer).__name__, names)
 
 
-def _of_table(binding: Binding) -> list[Finding]:
+def _of_table(binding: Binding, names: list[str]) -> list[Finding]:
     if binding.course.horizon.total is None:
         return []
-    name = binding.name
+    # The numbers are those of the group with the highest base rate.
+    shown = int(binding.asked.argmax())
     try:
-        found = binding.table.check(float(binding.asked[0]), of=name)
+        found = binding.table.check(float(binding.asked[shown]), of=binding.name)
     except EtudeError:  # a check that cannot be made must not stop a run that can
         return []
+    groups = tuple(names[index] for index in binding.indices)
     # A run has one learning rate; of the others it is said which is meant.
-    return [one if name == "lr" else replace(one, message=f"{name}: {one.message}") for one in found]
+    whose = [] if binding.name == "lr" else [binding.name]
+    if len(names) > 1 and groups:
+        whose.append(_groups(groups) + (f" (rates of {groups[shown]!r})" if len(binding.asked) > 1 else ""))
+    head = f"{' of '.join(whose)}: " if whose else ""
+    return [replace(one, message=head + one.message, groups=groups) for one in found]
 
 
-def _of_ratios(binding: Binding) -> Iterator[Finding]:
+def _groups(names: tuple[str, ...]) -> str:
+    """The groups by name, of many the first and the last."""
+    if len(names) == 1:
+        return f"group {names[0]!r}"
+    if len(names) <= MOST_NAMES:
+        return f"groups {', '.join(map(repr, names[:-1]))} and {names[-1]!r}"
+    return f"{len(names)} groups from {names[0]!r} to {names[-1]!r}"
+
+
+def _of_ratios(binding: Binding, names: list[str]) -> Iterator[Finding]:
     """Groups of different base rates that absolute levels bring out of their ratio."""
     moving = np.flatnonzero(binding.asked)  # a base of 0 has no ratio to others
     if len(moving) < 2:
@@ -55,31 +73,35 @@ def _of_ratios(binding: Binding) -> Iterator[Finding]:
         values = binding.table(steps, bases)
     except EtudeError:
         return
-    shares = values / bases
-    # How many times too far one of the two is from the other.
-    off = (shares.max(axis=1) + TINY) / (shares.min(axis=1) + TINY)
-    if off.max() <= 1 + CLOSE:
+    # How many times too far one of the two is from the other, as a logarithm, which overflows nothing.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = np.log(values) - np.log(bases)
+        off = np.nan_to_num(np.abs(shares[:, 1] - shares[:, 0]), nan=0.0)  # both are at 0
+    if off.max() <= CLOSE:
         return
     # Where most of the rate is: a common floor at the end is no more than a note.
     matters = (values[:, 1] >= 0.5 * values[:, 1].max()) & (off >= FAR)
     place = int(off.argmax() if not matters.any() else matters.argmax())
+    pair = names[binding.indices[low]], names[binding.indices[high]]
     yield Finding(
         "ratio-lost",
         "warning" if matters.any() else "note",
-        f"The base rates of groups {binding.indices[low]} and {binding.indices[high]} are {bases[0]:.6g} and "
+        f"The base rates of the groups {pair[0]!r} and {pair[1]!r} are {bases[0]:.6g} and "
         f"{bases[1]:.6g}; absolute levels in the schedule make their rates {values[place, 0]:.6g} and "
         f"{values[place, 1]:.6g} at step {steps[place]:,}.",
         "Write levels as multiples of BASE, such as 0.1 * BASE, to keep the ratio; or give each group its "
         "own schedule with groups={...}.",
         {"step": float(steps[place]), "low": float(values[place, 0]), "high": float(values[place, 1])},
+        pair,
     )
 
 
-def _floats(optimizer: str) -> Finding:
+def _floats(optimizer: str, names: list[str]) -> Finding:
     return Finding(
         "float-rates",
         "note",
         f"If this step is compiled: {optimizer} with a float as rate is compiled anew at each change of the "
         f"rate, and after torch's limit it runs uncompiled.",
         "Call etude.torch.tensorize(optimizer) first, which makes the rates tensors.",
+        groups=tuple(names),
     )

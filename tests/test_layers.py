@@ -14,6 +14,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src"
 
 LAYERS = [
+    {"etude.texts"},
     {"etude.errors"},
     {"etude.levels", "etude.durations", "etude.eases", "etude.readings", "etude.files"},
     {"etude.timeline", "etude.check", "etude.plots", "etude.planned"},

@@ -15,6 +15,8 @@ warnings of the category ScheduleWarning, with the code of the checker's finding
 
 from __future__ import annotations
 
+from etude.texts import shown
+
 __all__ = [
     "EtudeError",
     "HorizonError",
@@ -30,6 +32,10 @@ __all__ = [
 
 class EtudeError(Exception):
     """The root: catch this to catch everything Etude raises on purpose."""
+
+    def __str__(self) -> str:
+        # A message may name what comes from a file, and ends in a terminal or a log.
+        return shown(super().__str__(), lines=True)
 
 
 class SpecError(EtudeError, ValueError):
@@ -62,3 +68,6 @@ class MissingError(EtudeError, ImportError):
 
 class ScheduleWarning(UserWarning):
     """A schedule, or how it is run, that is probably not meant; the message ends with the finding's code."""
+
+    def __str__(self) -> str:
+        return shown(super().__str__(), lines=True)

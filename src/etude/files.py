@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -36,12 +36,13 @@ def given_path(path: object, what: str) -> Path:
     return Path(text)
 
 
-def write_whole(path: Path, content: bytes) -> Path:
+def write_whole(path: Path, content: bytes, *, before: Callable[[Path], None] | None = None) -> Path:
     """Write beside the path, then move over it: a reader sees the old file or the whole new one.
 
     Args:
         path: the file; its folder must be there.
         content: all of it.
+        before: called with the other path, before that is moved.
 
     Returns:
         the path.
@@ -54,6 +55,8 @@ def write_whole(path: Path, content: bytes) -> Path:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        if before is not None:
+            before(temporary)
         os.replace(temporary, path)
     return path
 

@@ -65,7 +65,8 @@ class Observer(Protocol):
 
     ``observe`` is called off the training thread, by one thread at a time, and gets every reading once and
     in order, in a list that is its own. What it raises, be it ``SystemExit``, is told, stops nothing, and
-    has the same readings come again. Where there is a ``close``, it is called at the end, without arguments.
+    has the same readings come again. Where there is an ``open``, it is called when a Recorder is built, which
+    is refused by what it raises; where there is a ``close``, at the end; both without arguments.
     Where there is a ``leave``, it is called before, with the readings that could not be observed by the end,
     and returns in words what has become of them.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -126,6 +127,104 @@ def test_every_name_and_text_stays_in_its_line(tmp_path: Path) -> None:
     assert [row["phase"] for row in rows(path)] == ["one two, three"] * 2
     assert [row['lr/a, "b" 学'] for row in rows(path)] == ["0.5", "0.25"]
     assert len(path.read_bytes().splitlines()) == 3
+
+
+@pytest.mark.parametrize("taken", ["removed", "renamed", "replaced", "emptied", "cut short"])
+def test_b2_a_file_that_is_taken_away_is_told_and_the_run_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, taken: str
+) -> None:
+    path = tmp_path / "runs" / "run.csv"
+    path.parent.mkdir()
+    observer = CsvObserver(path)
+    observer.observe(readings(0, 4))
+    whole = path.read_bytes()
+    if taken == "removed":
+        path.unlink()
+    elif taken == "renamed":
+        path.rename(tmp_path / "kept.csv")
+    elif taken == "replaced":
+        other = CsvObserver(tmp_path / "other.csv")
+        other.observe([Reading(100, {"other": 0.5}, "", {"accuracy": 0.5})])
+        other.close()
+        (tmp_path / "other.csv").replace(path)
+    elif taken == "emptied":
+        path.write_bytes(b"")
+    else:
+        path.write_bytes(whole[: len(whole) // 2])
+
+    observer.observe(readings(4, 6))
+    observer.observe(readings(6, 8))
+
+    found = rows(path)[-4:]
+    assert [int(row["step"]) for row in found] == [4, 5, 6, 7]
+    assert [float(row["lr/head"]) for row in found] == [reading(step).rates["head"] for step in (4, 5, 6, 7)]
+    assert all(None not in row for row in rows(path))
+    assert [record.getMessage() for record in caplog.records] == [
+        f"CsvObserver('{path}') was removed, replaced or cut short while it was written to; what was in it "
+        f"before is not in the one that is gone on with"
+    ]
+
+
+def test_b2_where_its_folder_is_gone_to_the_end_the_rest_is_left_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "runs").mkdir()
+    observer = CsvObserver(tmp_path / "runs" / "run.csv")
+    observer.observe(readings(0, 2))
+    shutil.rmtree(tmp_path / "runs")
+
+    with pytest.raises(StoreError, match=r"cannot log to '.*run\.csv': No such file or directory"):
+        observer.observe(readings(2, 5))
+    told = observer.leave(readings(2, 5))
+    observer.close()
+
+    [left] = tmp_path.glob("etude-*.csv")
+    assert told == f"what it lacks is in {left}"
+    assert steps(left) == [2, 3, 4]
+
+
+def test_b2_where_something_else_has_taken_its_place_it_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "run.csv"
+    observer = CsvObserver(path)
+    observer.observe(readings(0, 2))
+    path.unlink()
+    path.write_text("my notes\n" * 1000)
+
+    with pytest.raises(StoreError, match="there is something else in it; give another path"):
+        observer.observe(readings(2, 4))
+
+    assert path.read_text() == "my notes\n" * 1000
+
+
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "'=1", " =1", "\t=1", "\r\n=1", "＝1", "=cmd|' /C calc'!A0"]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_c3_no_name_and_no_text_is_a_formula(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "run.csv"
+    for step in range(2):
+        observer = CsvObserver(path)
+        observer.observe(
+            [Reading(step, {"0": -0.5}, text, {text: -1.0}, {text: {text: -2.0}}, override=text)]
+        )
+        observer.observe([Reading(step + 10, {"0": -0.5}, text, {text: -3.0, f"{text}{step}": 1.0})])
+        observer.close()
+
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *found = csv.reader(file)
+    assert not any(re.match(r"\s*[=+\-@＝]", cell) for cell in header)
+    assert not any(re.match(r"\s*[=+\-@＝]", cell) for row in found for cell in row[1:3])
+    # Resumed, its names are known again: each has one column.
+    assert len(header) == len(set(header)) == 8
+    assert [[float(cell) for cell in row[3:6] if cell] for row in found[::2]] == [[-0.5, -2.0, -1.0]] * 2
+
+
+def test_c3_numbers_stay_numbers_and_other_names_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "run.csv"
+    CsvObserver(path).observe([Reading(0, {"a=b": -0.5}, "it's", {"'quoted'": -math.inf, "loss-": -0.0})])
+
+    assert path.read_text() == "step,phase,override,lr/a=b,'quoted',loss-\n0,it's,,-0.5,-inf,-0.0\n"
 
 
 @pytest.mark.parametrize("content", ["epoch,loss\n1,2\n", "my notes", "step, loss\n", "\n"])

@@ -130,3 +130,15 @@ def test_what_is_no_run_is_refused(client: MlflowClient, run: Run) -> None:
     run.info._run_id = "0" * 32
     with pytest.raises(StoreError, match=f"cannot log to the MLflow run {'0' * 32}: .*not found"):
         MLflowObserver(run, client)
+
+
+def test_b5_a_second_recorder_of_one_run_is_refused(client: MlflowClient, run: Run) -> None:
+    first, second = MLflowObserver(run, client), MLflowObserver(run, client)
+    first.observe(readings(0, 2))
+
+    with pytest.raises(
+        StoreError, match=r"the MLflow run .*: another recorder writes to it; .* start_run\(nested=True"
+    ):
+        second.open()
+    first.close()
+    second.open()

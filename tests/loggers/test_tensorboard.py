@@ -6,6 +6,7 @@ import math
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,41 @@ def test_after_a_failure_the_same_readings_are_written_once(tmp_path: Path) -> N
     observer.observe(readings(3, 6))
 
     assert list(scalars(folder, "lr/head")) == [0, 1, 2, 3, 4, 5]
+
+
+def test_b2_a_file_that_is_taken_away_is_told_and_another_begun(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "run"
+    observer = TensorBoardObserver(folder)
+    observer.observe(readings(0, 3))
+    next(folder.iterdir()).unlink()
+
+    observer.observe(readings(3, 5))
+    observer.observe(readings(5, 6))
+
+    assert list(scalars(folder, "lr/head")) == [3, 4, 5]
+    assert texts(folder, "phase") == {3: "cosine"}
+    assert [record.getMessage() for record in caplog.records] == [
+        f"TensorBoardObserver('{folder}'): its file was removed while it was written to, and another is begun"
+    ]
+
+
+def test_b2_where_its_folder_is_gone_to_the_end_the_rest_is_left_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    observer = TensorBoardObserver(tmp_path / "run")
+    observer.observe(readings(0, 2))
+    shutil.rmtree(tmp_path / "run")
+
+    with pytest.raises(StoreError, match=r"TensorBoard's folder '.*run': No such file or directory"):
+        observer.observe(readings(2, 5))
+    told = observer.leave(readings(2, 5))
+
+    [left] = tmp_path.glob("etude-*")
+    assert told == f"what it lacks is in {left}"
+    assert list(scalars(left, "lr/head")) == [2, 3, 4]
 
 
 def test_a_folder_that_cannot_be_made_is_refused_at_once(tmp_path: Path) -> None:

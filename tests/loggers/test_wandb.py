@@ -130,3 +130,15 @@ def test_a_run_that_is_finished_takes_nothing(run: wandb.Run) -> None:
 def test_what_is_no_run_is_refused() -> None:
     with pytest.raises(TypeError, match=r"takes the run that wandb\.init\(\.\.\.\) returns; got 'etude'"):
         WandbObserver("etude")  # type: ignore[arg-type]
+
+
+def test_b5_a_second_recorder_of_one_run_is_refused(run: wandb.Run) -> None:
+    first, second = WandbObserver(run), WandbObserver(run)
+    first.observe(readings(0, 2))
+
+    with pytest.raises(
+        StoreError, match=r"the W&B run .*: another recorder writes to it; .* wandb\.init\(reinit="
+    ):
+        second.open()
+    first.close()
+    second.open()

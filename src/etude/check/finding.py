@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from etude.texts import shown
+
 __all__ = ["Finding", "Severity"]
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
@@ -32,4 +34,4 @@ class Finding:
     groups: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.severity}: {self.message} {self.fix} [{self.code}]"
+        return shown(f"{self.severity}: {self.message} {self.fix} [{self.code}]")

@@ -35,7 +35,8 @@ def show_answer(comparison: Comparison, folder: Path, console: Console) -> None:
     if ranking.missing:
         console.print(words.caveats(ranking, plan)[-1], style="yellow")
     path = write_report(comparison, ranking, folder)
-    console.print(f"\nReport: {path.resolve()}", soft_wrap=True)
+    console.print()
+    console.print(f"Report: {path.resolve()}", soft_wrap=True)
 
 
 def _grid(columns: tuple[str, ...], lines: list[words.Line]) -> Grid:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from etude import plots
-from etude.cli.console import new_console
+from etude.cli.console import new_console, paragraphs
 from etude.errors import SpecError
 from etude.spec import CATALOGUE, parse
 from etude.spec.catalogue import FAMILIES, nearest
@@ -36,11 +36,11 @@ def command(name: str | None) -> None:
         raise SpecError(f"there is no schedule called {name!r}{nearest(name, [*CATALOGUE])}")
     width = min(max(console.width, 40), 100)
     console.print(_signature(name))
-    console.print(f"\n{_text(name, width)}\n")
+    console.print(paragraphs(f"\n{_text(name, width)}\n"))
     table = parse(EXAMPLES[name]).on(HORIZON)
     # As it is written, where a recipe would be drawn under all that it is made of.
     chart = table.chart(title=EXAMPLES[name])
-    console.print(plots.to_text(chart, width=width))
+    console.print(paragraphs(plots.to_text(chart, width=width)))
 
 
 def _list(console: Console) -> None:
@@ -51,7 +51,8 @@ def _list(console: Console) -> None:
         grid.add_column()
         for name in names:
             grid.add_row(name, _plain(inspect.getdoc(CATALOGUE[name]) or "").partition("\n")[0])
-        console.print(f"\n{heading}:", style="dim")
+        console.print()
+        console.print(f"{heading}:", style="dim")
         console.print(grid)
 
 

@@ -14,6 +14,7 @@ from etude.cli.console import new_console
 from etude.cli.horizon_options import HINT, horizon_of, horizon_options, table_of
 from etude.errors import HorizonError
 from etude.spec import parse
+from etude.texts import shown
 
 __all__ = ["command"]
 
@@ -68,4 +69,5 @@ def command(
 
 def _told(finding: Finding) -> Text:
     head = Text.assemble("\n", (f"{finding.severity}: {finding.code}", STYLES[finding.severity]))
-    return head.append(f"\n{finding.message}\n", style="not bold").append(finding.fix, style="dim")
+    words = shown(finding.message), shown(finding.fix)
+    return head.append(f"\n{words[0]}\n", style="not bold").append(words[1], style="dim")

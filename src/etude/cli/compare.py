@@ -19,6 +19,7 @@ from etude.cli.plan_options import default_folder, plan_of, plan_options
 from etude.record import open_store
 from etude.study import compare as driver
 from etude.study.engine import LocalEngine
+from etude.texts import shown
 
 __all__ = ["command"]
 
@@ -84,7 +85,7 @@ def _shown(console: Console) -> Iterator[Any]:
         entry = bar.add_task("runs", total=None, leader="")
 
         def on_progress(progress: driver.Progress) -> None:
-            leader = "starting workers" if progress.leader is None else f"leads: {progress.leader}"
+            leader = "starting workers" if progress.leader is None else f"leads: {shown(progress.leader)}"
             bar.update(entry, completed=progress.done, total=progress.total, leader=leader)
 
         yield on_progress

@@ -9,7 +9,7 @@ import click
 from rich.table import Table as Grid
 
 from etude import plots
-from etude.cli.console import new_console
+from etude.cli.console import new_console, paragraphs
 from etude.cli.horizon_options import HINT, base_option, horizon_of, horizon_options, table_of
 from etude.differences import Differences, Place, differences
 from etude.errors import HorizonError
@@ -65,8 +65,9 @@ def command(
     for output in outputs:
         plots.save(found.chart, output)
     console = new_console()
-    console.print(plots.to_text(found.chart, width=min(max(console.width, 40), 100)))
-    console.print(f"\n{_verdict(found)}")
+    console.print(paragraphs(plots.to_text(found.chart, width=min(max(console.width, 40), 100))))
+    console.print()
+    console.print(_verdict(found))
     if not found.equal:
         console.print(_places(found))
     for output in outputs:

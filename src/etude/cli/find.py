@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table as Grid
 
 from etude import plots
-from etude.cli.console import new_console
+from etude.cli.console import new_console, paragraphs
 from etude.errors import ScheduleError
 from etude.finder import RangeTest, Suggestion
 from etude.study.find import Update, find
@@ -58,8 +58,8 @@ def command(task: str, plot: Path | None, **options: Any) -> None:
         sys.exit(130)
     chart = found.chart()
     if trained.about:
-        console.print(f"{trained.about}\n")
-    console.print(plots.to_text(chart, width=min(max(console.width, 40), 100)))
+        console.print(paragraphs(f"{trained.about}\n"))
+    console.print(paragraphs(plots.to_text(chart, width=min(max(console.width, 40), 100))))
     for why in dict.fromkeys(filter(None, found.curve.ended)):
         console.print(f"Ended early: {why}.", style="dim")
     console.print()
@@ -110,9 +110,10 @@ def _next(console: Console, found: RangeTest, task: str) -> None:
     try:
         plans = found.plans()
     except ScheduleError as error:
-        console.print(f"\n{error}", style="yellow")
+        console.print(paragraphs(f"\n{error}"), style="yellow")
         return
-    console.print("\nThe next schedules:", style="bold")
+    console.print()
+    console.print("The next schedules:", style="bold")
     for plan in plans.values():
         console.print(f"  {plan}", soft_wrap=True)
     rates = [found.suggestions[name] for name in ("fixed", "peak")]

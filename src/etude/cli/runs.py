@@ -7,7 +7,7 @@ from collections import Counter
 import click
 from rich.table import Table as Grid
 
-from etude.cli.console import new_console
+from etude.cli.console import new_console, paragraphs
 from etude.cli.stores import Address, open_existing, store_option
 from etude.record import RunRecord, Status
 
@@ -32,7 +32,7 @@ def command(task: str | None, failed: bool, every: bool, store_path: Address) ->
         records = [record for record in records if record.status == "failed"]
         for record in records:
             console.print(f"Run {record.id}: {_describe(record)}", style="bold")
-            console.print(record.error)
+            console.print(paragraphs(record.error or ""))
     else:
         for name in dict.fromkeys(record.key.task for record in records):
             own = [record for record in records if record.key.task == name]

@@ -9,7 +9,7 @@ import click
 from rich.table import Table as Grid
 
 from etude import plots
-from etude.cli.console import new_console
+from etude.cli.console import new_console, paragraphs
 from etude.cli.horizon_options import base_option, horizon_of, horizon_options, table_of
 from etude.errors import HorizonError
 from etude.spec import parse
@@ -56,8 +56,9 @@ def command(
     for output in outputs:
         plots.save(chart, output)
     console = new_console()
-    console.print(plots.to_text(chart, width=min(max(console.width, 40), 100)))
-    console.print(f"\n{horizon}")
+    console.print(paragraphs(plots.to_text(chart, width=min(max(console.width, 40), 100))))
+    console.print()
+    console.print(str(horizon))
     console.print(_phases(table, base))
     console.print(_facts(facts))
     console.print(facts.verdict)

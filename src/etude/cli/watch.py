@@ -22,6 +22,7 @@ from etude.record import RunRecord, Store
 from etude.record.process import is_gone
 from etude.replay import Recorded, metrics, rates
 from etude.replay.recorded import put_in_order
+from etude.texts import shown
 
 __all__ = ["command"]
 
@@ -110,12 +111,12 @@ def _picture(followed: _Followed, console: Console) -> str:
     run = followed.run
     width = min(max(console.width, 40), WIDEST)
     if not run.readings:
-        return f"{run.name}\nno readings yet"
+        return f"{shown(run.name)}\nno readings yet"
     height = min(max((console.height - FURNITURE) // 2, 3), 12)
     pictures = [plots.to_text(rates(run), width, height, colour=True)]
     if run.metrics:
         pictures.append(plots.to_text(metrics(run, title=""), width, height, colour=True))
-    return "\n".join([*pictures, _line(run.record, run.readings[-1])])
+    return "\n".join([*pictures, shown(_line(run.record, run.readings[-1]))])
 
 
 def _line(record: RunRecord, reading: Reading) -> str:

@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Run
 
 from etude.errors import StoreError
+from etude.loggers.claim import Claim
 from etude.loggers.series import numbers, texts
 from etude.readings import Reading
 
@@ -42,6 +43,10 @@ class MLflowObserver:
                 f"run goes on with mlflow.start_run(run_id=...)"
             )
         self.run_id: str = run.info.run_id
+        self._claim = Claim(
+            f"cannot log to the MLflow run {self.run_id}",
+            "give each a run of its own, such as mlflow.start_run(nested=True) returns",
+        )
         self._client = MlflowClient() if client is None else client
         self._texts: dict[str, str] = {}
         self._names: dict[str, str] = {}
@@ -55,6 +60,18 @@ class MLflowObserver:
     def __repr__(self) -> str:
         return f"MLflowObserver of run {self.run_id}"
 
+    def open(self) -> None:
+        """Have the run for this observer alone, until ``close``; a Recorder does it when it is built.
+
+        Raises:
+            StoreError: where another of this process logs to it.
+        """
+        self._claim.take()
+
+    def close(self) -> None:
+        """Let others have the run; whoever has started it ends it."""
+        self._claim.release()
+
     def observe(self, readings: Sequence[Reading]) -> None:
         """Send all these readings.
 
@@ -63,6 +80,7 @@ class MLflowObserver:
         """
         if not readings:
             return
+        self.open()
         # MLflow leaves out what it has, told by name, step, value and time: so the time stays that of the
         # first attempt.
         if readings[0] is not self._first:

@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily
 
 from etude.errors import StoreError
-from etude.files import given_path, write_whole
+from etude.files import check_writable, given_path, write_whole
+from etude.loggers.claim import Claim
 from etude.loggers.series import TEXTS, texts
 from etude.readings import Reading
 
@@ -61,26 +62,49 @@ class PrometheusObserver:
         # For prometheus_client to serve or push: start_http_server(port, registry=observer.registry).
         self.registry = CollectorRegistry()
         self.registry.register(self)
+        self._claim: Claim | None = None
         if self.path is not None:
-            self.write(self.path)
+            self._claim = Claim(
+                f"cannot write {str(self.path)!r}",
+                "give each a file of its own, such as PrometheusObserver('run-2.prom')",
+                self.path,
+            )
+            check_writable(_checked(self.path))
+            if not self.path.exists():
+                self.write(self.path)
 
     def __repr__(self) -> str:
         return f"PrometheusObserver({'' if self.path is None else repr(str(self.path))})"
+
+    def open(self) -> None:
+        """Have the file for this observer alone, until ``close``; a Recorder does it when it is built.
+
+        Raises:
+            StoreError: where another writes to it.
+        """
+        if self._claim is not None:
+            self._claim.take()
+
+    def close(self) -> None:
+        """Let others have the file."""
+        if self._claim is not None:
+            self._claim.release()
 
     def observe(self, readings: Sequence[Reading]) -> None:
         """Take up the last of these readings, and write the file if there is one.
 
         Raises:
-            StoreError: where the file cannot be written.
+            StoreError: where another writes to the file, or it cannot be written.
         """
+        self.open()
         if readings:
             metrics = {} if self._seen is None else dict(self._seen[1])
             for reading in readings:
                 metrics.update(reading.metrics)
             # At once, for a scrape may come in between.
             self._seen = readings[-1], metrics
-        if self.path is not None:
-            self.write(self.path)
+        if self.path is not None and self._claim is not None:
+            write_whole(self.path, generate_latest(self.registry), before=self._claim.move)
 
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Write what is known now in Prometheus's text format, as a whole or not at all; return the path.
@@ -88,9 +112,7 @@ class PrometheusObserver:
         Raises:
             StoreError: where it cannot be written, or the textfile collector would not read it.
         """
-        path = given_path(path, "a file of metrics")
-        if path.suffix != ".prom":
-            raise StoreError(f"node_exporter's textfile collector reads *.prom alone; got {str(path)!r}")
+        path = _checked(given_path(path, "a file of metrics"))
         return write_whole(path, generate_latest(self.registry))
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
@@ -125,3 +147,9 @@ class PrometheusObserver:
         for own, value in samples:
             family.add_metric([*own, *self._labels.values()], value)
         return family
+
+
+def _checked(path: Path) -> Path:
+    if path.suffix != ".prom":
+        raise StoreError(f"node_exporter's textfile collector reads *.prom alone; got {str(path)!r}")
+    return path

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from wandb import Run
 
 from etude.errors import StoreError
+from etude.loggers.claim import Claim
 from etude.loggers.series import AXIS, numbers, texts
 from etude.readings import Reading
 
@@ -30,10 +31,26 @@ class WandbObserver:
         if not isinstance(run, Run):
             raise TypeError(f"WandbObserver takes the run that wandb.init(...) returns; got {run!r}")
         self._run = run
+        self._claim = Claim(
+            f"cannot log to the W&B run {run.id}",
+            'give each a run of its own, such as wandb.init(reinit="create_new") returns',
+        )
         self._defined: set[str] = set()
 
     def __repr__(self) -> str:
         return f"WandbObserver of run {self._run.id}"
+
+    def open(self) -> None:
+        """Have the run for this observer alone, until ``close``; a Recorder does it when it is built.
+
+        Raises:
+            StoreError: where another of this process logs to it.
+        """
+        self._claim.take()
+
+    def close(self) -> None:
+        """Let others have the run; whoever has started it finishes it."""
+        self._claim.release()
 
     def observe(self, readings: Sequence[Reading]) -> None:
         """Hand all these readings to W&B, which keeps them on the disk and sends them on.
@@ -41,6 +58,7 @@ class WandbObserver:
         Raises:
             StoreError: where it does not take them, as after the run was finished.
         """
+        self.open()
         try:
             rows = [{AXIS: reading.step, **texts(reading), **numbers(reading)} for reading in readings]
             self._define(name for row in rows for name in row if name != AXIS)

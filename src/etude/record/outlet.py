@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from etude.readings import Observer, Reading
 from etude.record.thinning import FIRST_WIDTH, thinned
+from etude.texts import shown
 
 __all__ = ["Outlet"]
 
@@ -35,7 +36,7 @@ class Outlet:
 
     def __init__(self, observer: Observer, whose: str, patience_seconds: float) -> None:
         self._observer = observer
-        self._name = f"{whose}: {observer!r}"
+        self._name = shown(f"{whose}: {observer!r}")
         self._patience_seconds = patience_seconds
         self._waiting: deque[Sequence[Reading]] = deque()
         self._changed = threading.Condition()
@@ -83,7 +84,7 @@ class Outlet:
                 elif error is not None:
                     self._changed.wait(LAST_RETRY_SECONDS)
         if self._waiting:
-            self._give_up(str(error))
+            self._give_up(shown(str(error)))
         try:
             getattr(self._observer, "close", _nothing)()
         except BaseException as last:
@@ -141,7 +142,7 @@ class Outlet:
             become = f"{_lost(waiting)} ({_words(error)})"
         _LOG.error(
             "%s: the run has ended, and %s readings could not be written (%s); %s",
-            self._name, f"{len(waiting):,}", why, become,
+            self._name, f"{len(waiting):,}", why, shown(become),
         )  # fmt: skip
 
 
@@ -154,4 +155,4 @@ def _lost(_: Sequence[Reading]) -> str:
 
 
 def _words(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    return shown(f"{type(error).__name__}: {error}")

@@ -8,7 +8,8 @@ import sys
 import threading
 import weakref
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
@@ -96,7 +97,8 @@ class Recorder:
 
     Raises:
         ScheduleError: for something else than a Scheduler or observers, or neither observers nor a store.
-        StoreError: where the store cannot be opened or written, or the run's length is not known.
+        StoreError: where the store cannot be opened or written, or the run's length is not known; where
+            another recorder writes to the file, folder or run of an observer.
 
     >>> from etude.torch import Scheduler
     >>> import torch
@@ -145,9 +147,10 @@ class Recorder:
         self._background: _Background | None = None
         self._stored: StoredRun | None = None
         if every_rank or scheduler.rank == 0:
-            if to is not None:
-                self._stored = StoredRun.start(to, scheduler.plan, name, task, seed)
-                observers = (self._stored, *observers)
+            with _opened(observers):
+                if to is not None:
+                    self._stored = StoredRun.start(to, scheduler.plan, name, task, seed)
+                    observers = (self._stored, *observers)
             whose = "Recorder" if name is None else f"Recorder of {name}"
             outlets = [Outlet(observer, whose, patience_seconds) for observer in observers]
             self._background = _Background(scheduler.readings, thinning, outlets)
@@ -215,6 +218,22 @@ class Recorder:
                 f"scheduler.step()"
             )
         raise ScheduleError(f"readings are of whole steps; the last update was at {update.step!r}")
+
+
+@contextmanager
+def _opened(observers: Sequence[Observer]) -> Iterator[None]:
+    """Open the observers that want it; where one cannot be, or the block fails, they let go again."""
+    with ExitStack() as stack:
+        for observer in observers:
+            if callable(opens := getattr(observer, "open", None)):
+                opens()
+                stack.callback(getattr(observer, "close", _nothing))
+        yield
+        stack.pop_all()
+
+
+def _nothing() -> None:
+    pass
 
 
 def _number(name: str, value: Any) -> float:

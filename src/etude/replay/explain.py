@@ -10,6 +10,7 @@ from etude.errors import StoreError
 from etude.readings import Reading
 from etude.replay.recorded import Recorded, factors_of, same
 from etude.tables import PhaseRow, Table
+from etude.texts import shown
 
 __all__ = ["Explanation", "explain"]
 
@@ -57,7 +58,7 @@ class Explanation:
     @property
     def sentence(self) -> str:
         """All of it in words."""
-        return " ".join(text for text in self._sentences() if text)
+        return shown(" ".join(text for text in self._sentences() if text))
 
     def _sentences(self) -> list[str]:
         whose = f" for the group {self.group!r}" if self.groups > 1 else ""

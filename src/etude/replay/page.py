@@ -17,6 +17,7 @@ from etude.files import write_whole
 from etude.replay.charts import loss_against_rate, metrics, rates
 from etude.replay.explain import explain
 from etude.replay.recorded import Recorded
+from etude.texts import shown
 
 __all__ = ["write_page"]
 
@@ -39,10 +40,10 @@ def write_page(run: Recorded, path: Path) -> Path:
     """
     template = resources.files("etude.replay").joinpath("page.html").read_text(encoding="utf-8")
     page = Template(template).substitute(
-        title=escape(run.name),
-        about=escape(_about(run)),
+        title=_escaped(run.name),
+        about=_escaped(_about(run)),
         pictures="\n".join(f"<figure>{plots.to_svg(chart, 860, 320)}</figure>" for chart in _charts(run)),
-        sentences="".join(f"<li>{escape(sentence)}</li>" for sentence in _sentences(run)),
+        sentences="".join(f"<li>{_escaped(sentence)}</li>" for sentence in _sentences(run)),
         findings=_findings(run),
         results=_table(_results(run)),
         facts=_table(_facts(run)),
@@ -91,7 +92,7 @@ def _findings(run: Recorded) -> str:
     found = table.check(run.bases.get(run.first) if run.groups else run.record.key.peak)
     if not found:
         return "<p>The checker has nothing to say about the schedule on this run.</p>"
-    return "".join(f"<p>{escape(str(finding))}</p>" for finding in found)
+    return "".join(f"<p>{_escaped(str(finding))}</p>" for finding in found)
 
 
 def _results(run: Recorded) -> Iterator[tuple[str, str]]:
@@ -125,8 +126,12 @@ def _facts(run: Recorded) -> Iterator[tuple[str, str]]:
     yield "process", f"{record.process.pid} on {record.process.host}"
 
 
+def _escaped(text: str) -> str:
+    return escape(shown(text, lines=True))
+
+
 def _table(rows: Iterator[tuple[str, str]]) -> str:
-    cells = (f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, text in rows)
+    cells = (f"<tr><th>{_escaped(name)}</th><td>{_escaped(text)}</td></tr>" for name, text in rows)
     return f"<table>{''.join(cells)}</table>"
 
 

@@ -15,6 +15,7 @@ from etude.study import charts, words
 from etude.study.arms import FIXED
 from etude.study.compare import Comparison
 from etude.study.rank import Ranking
+from etude.texts import shown
 
 __all__ = ["write_report"]
 
@@ -49,9 +50,9 @@ def write_report(comparison: Comparison, ranking: Ranking, folder: Path) -> Path
         images[chart.title] = base64.b64encode(picture.read_bytes()).decode()
     finished = comparison.finished()
     versions = {f"{name} {version}" for record in finished for name, version in record.versions.items()}
-    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
-        resources.files("etude.study").joinpath("report.html").read_text(encoding="utf-8")
-    )
+    template = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, finalize=_finalized
+    ).from_string(resources.files("etude.study").joinpath("report.html").read_text(encoding="utf-8"))
     page = template.render(
         title=f"Learning-rate schedules on {plan.task.name}",
         about=plan.task.about,
@@ -66,3 +67,7 @@ def write_report(comparison: Comparison, ranking: Ranking, folder: Path) -> Path
         versions=", ".join(sorted(versions)),
     )
     return write_whole(folder / "report.html", page.encode())
+
+
+def _finalized(value: object) -> object:
+    return shown(value, lines=True) if isinstance(value, str) else value

@@ -102,6 +102,8 @@ CHANGES: dict[str, tuple[str, Change]] = {
 }
 
 
+# That some of these are told has tests of its own.
+@pytest.mark.filterwarnings(r"ignore:.*\[(rate-changed|rate-jumps)\]")
 @pytest.mark.parametrize(("name", "change"), CHANGES.values(), ids=CHANGES.keys())
 def test_what_changes_between_two_steps_is_in_the_next(name: str, change: Change) -> None:
     stepped, sought = MAKE[name](sgd()), MAKE[name](sgd())

@@ -360,9 +360,7 @@ def test_an_added_group_is_refused_where_the_groups_differ() -> None:
     scheduler = CyclicCosineDecayLR(optimizer, 4, [0.25, 0.5])
     optimizer.add_param_group({"params": [Parameter(torch.zeros(1))], "lr": 4.0})
     optimizer.step()
-    with pytest.raises(
-        ScheduleError, match=r"min_decay_lr=\) has 2 values and .* group 2; append one for it"
-    ):
+    with pytest.raises(ScheduleError, match=r"min_decay_lr has 2 values and .* group 2; append one for it"):
         scheduler.step()
     assert scheduler.last_epoch == 0
     assert rates(optimizer) == [1.0, 2.0, 4.0]

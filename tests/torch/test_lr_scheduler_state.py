@@ -6,6 +6,7 @@ import copy
 import itertools
 import json
 import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,13 @@ from typing import Any
 import pytest
 import torch
 from torch.nn import Parameter
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD, Adam, Optimizer
 
-from etude import Cosine
-from etude.errors import ResumeError
-from etude.torch import Scheduler
+from etude import Cosine, Horizon
+from etude.errors import ResumeError, ScheduleWarning
+from etude.torch import Scheduler, adopt
 from etude.torch import lr_scheduler as ours
-from tests.torch.beside import Stateful, plain, rates, settings, step, theirs
+from tests.torch.beside import Stateful, plain, quietly, rates, settings, step, theirs
 
 # Runs longer than T_max are asked for here; that the climb is told has a test of its own.
 pytestmark = pytest.mark.filterwarnings("ignore:CosineAnnealingLR.* is half a period")
@@ -247,3 +248,217 @@ def test_a_composed_run_resumes() -> None:
         assert rates(other) == rates(optimizer)
         step(schedulers)
         step(again)
+
+
+def cycled(m: Any, o: Optimizer) -> Any:
+    return m.SequentialLR(o, [m.OneCycleLR(o, 1.0, 20), m.ConstantLR(o, 0.5, 99)], [10])
+
+
+MOMENTA: dict[str, Make] = {
+    "one-cycle, then constant": cycled,
+    "constant, then one-cycle": lambda m, o: m.SequentialLR(
+        o, [m.ConstantLR(o, 0.5, 99), m.OneCycleLR(o, 1.0, 20)], [15]
+    ),
+    "in the middle": lambda m, o: m.SequentialLR(
+        o, [m.ConstantLR(o, 0.5, 2), m.CyclicLR(o, 0.1, 1.0, 5), m.StepLR(o, 2, 0.5)], [3, 8]
+    ),
+    "two that cycle": lambda m, o: m.SequentialLR(
+        o, [m.CyclicLR(o, 0.1, 1.0, 4), m.StepLR(o, 2), m.CyclicLR(o, 0.1, 1.0, 5, max_momentum=0.7)], [6, 9]
+    ),
+    "in a chain": lambda m, o: m.ChainedScheduler([m.OneCycleLR(o, 1.0, 30), m.ConstantLR(o, 0.5, 99)]),
+}
+
+
+@pytest.mark.parametrize("adam", [False, True], ids=["momentum", "betas"])
+@pytest.mark.parametrize("make", MOMENTA.values(), ids=MOMENTA.keys())
+def test_a7_what_a_part_writes_beside_the_rate_is_a_function_of_the_step(make: Make, adam: bool) -> None:
+    """As torch leaves it, in every order of loading, by seeking, and where the schedules are read."""
+
+    def fresh() -> Optimizer:
+        parameters = [Parameter(torch.zeros(1))]
+        return Adam(parameters, lr=0.1) if adam else SGD(parameters, lr=0.1, momentum=0.9)
+
+    def momentum(optimizer: Optimizer) -> float:
+        group = optimizer.param_groups[0]
+        return float(group["betas"][0] if adam else group["momentum"])
+
+    theirs_too, walked = quietly(make, theirs, fresh()), make(ours, fresh())
+    sought = make(ours, fresh())
+    read = adopt(walked).schedule
+    table = read["momentum"].on(Horizon())
+    for k in range(13):
+        assert momentum(walked.optimizer) == pytest.approx(momentum(theirs_too.optimizer), rel=1e-12)
+        sought.seek(k)
+        assert momentum(sought.optimizer) == momentum(walked.optimizer)
+        assert table(k) == pytest.approx(momentum(walked.optimizer), rel=1e-12)
+        if k < 12:
+            step([walked])
+            quietly(step, [theirs_too])
+    sought.seek(0)
+    assert momentum(sought.optimizer) == momentum(make(ours, fresh()).optimizer)
+    saved = copy.deepcopy((walked.optimizer.state_dict(), walked.state_dict()))
+    for order in itertools.permutations(["optimizer", "build", "scheduler"]):
+        if order.index("scheduler") < order.index("build"):
+            continue
+        other, again = fresh(), None
+        for what in order:
+            if what == "build":
+                again = make(ours, other)
+            elif what == "optimizer":
+                other.load_state_dict(copy.deepcopy(saved[0]))
+            else:
+                again.load_state_dict(saved[1])
+        assert momentum(other) == momentum(walked.optimizer), order
+
+
+def test_a7_one_cycle_then_constant_in_numbers() -> None:
+    scheduler = cycled(ours, sgd())
+    scheduler.seek(12)
+    assert scheduler.optimizer.param_groups[0]["momentum"] == pytest.approx(0.868826, abs=1e-6)
+
+
+GROWN: dict[str, Callable[[Optimizer], Any]] = {
+    "lambda": lambda o: ours.LambdaLR(o, lambda k: 0.9**k),
+    "object": lambda o: ours.LambdaLR(o, Stateful(0.3)),
+    "multiplicative": lambda o: ours.MultiplicativeLR(o, lambda k: 0.9),
+    "cyclic": lambda o: ours.CyclicLR(o, 0.01, 0.2, 5),
+    "cyclic, scaled": lambda o: ours.CyclicLR(o, 0.01, 0.2, 5, scale_fn=lambda x: 0.5**x),
+    "cyclic, lists": lambda o: ours.CyclicLR(o, [0.01] * len(o.param_groups), [0.2] * len(o.param_groups), 5),
+    "one-cycle": lambda o: ours.OneCycleLR(o, [0.2] * len(o.param_groups), 20),
+    "swa": lambda o: ours.SWALR(o, 0.05, 5),
+    "cyclic cosine decay": lambda o: ours.CyclicCosineDecayLR(o, 5, 1e-4, 3),
+    "sequence": lambda o: ours.SequentialLR(
+        o, [ours.LambdaLR(o, lambda k: 0.9**k), ours.OneCycleLR(o, 0.2, 20)], [3]
+    ),
+    "chain": lambda o: ours.ChainedScheduler(
+        [ours.MultiplicativeLR(o, lambda k: 0.9), ours.CyclicLR(o, 0.01, 0.2, 5)]
+    ),
+    "plateau": lambda o: ours.ReduceLROnPlateau(o, patience=0, min_lr=[1e-3] * len(o.param_groups)),
+}
+
+
+@pytest.mark.parametrize("make", GROWN.values(), ids=GROWN.keys())
+def test_b1_one_value_serves_the_groups_that_were_added(make: Callable[[Optimizer], Any]) -> None:
+    """A group was added; what is then saved loads where the group is there when the scheduler is built."""
+    group = {"params": [Parameter(torch.zeros(1))], "lr": 0.5}
+    optimizer = sgd(1.0)
+    scheduler = make(optimizer)
+    metric = (1.0,) if isinstance(scheduler, ours.ReduceLROnPlateau) else ()
+    for k in range(5):
+        if k == 3:
+            optimizer.add_param_group(dict(group))
+        step([scheduler], *metric)
+    saved = copy.deepcopy((optimizer.state_dict(), scheduler.state_dict()))
+    for first in ("optimizer", "scheduler"):
+        other = sgd(1.0)
+        other.add_param_group({**group, "params": [Parameter(torch.zeros(1))]})
+        again = make(other)
+        for what in (first, "optimizer" if first == "scheduler" else "scheduler"):
+            if what == "optimizer":
+                other.load_state_dict(copy.deepcopy(saved[0]))
+            else:
+                again.load_state_dict(saved[1])
+        twin = copy.deepcopy(scheduler)
+        for _ in range(6):
+            assert settings(other) == settings(twin.optimizer)
+            step([again], *metric)
+            step([twin], *metric)
+
+
+def test_b1_functions_that_differ_are_still_counted() -> None:
+    def build(*functions: Any) -> Any:
+        optimizer = SGD([{"params": [Parameter(torch.zeros(1))]} for _ in functions], lr=0.1)
+        return ours.LambdaLR(optimizer, list(functions))
+
+    saved = build(Stateful(0.1), Stateful(0.2)).state_dict()
+    scheduler = build(Stateful(0.1), Stateful(0.2), Stateful(0.3))
+    with pytest.raises(ResumeError, match=r"in the checkpoint: 2 functions\n.*now: +3 functions"):
+        scheduler.load_state_dict(saved)
+
+
+TAKEN_OVER: dict[str, Make] = {
+    **{name: make for name, make in RESUMED.items() if name not in ("swa",)},
+    "constant then multiplicative": lambda m, o: m.SequentialLR(
+        o, [m.ConstantLR(o, 0.5), m.MultiplicativeLR(o, lambda _: 0.9)], [3]
+    ),
+    "constant then one-cycle": lambda m, o: m.SequentialLR(
+        o, [m.ConstantLR(o, 0.5, 2), m.OneCycleLR(o, 0.5, 20)], [3]
+    ),
+    "lambda then one-cycle": lambda m, o: m.SequentialLR(
+        o, [m.LambdaLR(o, lambda k: 0.9**k), m.OneCycleLR(o, 0.5, 20)], [30]
+    ),
+    "a chain of closed forms": lambda m, o: m.ChainedScheduler(
+        [m.LambdaLR(o, lambda k: 0.9**k), m.StepLR(o, 5)]
+    ),
+    "a chain with a floor": lambda m, o: m.ChainedScheduler(
+        [m.ExponentialLR(o, 0.9), m.CosineAnnealingLR(o, 9, 0.01)]
+    ),
+    "a sequence in a chain": lambda m, o: m.ChainedScheduler(
+        [
+            m.SequentialLR(o, [m.ConstantLR(o, 0.5, 99), m.StepLR(o, 4)], [3]),
+            m.ExponentialLR(o, 0.95),
+        ]
+    ),
+}
+
+
+@pytest.mark.parametrize("make", TAKEN_OVER.values(), ids=TAKEN_OVER.keys())
+def test_a6_no_rate_jumps_silently_when_torchs_state_is_loaded(make: Make) -> None:
+    for done in (1, 4, 7, 12):
+        optimizer = sgd()
+        scheduler = quietly(make, theirs, optimizer)
+        for _ in range(done):
+            quietly(step, [scheduler])
+        saved = copy.deepcopy((optimizer.state_dict(), scheduler.state_dict()))
+        before = rates(optimizer)
+        for order in ("obs", "bos", "bso"):
+            other = sgd()
+            with warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter("always")
+                for what in order:
+                    if what == "b":
+                        again = make(ours, other)
+                    elif what == "o":
+                        other.load_state_dict(copy.deepcopy(saved[0]))
+                    else:
+                        again.load_state_dict(saved[1])
+            jumps = again.get_lr() != pytest.approx(before, rel=1e-5, abs=1e-6)
+            assert ["[rate-jumps]" in str(warning.message) for warning in told] == [True] * jumps, order
+
+
+def test_a6_the_jump_is_told_in_numbers() -> None:
+    make = TAKEN_OVER["constant then multiplicative"]
+    optimizer = sgd(1.0)
+    scheduler = make(theirs, optimizer)
+    for _ in range(5):
+        step([scheduler])
+    other = make(ours, sgd(1.0))
+    told = r"SequentialLR's checkpoint .* group 0 at 0\.3645, and at the same step it is 0\.81 here"
+    with pytest.warns(ScheduleWarning, match=told):
+        other.load_state_dict(scheduler.state_dict())
+
+
+def test_a6_several_on_one_optimizer_are_asked_together() -> None:
+    """At the next step, when all have been loaded: and nothing is told where one of them fits."""
+
+    def build(m: Any) -> list[Any]:
+        optimizer = sgd(1.0)
+        return [m.LinearLR(optimizer, 0.5, total_iters=4), m.ExponentialLR(optimizer, 0.9)]
+
+    schedulers, again = build(theirs), build(ours)
+    for _ in range(6):
+        step(schedulers)
+    for one, saved in zip(again, schedulers, strict=True):
+        one.load_state_dict(saved.state_dict())
+    step(again)
+    late = build(ours)
+    late[0].load_state_dict(schedulers[0].state_dict())  # and the other is forgotten
+    late[0].optimizer.step()
+    with pytest.warns(ScheduleWarning, match=r"the rate jumps.*\[rate-jumps\]"):
+        late[0].step()
+
+
+def test_a_state_whose_last_rates_are_none_is_refused() -> None:
+    scheduler = ours.StepLR(sgd(), 3)
+    with pytest.raises(ResumeError, match=r"the last rates in a state of StepLR are numbers; got \['x'\]"):
+        scheduler.load_state_dict({**scheduler.state_dict(), "_last_lr": ["x"]})

@@ -333,7 +333,7 @@ def test_a_scheduler_of_torchs_beside_ours_is_told() -> None:
     optimizer.step()
     scheduler.step()
     warmup.step()
-    with pytest.warns(ScheduleWarning, match=r"a scheduler of torch's has been built on .*\[two-writers\]"):
+    with pytest.warns(ScheduleWarning, match=r"LinearLR of torch has been built on .*\[two-writers\]"):
         scheduler.step()
 
 

@@ -55,9 +55,11 @@ __all__ = [
     "FORMULAS",
     "PARAMETERS",
     "Formula",
+    "alike",
     "at",
     "clock",
     "kind",
+    "momentum_name",
     "of",
     "plateau",
     "plateau_state",
@@ -79,15 +81,21 @@ EASES: dict[str, type[Shape]] = {"cos": Cosine, "linear": Linear}
 # Reading attributes.
 
 
-def at(values: Any, index: int, what: str) -> Any:
-    """Return a group's item of a list with one for each; what is the same in all goes for new groups."""
+def at(values: Any, index: int, owner: str, name: str) -> Any:
+    """Return a group's item of an attribute with one for each; what all have goes for new groups."""
     if index < len(values):
         return values[index]
-    if values and all(value is values[0] or value == values[0] for value in values):
+    if alike(values):
         return values[0]
     raise ScheduleError(
-        f"{what} has {len(values)} values and the optimizer a parameter group {index}; append one for it"
+        f"{owner}'s {name} has {len(values)} values and the optimizer a parameter group {index}; append one "
+        f"for it: scheduler.{name}.append(...)"
     )
+
+
+def alike(values: Sequence[Any]) -> bool:
+    """Whether there are values, and all the same, so that they go for every group."""
+    return bool(values) and all(value is values[0] or value == values[0] for value in values)
 
 
 def _number(attributes: Attributes, name: str, field: str, **bound: float) -> float:
@@ -114,7 +122,8 @@ def _ease(strategy: Any, field: str) -> type[Shape]:
     return EASES[bounds.choice(strategy, field, EASES)]
 
 
-def _momentum(attributes: Attributes, group: Group) -> str:
+def momentum_name(attributes: Attributes, group: Group) -> str:
+    """What the momentum of a group is called, to be written by a scheduler that cycles it."""
     return "betas[0]" if attributes.get("use_beta1") and "momentum" in group else "momentum"
 
 
@@ -130,7 +139,7 @@ def _multiplicative(attributes: Attributes, group: Group, index: int) -> dict[st
 
 
 def _function(attributes: Attributes, index: int, name: str) -> Callable[[int], Any]:
-    function: Any = at(attributes["lr_lambdas"], index, f"{name}'s lr_lambdas")
+    function: Any = at(attributes["lr_lambdas"], index, name, "lr_lambdas")
     if not callable(function):
         raise TypeError(f"lr_lambda should be a function, but got {type(function).__name__}")
     return function  # type: ignore[no-any-return] # it was asked whether it can be called, no more
@@ -225,8 +234,8 @@ def _first_cycle(attributes: Attributes) -> Any:
 
 
 def _cyclic(attributes: Attributes, group: Group, index: int) -> dict[str, Schedule]:
-    low = _rate(at(attributes["base_lrs"], index, "CyclicLR's base_lrs"), "CyclicLR(base_lr=)")
-    high = _rate(at(attributes["max_lrs"], index, "CyclicLR's max_lrs"), "CyclicLR(max_lr=)")
+    low = _rate(at(attributes["base_lrs"], index, "CyclicLR", "base_lrs"), "CyclicLR(base_lr=)")
+    high = _rate(at(attributes["max_lrs"], index, "CyclicLR", "max_lrs"), "CyclicLR(max_lr=)")
     up, down = _sizes(attributes)
     scale = attributes.get("_scale_fn_custom")
     mode = attributes["mode"]
@@ -246,9 +255,13 @@ def _cyclic(attributes: Attributes, group: Group, index: int) -> dict[str, Sched
 
     schedules = {"lr": between(low, high)}
     if attributes["cycle_momentum"]:
-        name = _momentum(attributes, group)
-        low = _rate(at(attributes["base_momentums"], index, "base_momentums"), "CyclicLR(base_momentum=)")
-        high = _rate(at(attributes["max_momentums"], index, "max_momentums"), "CyclicLR(max_momentum=)")
+        name = momentum_name(attributes, group)
+        low = _rate(
+            at(attributes["base_momentums"], index, "CyclicLR", "base_momentums"), "CyclicLR(base_momentum=)"
+        )
+        high = _rate(
+            at(attributes["max_momentums"], index, "CyclicLR", "max_momentums"), "CyclicLR(max_momentum=)"
+        )
         plain = mode == "triangular" and scale is None
         schedules[name] = (
             cyclic_momentum(low, high, up, down) if plain else Under(high, between(0.0, high - low))
@@ -309,14 +322,14 @@ def _one_cycle(attributes: Attributes, group: Group, index: int) -> dict[str, Sc
 
     schedules = {"lr": over_phases("start_lr", "end_lr")}
     if attributes["cycle_momentum"]:
-        schedules[_momentum(attributes, group)] = over_phases("start_momentum", "end_momentum")
+        schedules[momentum_name(attributes, group)] = over_phases("start_momentum", "end_momentum")
     return schedules
 
 
 def _cyclic_cosine_decay(attributes: Attributes, group: Group, index: int) -> dict[str, Schedule]:
     def level(name: str) -> Level | None:
         values = attributes[name]
-        return None if values is None else _level(at(values, index, f"CyclicCosineDecayLR({name}=)"))
+        return None if values is None else _level(at(values, index, "CyclicCosineDecayLR", name))
 
     low = level("min_decay_lr")
     assert low is not None  # the constructor demands it
@@ -366,7 +379,7 @@ def plateau(attributes: Attributes, group: Group, index: int) -> Plateau:
     """Return the Plateau of ReduceLROnPlateau's attributes, for one group; its metric is ``metric``."""
     name = "ReduceLROnPlateau"
     base = base_of(group, "lr")
-    floor = _rate(at(attributes["min_lrs"], index, f"{name}'s min_lrs"), f"{name}(min_lr=)")
+    floor = _rate(at(attributes["min_lrs"], index, name, "min_lrs"), f"{name}(min_lr=)")
     # The two choices are words that bounds has checked, which the types cannot see.
     return Plateau(
         "metric",
@@ -421,14 +434,28 @@ def _sequential(attributes: Attributes, group: Group, index: int) -> dict[str, S
         plan: Schedule | None = None
         for i, (child, part) in enumerate(zip(children, parts, strict=True)):
             last = i == len(milestones)
-            piece = part.get(name, Constant(BASE))
-            if plan is not None and kind(child) == "SWALR" and name == "lr":
+            if name not in part:
+                piece = _held(plan, starts[i], [part[name] for part in parts[i:] if name in part])
+            elif plan is not None and kind(child) == "SWALR" and name == "lr":
                 piece = _annealed(plan, starts[i], vars(child), group)
+            else:
+                piece = part[name]
             piece = piece if last else piece.until(milestones[i] - starts[i])
             plan = piece if plan is None else plan >> piece
         assert plan is not None  # there is at least one
         plans[name] = plan
     return plans
+
+
+def _held(plan: Schedule | None, start: int, later: Sequence[Schedule]) -> Schedule:
+    """What a part leaves of a hyperparameter that it does not write, such as momentum: what is there.
+
+    That is the last value of the parts before; at first what building those to come has left, the last of
+    them the last.
+    """
+    if plan is None:
+        return Constant(later[-1].on(NO_HORIZON)(0))
+    return Constant(plan.on(NO_HORIZON)(max(start - 1, 0)))
 
 
 def _annealed(plan: Schedule, start: int, attributes: Attributes, group: Group) -> Schedule:

@@ -15,18 +15,25 @@ import itertools
 import math
 import weakref
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
+from operator import is_, itemgetter
 from typing import Any, Protocol, TypeAlias
 
+from torch import Tensor
 from torch.optim import Optimizer
 
-from etude.torch.groups import Group, base_of, place_of, write
+from etude.torch.groups import Group, Place, base_of, current, place_of, write
 
 __all__ = ["Member", "Part", "Stack", "combine", "members_on"]
 
 Part: TypeAlias = tuple[float, float | None]
 """A scheduler's value for one group, and its share of the base; None where the value is a rate of its own."""
 
+RATE_OF = itemgetter("lr")
+# A rate in a float32 tensor is off by a rounding.
+CLOSE = 1e-6
+BASE: Place = ("initial_lr", None)
 # What schedulers keep in the groups, and an optimizer's checkpoint may lack.
 KEPT = ("initial_lr", "max_lr", "min_lr", "base_momentum", "max_momentum", "swa_lr")
 
@@ -44,6 +51,9 @@ class Member(Protocol):
 
     def blend(self, index: int, rate: float | None) -> float | None:
         """The rate that it makes of what the others give, where it is a blend; else None."""
+
+    def equip(self, groups: Sequence[Group], added: int) -> None:
+        """Give the groups from ``added`` on what it keeps in all of them."""
 
     def follow(self, groups: Sequence[Group], added: int) -> None:
         """Lay itself anew over groups that are others; those from ``added`` on are new."""
@@ -94,18 +104,56 @@ class _Seen:
         self.updates = True
 
 
+MISSING = object()
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a scheduler found in the groups, by group index and place, before it wrote more than rates there.
+
+    ``bases`` are those that it has given the groups, by index; none where it was refused.
+    """
+
+    ref: weakref.ref[Any]
+    values: dict[tuple[int, Place], Any]
+    bases: dict[int, Any]
+
+
 _STACKS: weakref.WeakKeyDictionary[Optimizer, Stack] = weakref.WeakKeyDictionary()
 
 
 class Stack:
     """The drop-ins attached to one optimizer, held weakly: what is deleted leaves it."""
 
-    __slots__ = ("__weakref__", "_bound", "_handle", "_optimizer", "_refs", "_seen", "_ticks")
+    __slots__ = (
+        "__weakref__",
+        "_bound",
+        "_found",
+        "_handle",
+        "_left",
+        "_optimizer",
+        "_refs",
+        "_seen",
+        "_ticks",
+        "claims",
+        "held",
+        "told",
+        "versions",
+    )
 
     def __init__(self, optimizer: Optimizer) -> None:
         self._optimizer = weakref.ref(optimizer)
         self._refs: list[weakref.ref[Any]] = []
         self._bound: list[Group] = list(optimizer.param_groups)
+        self._found: list[_Found] = []
+        # What was last written: the rates, what holds them in the groups (numbers or tensors), and how often
+        # those tensors have been written; and whether another writer was told of.
+        self._left: list[float] = []
+        self.held: list[Any] = []
+        self.versions: list[int | None] | None = None
+        self.told = False
+        # The rates of the states that were loaded and not yet compared, with whose they are.
+        self.claims: list[tuple[str, list[float]]] = []
         self._ticks = itertools.count(1)
         self._seen = _Seen()
         # Wrappers of optimizers have no hooks; of them it is not asked.
@@ -149,6 +197,83 @@ class Stack:
         self._disturb()
         self._refs = [ref for ref in self._refs if ref() is not member]
 
+    def note(self, member: Member, places: Sequence[Sequence[Place]], first: int = 0) -> None:
+        """Take note of what is in the groups from ``first`` on, where a scheduler is about to write.
+
+        It is put back when that scheduler is deleted; where another has come since that writes there too,
+        when that is. So whoever comes next starts from what the groups were built with.
+        """
+        found = next((found for found in self._found if found.ref() is member), None)
+        if found is None:
+            found = _Found(weakref.ref(member, partial(_put_back, weakref.ref(self))), {}, {})
+            self._found.append(found)
+        groups = self._groups()[first:]
+        for index, (group, own) in enumerate(zip(groups, places, strict=True), start=first):
+            found.values.setdefault((index, BASE), _kept(group.get("initial_lr", group["lr"])))
+            for place in own:
+                value = _kept(current(group, place)) if place[0] in group else MISSING
+                found.values.setdefault((index, place), value)
+
+    @property
+    def has_a_giver_of_bases(self) -> bool:
+        """Whether a scheduler is there that has given the groups base rates, which are then everyone's."""
+        members = [found.ref() for found in self._found]
+        return any(BASE[0] in member._GROUP_KEYS for member in members if member is not None)
+
+    def noted(self, member: Member) -> None:
+        """Take note that a scheduler has written what it meant to."""
+        for found in self._found:
+            if found.ref() is member:
+                for index, group in enumerate(self._groups()):
+                    found.bases.setdefault(index, _kept(group.get("initial_lr")))
+
+    def put_back(self, ref: weakref.ref[Any]) -> bool:
+        """Put back what a scheduler had found; return whether there was anything."""
+        at = next((i for i, found in enumerate(self._found) if found.ref is ref), None)
+        if at is None:
+            return False
+        gone, groups = self._found.pop(at), self._groups()
+        for (index, place), value in gone.values.items():
+            heir = next((later for later in self._found[at:] if (index, place) in later.values), None)
+            if heir is not None:
+                heir.values[index, place] = value
+            elif index >= len(groups) or index not in gone.bases:
+                continue
+            elif value is MISSING:
+                groups[index].pop(place[0], None)
+            elif place != BASE:
+                if place[0] in groups[index]:
+                    write(groups[index], place, value)
+            elif groups[index].get("initial_lr") == gone.bases[index]:  # else it is a base of the user's
+                groups[index]["initial_lr"] = value
+        return True
+
+    def leave(self, rates: list[float], floats: bool) -> None:
+        """Take note of the rates that were written, which all are floats or may be in tensors."""
+        self._left = rates
+        if floats:
+            self.held, self.versions = rates, None
+        else:
+            self.held = [group["lr"] for group in self._groups()]
+            self.versions = [_version(held) for held in self.held]
+
+    def is_as_left(self, groups: Sequence[Group]) -> bool:
+        """Whether the rates are the very objects that were left there; of tensors, nothing is read."""
+        held = self.held
+        return all(map(is_, map(RATE_OF, groups), held)) and (
+            self.versions is None or self.versions == list(map(_version, held))
+        )
+
+    def changed(self) -> tuple[int, float, float] | None:
+        """The first group with another rate than was written: its index, that rate, and what is found."""
+        for index, (group, bound, left) in enumerate(
+            zip(self._groups(), self._bound, self._left, strict=False)
+        ):
+            # A group that was loaded brings its own rate.
+            if group is bound and not math.isclose(found := float(group["lr"]), left, rel_tol=CLOSE):
+                return index, left, found
+        return None
+
     def _disturb(self) -> None:
         for member in self.members:
             member.disturb()
@@ -156,6 +281,8 @@ class Stack:
     def follow(self) -> None:
         """Lay the schedulers anew over the groups, where one was added or a state loaded."""
         groups = self._groups()
+        if len(groups) < len(self._bound):
+            self._lose(groups)
         if len(groups) == len(self._bound) and all(
             group is bound for group, bound in zip(groups, self._bound, strict=True)
         ):
@@ -164,9 +291,20 @@ class Stack:
             for key in KEPT:
                 if key in bound:
                     group.setdefault(key, bound[key])
-        added, self._bound = len(self._bound), list(groups)
+        added = len(self._bound)
+        for member in self.members:
+            member.equip(groups, added)
         for member in self.members:
             member.follow(groups, added)
+        self._bound = list(groups)  # not before: what was refused is asked for again
+
+    def _lose(self, groups: Sequence[Group]) -> None:
+        """Forget what was found in groups that were removed."""
+        places = {id(group): index for index, group in enumerate(groups)}
+        moved = {old: places[id(bound)] for old, bound in enumerate(self._bound) if id(bound) in places}
+        for found in self._found:
+            found.values = {(moved[i], place): v for (i, place), v in found.values.items() if i in moved}
+            found.bases = {moved[i]: base for i, base in found.bases.items() if i in moved}
 
     def combined(self) -> list[dict[str, float]]:
         """What all together give each group, by hyperparameter."""
@@ -184,13 +322,25 @@ class Stack:
 
     def write(self) -> None:
         """Write what all together give into the groups."""
-        for group, row in zip(self._groups(), self.combined(), strict=True):
+        rows = self.combined()
+        for group, row in zip(self._groups(), rows, strict=True):
             for name, value in row.items():
                 write(group, ("lr", None) if name == "lr" else place_of(group, name), value)
+        self.leave([row["lr"] for row in rows], floats=False)
 
     def _groups(self) -> list[Group]:
         optimizer = self._optimizer()
         return [] if optimizer is None else optimizer.param_groups
+
+
+def _version(held: Any) -> int | None:
+    """How often a tensor has been written, as torch counts it."""
+    return held._version if isinstance(held, Tensor) else None
+
+
+def _kept(value: Any) -> Any:
+    # Tensors are filled in place.
+    return value.detach().clone() if isinstance(value, Tensor) else value
 
 
 def members_on(optimizer: Optimizer) -> list[Any]:
@@ -205,6 +355,21 @@ def _left(stack_ref: weakref.ref[Stack], ref: weakref.ref[Any]) -> None:
     if stack is None:
         return
     stack._refs = [other for other in stack._refs if other is not ref]
+    _remain(stack)
+
+
+def _put_back(stack_ref: weakref.ref[Stack], ref: weakref.ref[Any]) -> None:
+    """What remains follows what the deleted one had found."""
+    stack = stack_ref()
+    if stack is None or not stack.put_back(ref):
+        return
+    groups = stack._groups()
+    for member in stack.members:
+        member.follow(groups, len(groups))
+    _remain(stack)
+
+
+def _remain(stack: Stack) -> None:
     members = stack.members
     if members:
         stack.follow()

@@ -6,6 +6,7 @@ comparison found something else than what was written.
 
 from __future__ import annotations
 
+import gc
 import math
 import warnings
 import weakref
@@ -24,10 +25,10 @@ from torch.utils.hooks import RemovableHandle
 from etude.check import Finding
 from etude.durations import Horizon
 from etude.errors import ScheduleWarning
-from etude.torch.groups import Group, Place, current, read
+from etude.torch.groups import Group, Place, current, group_name, read
 from etude.torch.stack import members_on
 
-__all__ = ["Watch", "tell_tick_length"]
+__all__ = ["Watch", "tell_of_another_writer", "tell_tick_length"]
 
 # Clock and updates may differ by skipped updates and partial windows, not by this factor.
 APART = 1.5
@@ -201,8 +202,62 @@ def _other_writer(scheduler: Watched, name: str, index: int, place: Place) -> st
     for member in members_on(optimizer):
         if name in member.names():
             return f"{type(member).__name__} of etude.torch.lr_scheduler"
-    # torch's own mark it so; they write rates, and two of them momentum.
+    return _of_others(optimizer)
+
+
+def _of_others(optimizer: Optimizer) -> str | None:
+    """The scheduler of another library that holds this optimizer; None where there is none."""
+    members = members_on(optimizer)
+    own = {id(one) for one in (*members, *_SCHEDULERS.get(optimizer, ()))}
+    for holder in gc.get_referrers(optimizer):
+        kind = type(holder)
+        library = kind.__module__.partition(".")[0]
+        if library != "etude" and id(holder) not in own and hasattr(kind, "step"):
+            named = f"{kind.__name__} of {library}" if library != "__main__" else kind.__name__
+            if isinstance(holder, LRScheduler) or kind.__name__.endswith(("Scheduler", "LR")):
+                return named
+    # torch's own mark it so, and may be gone since; they write rates, and two of them momentum.
     return "a scheduler of torch's" if getattr(optimizer.step, "_wrapped_by_lr_sched", False) else None
+
+
+def tell_of_another_writer(scheduler: LRScheduler, index: int, left: float, found: float, depth: int) -> None:
+    """Warn that the rate of a group is another than a drop-in has left there.
+
+    Args:
+        scheduler: one of the drop-ins on the optimizer, which is stepped now.
+        index: the group's.
+        left: the rate that was written.
+        found: the rate that is there.
+        depth: so many calls above is the user.
+    """
+    optimizer = scheduler.optimizer
+    for other in _SCHEDULERS.get(optimizer, ()):
+        if any(written[1:3] == (index, ("lr", None)) for written in other.written()):
+            return  # which tells it itself
+    name = f"{type(scheduler).__name__} of etude.torch.lr_scheduler"
+    text = (
+        f"{name} has left the rate of the parameter group {group_name(optimizer.param_groups[index], index)} "
+        f"at {left:.6g}, and {found:.6g} is found there"
+    )
+    who = _of_others(optimizer)
+    if who is not None:
+        finding = Finding(
+            "two-writers",
+            "warning",
+            f"{text}: {who} has been built on this optimizer too, and each writes over what the other has "
+            f"written.",
+            "Take both from etude.torch.lr_scheduler, where the two multiply, or join them in one Scheduler.",
+            {"group": index, "found": found},
+        )
+    else:
+        finding = Finding(
+            "rate-changed",
+            "warning",
+            f"{text}, and is overwritten now.",
+            "Let the schedulers alone write it: change scheduler.base_lrs, or multiply by a LambdaLR.",
+            {"group": index, "found": found},
+        )
+    warnings.warn(_words(finding), ScheduleWarning, stacklevel=depth)
 
 
 def _goes_on(total: int) -> Finding:

@@ -86,6 +86,10 @@ class Composite(DropIn):
     def parameters(self) -> dict[str, Any]:
         return {"_schedulers": [child.parameters() for child in self._schedulers]}
 
+    def equip(self, groups: Sequence[Group], added: int) -> None:
+        for child in self._schedulers:
+            child.equip(groups, added)
+
     def follow(self, groups: Sequence[Group], added: int) -> None:
         for child in self._schedulers:
             child.follow(groups, added)
@@ -102,7 +106,7 @@ class Composite(DropIn):
 
     def step(self) -> None:  # type: ignore[override] # as torch's, which take no epoch
         """Move on by one step and write its values."""
-        DropIn.step(self)
+        self._take_step()
 
     def _remember(self) -> Any:
         return super()._remember(), [child._remember() for child in self._schedulers]
@@ -203,6 +207,9 @@ class SequentialLR(Composite, peers.SequentialLR):
             elif index == active:
                 child._place(step - starts[index])
             else:
+                if _more(child):
+                    child._place(0)
+                    child._evaluate()
                 child.last_epoch = -1
             if index <= active:
                 child._evaluate()
@@ -217,7 +224,25 @@ class SequentialLR(Composite, peers.SequentialLR):
             child._place(self.last_epoch - self._milestones[self._active - 1])
 
     def _evaluate(self) -> None:
-        self._schedulers[self._active]._evaluate()
+        active = self._active
+        for index, child in enumerate(self._schedulers):
+            if index == active or _more(child):
+                child._evaluate()
+
+    def part(self, name: str, index: int) -> Part | None:
+        """The rate is that of the part which is on.
+
+        What else a part writes stays as it left it, and before its time as building it has left it: of
+        several to come, as the last one has.
+        """
+        if name == "lr":
+            return super().part(name, index)
+        begun = self._active + 1
+        for child in (*reversed(self._schedulers[:begun]), *reversed(self._schedulers[begun:])):
+            own: Part | None = child.part(name, index)
+            if own is not None:
+                return own
+        return None
 
     @property
     def _active_ones(self) -> Sequence[DropIn]:
@@ -229,8 +254,8 @@ class SequentialLR(Composite, peers.SequentialLR):
         return parts
 
     def names(self) -> Iterable[str]:
-        names: Iterable[str] = self._schedulers[self._active].names()
-        return names
+        more = (name for child in self._schedulers for name in _more(child))
+        return dict.fromkeys((*self._schedulers[self._active].names(), *more))
 
     def _glide(self) -> bool:
         state = self.__dict__
@@ -258,6 +283,11 @@ class SequentialLR(Composite, peers.SequentialLR):
         # There is one clock: what torch keeps of the parts' is not always theirs.
         self._place(self.last_epoch)
         return changed
+
+
+def _more(child: DropIn) -> list[str]:
+    """What a part writes beside the rate."""
+    return [name for name in child.names() if name != "lr"]
 
 
 class ChainedScheduler(Composite, peers.ChainedScheduler):

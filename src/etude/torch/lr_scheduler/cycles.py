@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -14,10 +14,12 @@ from torch.optim import lr_scheduler as peers
 
 from etude.errors import ScheduleError
 from etude.schedules import bounds
-from etude.torch.groups import write
-from etude.torch.lr_scheduler.dropin import DropIn, check_optimizer, per_group
+from etude.torch import formulas
+from etude.torch.groups import Group, Place, own_tensors, place_of, write
+from etude.torch.lr_scheduler.dropin import DropIn, check_optimizer, clone, or_as_it_was, per_group
 from etude.torch.lr_scheduler.functions import saved_callable
 from etude.torch.lr_scheduler.states import check_count
+from etude.torch.stack import Stack
 from etude.torch.watch import tell_tick_length
 
 __all__ = ["CyclicLR", "OneCycleLR"]
@@ -30,6 +32,8 @@ class Cycling(DropIn):
     """What the two share: momentum."""
 
     cycle_momentum: bool
+    # What it keeps in the groups beside their base rate and momentum.
+    _KEPT: tuple[str, ...] = ("base_momentum", "max_momentum")
 
     def _check_momentum(self, optimizer: Optimizer) -> None:
         if self.cycle_momentum:
@@ -39,6 +43,25 @@ class Cycling(DropIn):
                     f"{type(optimizer).__name__} has neither: write cycle_momentum=False"
                 )
             self.use_beta1 = "betas" in optimizer.defaults
+
+    def _note(self, optimizer: Optimizer, first: int = 0) -> None:
+        """Take note of what is in the groups, where nothing was written yet."""
+        places: list[list[Place]] = []
+        for group in optimizer.param_groups[first:]:
+            own: list[Place] = [(key, None) for key in self._KEPT]
+            if self.cycle_momentum:
+                own.append(place_of(group, formulas.momentum_name(vars(self), group)))
+            places.append(own)
+        Stack.of(optimizer).note(self, places, first)
+
+    def equip(self, groups: Sequence[Group], added: int) -> None:
+        self._note(self.optimizer, added)
+        super().equip(groups, added)
+        self._stack.noted(self)
+
+    def _begin(self, optimizer: Optimizer, last_epoch: int) -> None:
+        super()._begin(optimizer, last_epoch)
+        self._stack.noted(self)
 
     def _keep_momentums(self, groups: Iterable[dict[str, Any]], low: list[Any], high: list[Any]) -> None:
         for group, least, most in zip(groups, low, high, strict=True):
@@ -75,6 +98,7 @@ class CyclicLR(Cycling, peers.CyclicLR):
     """
 
     _BASES_ARE_INITIAL = False
+    _PER_GROUP = ("base_lrs", "max_lrs", "base_momentums", "max_momentums")
 
     def __init__(
         self,
@@ -118,15 +142,27 @@ class CyclicLR(Cycling, peers.CyclicLR):
         self.base_lrs = base_lrs
         self.optimizer = optimizer
         self._check_parameters()
-        if last_epoch == -1:
-            for group, low in zip(optimizer.param_groups, base_lrs, strict=True):
-                if "initial_lr" not in group:
-                    write(group, ("lr", None), float(low))
-            if cycle_momentum:
-                self._keep_momentums(optimizer.param_groups, self.base_momentums, self.max_momentums)
-        self._begin(optimizer, last_epoch)
+        groups = optimizer.param_groups
+        with or_as_it_was(optimizer):
+            own_tensors(groups, "lr")
+            self._note(optimizer)
+            if last_epoch == -1:
+                for group, lowest in zip(groups, base_lrs, strict=True):
+                    if "initial_lr" not in group:
+                        write(group, ("lr", None), float(lowest))
+                if cycle_momentum:
+                    self._keep_momentums(groups, self.base_momentums, self.max_momentums)
+            self._begin(optimizer, last_epoch)
         if max(up, down) > MOST_EPOCHS:
             tell_tick_length(self, {"step_size_up": up, "step_size_down": down})
+
+    def equip(self, groups: Sequence[Group], added: int) -> None:
+        super().equip(groups, added)
+        if self.cycle_momentum:
+            for index, group in enumerate(groups[added:], start=added):
+                for key in self._KEPT:
+                    name = f"{key}s"
+                    group.setdefault(key, clone(formulas.at(self.__dict__[name], index, self._kind, name)))
 
     def _init_scale_fn(self) -> None:
         if self._scale_fn_custom is not None:
@@ -184,7 +220,8 @@ class OneCycleLR(Cycling, peers.OneCycleLR):
         last_epoch: the last step done; -1 starts at step 0.
     """
 
-    _GROUP_KEYS = ("initial_lr", "max_lr", "min_lr", "base_momentum", "max_momentum")
+    _KEPT = ("max_lr", "min_lr", "base_momentum", "max_momentum")
+    _GROUP_KEYS = ("initial_lr", *_KEPT)
 
     def __init__(
         self,
@@ -229,18 +266,43 @@ class OneCycleLR(Cycling, peers.OneCycleLR):
             bounds.number(float(rate), "OneCycleLR(max_lr=)", least=0)
         self.cycle_momentum = cycle_momentum
         self._check_momentum(optimizer)
-        if last_epoch == -1:
-            for group, rate in zip(optimizer.param_groups, highest, strict=True):
-                group["initial_lr"] = rate / div
-                group["max_lr"] = rate
-                group["min_lr"] = group["initial_lr"] / final_div
-            if cycle_momentum:
-                low = per_group("base_momentum", optimizer, base_momentum)
-                high = per_group("max_momentum", optimizer, max_momentum)
-                self._keep_momentums(optimizer.param_groups, low, high)
-        self._begin(optimizer, last_epoch)
+        least = most = []
+        if cycle_momentum:
+            least = per_group("base_momentum", optimizer, base_momentum)
+            most = per_group("max_momentum", optimizer, max_momentum)
+            for value in least:
+                bounds.number(float(value), "OneCycleLR(base_momentum=)", least=0)
+            for value in most:
+                bounds.number(float(value), "OneCycleLR(max_momentum=)", least=0)
+        groups = optimizer.param_groups
+        with or_as_it_was(optimizer):
+            own_tensors(groups, "lr")
+            self._note(optimizer)
+            # One that goes on where the last was deleted, which has taken its own along, keeps them anew.
+            if last_epoch == -1 or all("initial_lr" in group and "max_lr" not in group for group in groups):
+                for group, rate in zip(groups, highest, strict=True):
+                    group["initial_lr"] = rate / div
+                    group["max_lr"] = rate
+                    group["min_lr"] = group["initial_lr"] / final_div
+                if cycle_momentum:
+                    self._keep_momentums(groups, least, most)
+            self._begin(optimizer, last_epoch)
         if steps_per_epoch is not None and steps_per_epoch > 1:
             tell_tick_length(self, {"total_steps": total_steps})
+
+    def equip(self, groups: Sequence[Group], added: int) -> None:
+        self._note(self.optimizer, added)
+        for index, group in enumerate(groups[added:], start=added):
+            if "max_lr" not in group:
+                group["max_lr"] = clone(self._shared("max_lr", groups[:added], index))
+            # As far below the highest as elsewhere, for the two divisors are not kept.
+            other = next((one for one in groups[:added] if one["max_lr"] == group["max_lr"]), groups[0])
+            for key in ("initial_lr", "min_lr"):
+                if key not in group:
+                    highest = other["max_lr"]
+                    scale = 1.0 if highest == group["max_lr"] or not highest else group["max_lr"] / highest
+                    group[key] = other[key] * scale
+        super().equip(groups, added)
 
     @property
     def _last_glided(self) -> float:  # type: ignore[override] # past its end it first says so
@@ -255,7 +317,7 @@ class OneCycleLR(Cycling, peers.OneCycleLR):
                 f"OneCycleLR was planned for {self.total_steps} steps and is asked for step "
                 f"{self.last_epoch}; it holds its last rate. Build it with the total_steps of the run",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
     def _check_state(self, state: Mapping[str, Any]) -> None:

@@ -58,6 +58,8 @@ class CyclicCosineDecayLR(DropIn):
     35 [0.000125]
     """
 
+    _PER_GROUP = ("min_decay_lr", "restart_lr", "warmup_start_lr", "init_lr")
+
     def __init__(
         self,
         optimizer: Optimizer,

@@ -7,7 +7,8 @@ import inspect
 import math
 import warnings
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import is_, itemgetter
 from typing import Any, NoReturn
@@ -16,16 +17,17 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import EPOCH_DEPRECATION_WARNING, LRScheduler
 
-from etude.errors import ResumeError, ScheduleError
+from etude.errors import ResumeError, ScheduleError, ScheduleWarning
 from etude.schedules import bounds
 from etude.torch import formulas
-from etude.torch.groups import Group, Place, own_tensors, place_of, write_all
+from etude.torch.groups import Group, Place, group_name, own_tensors, place_of, write_all
 from etude.torch.lr_scheduler.lines import Lines
 from etude.torch.lr_scheduler.states import check_class, differences
 from etude.torch.scalars import to_step
 from etude.torch.stack import Part, Stack
+from etude.torch.watch import tell_of_another_writer
 
-__all__ = ["DropIn", "check_optimizer", "clone", "per_group"]
+__all__ = ["DropIn", "check_optimizer", "clone", "or_as_it_was", "per_group"]
 
 # What changes as a scheduler goes on; all other attributes say what it is.
 CLOCK = {
@@ -39,6 +41,9 @@ CLOCK = {
     "cooldown_counter",
     "_factors",
 }
+
+# How far two rates may be apart that are the same: torch's are running products.
+SAME_RATE = 1e-5
 
 TOO_EARLY = (
     "Detected call of `lr_scheduler.step()` before `optimizer.step()`: the first value of the schedule is "
@@ -71,6 +76,23 @@ def check_optimizer(optimizer: object) -> None:
     """Refuse what is no optimizer."""
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+
+
+@contextmanager
+def or_as_it_was(optimizer: Optimizer) -> Iterator[None]:
+    """Leave the groups as they were where what is built over them is refused."""
+    groups = optimizer.param_groups
+    before = [{key: (value, clone(value)) for key, value in group.items()} for group in groups]
+    try:
+        yield
+    except BaseException:
+        for group, kept in zip(groups, before, strict=True):
+            group.clear()
+            group.update({key: value for key, (value, _) in kept.items()})
+            for value, copied in kept.values():
+                if isinstance(value, Tensor) and value is not copied:
+                    value.detach().copy_(copied)
+        raise
 
 
 RATE: Place = ("lr", None)
@@ -112,6 +134,8 @@ class DropIn(LRScheduler):
 
     # The group's keys that the formula reads.
     _GROUP_KEYS: tuple[str, ...] = ()
+    # The attributes with one value for each group.
+    _PER_GROUP: tuple[str, ...] = ()
     # Where a step has more to do than to write.
     _last_glided = math.inf
     # Whether ``base_lrs`` are the groups' ``initial_lr``, as in torch but for CyclicLR.
@@ -155,6 +179,10 @@ class DropIn(LRScheduler):
         """Attach to the optimizer and write the values of the step after ``last_epoch``."""
         # Not LRScheduler.__init__: it wraps optimizer.step.
         check_optimizer(optimizer)
+        with or_as_it_was(optimizer):
+            self._build(optimizer, last_epoch)
+
+    def _build(self, optimizer: Optimizer, last_epoch: int) -> None:
         done = bounds.whole(last_epoch, f"{type(self).__name__}(last_epoch=)", least=-1)
         self.optimizer = optimizer
         groups = optimizer.param_groups
@@ -250,7 +278,9 @@ class DropIn(LRScheduler):
         groups = self.optimizer.param_groups
         if not self._BASES_ARE_INITIAL:
             return [float(group["initial_lr"]) for group in groups]
-        bases = [float(formulas.at(self.base_lrs, index, "base_lrs")) for index in range(len(groups))]
+        bases = [
+            float(formulas.at(self.base_lrs, index, self._kind, "base_lrs")) for index in range(len(groups))
+        ]
         for group, base in zip(groups, bases, strict=True):
             if float(group["initial_lr"]) != base:
                 group["initial_lr"] = base
@@ -282,11 +312,23 @@ class DropIn(LRScheduler):
     def blend(self, index: int, rate: float | None) -> float | None:
         return None
 
-    def follow(self, groups: Sequence[Group], added: int) -> None:
-        for group in groups[added:]:
+    def equip(self, groups: Sequence[Group], added: int) -> None:
+        for index, group in enumerate(groups[added:], start=added):
             for key in self._GROUP_KEYS:
                 if key not in group:
-                    group[key] = clone(formulas.at([other[key] for other in groups[:added]], added, key))
+                    group[key] = clone(self._shared(key, groups[:added], index))
+
+    def _shared(self, key: str, others: Sequence[Group], index: int) -> Any:
+        """What all groups hold under a key of this class, which goes for a new one."""
+        values = [group[key] for group in others]
+        if formulas.alike(values):
+            return values[0]
+        raise ScheduleError(
+            f"{self._kind} was given a {key} for each of {len(values)} parameter groups, and the group "
+            f"{index} that was added has none; give it one: optimizer.param_groups[{index}][{key!r}] = ..."
+        )
+
+    def follow(self, groups: Sequence[Group], added: int) -> None:
         for group in groups:
             group.setdefault("initial_lr", clone(group["lr"]))
         if self._BASES_ARE_INITIAL:
@@ -312,14 +354,21 @@ class DropIn(LRScheduler):
             epoch: the step to go to instead, exactly; torch deprecates it, and ``seek(epoch)`` is the same
                 without its warning.
         """
+        self._take_step(epoch)
+
+    def _take_step(self, epoch: float | None = None) -> None:
+        """What ``step`` does, which is its caller, for the warnings."""
+        self._look(depth=5)
+        if self._stack.claims:
+            self._tell_of_a_jump(depth=4)
         if epoch is None and self._owner is None and self._glide():
             return
         if epoch is not None:
-            warnings.warn(EPOCH_DEPRECATION_WARNING, UserWarning, stacklevel=2)
+            warnings.warn(EPOCH_DEPRECATION_WARNING, UserWarning, stacklevel=3)
             self._go(epoch, counted=True)
             return
         if self._too_early():
-            warnings.warn(TOO_EARLY, UserWarning, stacklevel=2)
+            warnings.warn(TOO_EARLY, UserWarning, stacklevel=3)
         self._go(None)
 
     def seek(self, step: float) -> None:
@@ -328,7 +377,22 @@ class DropIn(LRScheduler):
         Raises:
             ScheduleError: for a step that is negative or not a number; nothing is changed then.
         """
+        self._look()
+        self._stack.claims = []  # the rates are to be others
         self._go(step)
+
+    def _look(self, depth: int = 4) -> None:
+        """Warn, once for an optimizer, where somebody else has changed a rate, which is overwritten now.
+
+        The user is so many calls above the warning.
+        """
+        stack = self._stack
+        if stack.told or stack.is_as_left(self.optimizer.param_groups):
+            return
+        changed = stack.changed()
+        if changed is not None:
+            stack.told = True
+            tell_of_another_writer(self, *changed, depth)
 
     def _glide(self) -> bool:
         """Take the next step, where that is but the next row of values; return whether it was."""
@@ -345,6 +409,7 @@ class DropIn(LRScheduler):
         for column, place in ready.others:
             write_all(groups, place, row[column])
         floats = write_all(groups, RATE, row[0])
+        self._stack.leave(row[0], floats)
         lines.step = step
         self._advance()
         if floats:
@@ -437,7 +502,7 @@ class DropIn(LRScheduler):
                     f"{type(other).__name__} and {type(self).__name__} both write rates of their own into "
                     f"this optimizer, and the one stepped last counts; step one of them, or use SequentialLR",
                     UserWarning,
-                    stacklevel=5,
+                    stacklevel=6,
                 )
                 return
 
@@ -475,6 +540,7 @@ class DropIn(LRScheduler):
             ResumeError: for the state of another class, or of another structure.
         """
         self._check_state(state_dict)
+        last = self._last_rates(state_dict)
         self._stack.follow()
         before = self._remember()
         try:
@@ -495,6 +561,47 @@ class DropIn(LRScheduler):
                 UserWarning,
                 stacklevel=2,
             )
+        self._stack.claims.append((self._kind, last))
+        if alone:
+            self._tell_of_a_jump(depth=3)
+
+    def _last_rates(self, state: Mapping[str, Any]) -> list[float]:
+        """The rates that were in the groups when a state was saved."""
+        rates = state.get("_last_lr") or []
+        if not isinstance(rates, list | tuple) or not all(hasattr(rate, "__float__") for rate in rates):
+            raise ResumeError(f"the last rates in a state of {self._kind} are numbers; got {rates!r}")
+        return list(map(float, rates))
+
+    def _tell_of_a_jump(self, depth: int) -> None:
+        """Warn where the rates are none of those that were saved with the states which were loaded.
+
+        One scheduler alone is asked at once, several at the next step: the rates that were in the groups are
+        then those that one of them has saved, the one that was stepped last.
+        """
+        claims, self._stack.claims = self._stack.claims, []
+        rates = [row["lr"] for row in self._stack.combined()]
+        groups = self.optimizer.param_groups
+        apart: list[tuple[str, int, float, float]] = []
+        for kind, last in claims:
+            for index, (rate, before) in enumerate(zip(rates, last, strict=False)):
+                least = SAME_RATE * float(groups[index]["initial_lr"])
+                if not math.isclose(rate, before, rel_tol=SAME_RATE, abs_tol=least):
+                    apart.append((kind, index, before, rate))
+                    break
+            else:
+                return
+        if not apart:
+            return
+        kind, index, before, rate = apart[-1]
+        name = group_name(groups[index], index)
+        warnings.warn(
+            f"{kind}'s checkpoint has left the rate of the parameter group {name} at {before:.6g}, and at "
+            f"the same step it is {rate:.6g} here: the rate jumps. Build it with what the checkpoint was "
+            f"built with, base rates and functions too; of torch's own, 'Coming from PyTorch' says "
+            f"what differs: end the run with torch's class, or write what stays into the part. [rate-jumps]",
+            ScheduleWarning,
+            stacklevel=depth,
+        )
 
     def _check_state(self, state: Mapping[str, Any]) -> None:
         check_class(self._kind, state)
@@ -508,6 +615,14 @@ class DropIn(LRScheduler):
     def _load(self, state: Mapping[str, Any]) -> list[tuple[str, str]]:
         """Take over the saved attributes; return what differs, as it was and as it is."""
         saved = {key: copy.deepcopy(value) for key, value in state.items() if key not in self._unloaded}
+        if "initial_lr" not in self._GROUP_KEYS and self._stack.has_a_giver_of_bases:
+            # Whatever it was built after, the base is then that one's for all: in torch it is only kept here.
+            saved.pop("base_lrs", None)
+        for name in self._PER_GROUP:
+            # One value serves all groups, also those that one of the two has not seen.
+            values, present = saved.get(name), self.__dict__.get(name)
+            if values and present and len(values) != len(present) and formulas.alike(values):
+                saved[name] = [values[0] for _ in present]
         names = [*self._parameters, "base_lrs"]
         changed = differences({name: self.__dict__[name] for name in names if name in self.__dict__}, saved)
         self.__dict__.update(saved)

@@ -201,7 +201,7 @@ class CosineAnnealingLR(DropIn, peers.CosineAnnealingLR):
                 f"climbs back, to the base rate at step {2 * self.T_max}. Give T_max the steps of the whole "
                 f"run; to start anew at the top there is CosineAnnealingWarmRestarts [cosine-climbs-back]",
                 ScheduleWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
 
@@ -240,6 +240,9 @@ class CosineAnnealingWarmRestarts(DropIn, peers.CosineAnnealingWarmRestarts):
 
     def step(self, epoch: float | None = None) -> None:
         """Move on by one step, or to the given one, which may be a fraction of an epoch."""
+        self._look()
+        if self._stack.claims:
+            self._tell_of_a_jump(depth=3)
         if epoch is not None or self._owner is not None or not self._glide():
             self._go(epoch)
 

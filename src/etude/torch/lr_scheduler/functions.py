@@ -53,7 +53,7 @@ class Functions(DropIn):
 
     def _lay(self, bases: Sequence[float]) -> Lines:
         # Of the function itself, also where it has a name that the formula would rather give.
-        functions = [formulas.at(self.lr_lambdas, i, f"{self._kind}'s lr_lambdas") for i in range(len(bases))]
+        functions = [formulas.at(self.lr_lambdas, i, self._kind, "lr_lambdas") for i in range(len(bases))]
         return CalledLines([{"lr": self._SCHEDULE(each, self._kind)} for each in functions], bases)
 
     def state_dict(self) -> dict[str, Any]:
@@ -62,11 +62,17 @@ class Functions(DropIn):
 
     def _check_state(self, state: Mapping[str, Any]) -> None:
         super()._check_state(state)
-        check_count(self._kind, "functions", state["lr_lambdas"], self.lr_lambdas)
+        saved = state["lr_lambdas"]
+        # One function serves all groups, also those that were added; of each side that says as much.
+        if len(saved) != len(self.lr_lambdas) and not (
+            formulas.alike(saved) and formulas.alike(self.lr_lambdas)
+        ):
+            check_count(self._kind, "functions", saved, self.lr_lambdas)
 
     def _load(self, state: Mapping[str, Any]) -> list[tuple[str, str]]:
         changed = super()._load({key: value for key, value in state.items() if key != "lr_lambdas"})
-        for function, saved in zip(self.lr_lambdas, state["lr_lambdas"], strict=True):
+        # As many as both have: of other numbers of them all are alike.
+        for function, saved in zip(self.lr_lambdas, state["lr_lambdas"], strict=False):
             if saved is not None:
                 vars(function).update(copy.deepcopy(saved))
         self._lines = None  # what the functions gave before counts no more

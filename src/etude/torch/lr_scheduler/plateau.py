@@ -22,6 +22,10 @@ from etude.torch.stack import Part, Stack, combine
 __all__ = ["ReduceLROnPlateau"]
 
 
+class _GroupsError(ScheduleError, RuntimeError):
+    """As torch raises it."""
+
+
 class ReduceLROnPlateau(DropIn, peers.ReduceLROnPlateau):
     """A factor on what the other schedulers give, that falls when a metric stops getting better.
 
@@ -40,6 +44,8 @@ class ReduceLROnPlateau(DropIn, peers.ReduceLROnPlateau):
         min_lr: where base · factor does not fall below, or one for each group.
         eps: a fall of base · factor by no more than this is left out, ≥ 0.
     """
+
+    _PER_GROUP = ("min_lrs",)
 
     def __init__(
         self,
@@ -119,6 +125,9 @@ class ReduceLROnPlateau(DropIn, peers.ReduceLROnPlateau):
     def step(self, metrics: SupportsFloat, epoch: float | None = None) -> None:  # type: ignore[override]
         """Take note of the metric, and write the rates with the factor that now holds."""
         value = metric("metrics", metrics)
+        self._look()
+        if self._stack.claims:
+            self._tell_of_a_jump(depth=3)
         if epoch is not None:
             warnings.warn(EPOCH_DEPRECATION_WARNING, UserWarning, stacklevel=2)
         before = self._remember()
@@ -152,13 +161,14 @@ class ReduceLROnPlateau(DropIn, peers.ReduceLROnPlateau):
     def _reduce_lr(self, epoch: float) -> None:
         groups = self.optimizer.param_groups
         if len(self.min_lrs) != len(groups):
-            if self.default_min_lr is None:
-                raise RuntimeError(
+            default = self.min_lrs[0] if formulas.alike(self.min_lrs) else self.default_min_lr
+            if default is None:
+                raise _GroupsError(
                     f"The number of param groups in the `optimizer` ({len(groups)}) differs from when "
                     f"`ReduceLROnPlateau` was initialized ({len(self.min_lrs)}); append a bound for each new "
                     f"one to scheduler.min_lrs"
                 )
-            self.min_lrs = [self.default_min_lr] * len(groups)
+            self.min_lrs = [default] * len(groups)
         factors = []
         for group, factor, least in zip(groups, self._factors, self.min_lrs, strict=True):
             base = float(group["initial_lr"])

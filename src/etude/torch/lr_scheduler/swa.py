@@ -12,7 +12,7 @@ from etude.schedules import bounds
 from etude.tables import Table
 from etude.torch import formulas
 from etude.torch.groups import Group
-from etude.torch.lr_scheduler.dropin import DropIn, check_optimizer, per_group
+from etude.torch.lr_scheduler.dropin import DropIn, check_optimizer, or_as_it_was, per_group
 
 __all__ = ["SWALR"]
 
@@ -55,12 +55,13 @@ class SWALR(DropIn, swa_utils.SWALR):
         # Named as torch's own messages begin.
         bounds.choice(anneal_strategy, "anneal_strategy", formulas.EASES)
         bounds.whole(anneal_epochs, "anneal_epochs", least=0)
-        for group, rate in zip(optimizer.param_groups, rates, strict=True):
-            group["swa_lr"] = rate
         self._anneal_strategy = anneal_strategy
         self.anneal_epochs = anneal_epochs
         self._starts = [float(group["lr"]) for group in optimizer.param_groups]
-        self._begin(optimizer, last_epoch)
+        with or_as_it_was(optimizer):
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["swa_lr"] = rate
+            self._begin(optimizer, last_epoch)
 
     def _begin(self, optimizer: Optimizer, last_epoch: int) -> None:
         super()._begin(optimizer, last_epoch)

@@ -85,6 +85,8 @@ class Level:
         return self + _signed(other, "the level subtracted") * -1
 
     def __rsub__(self, other: float) -> Level:
+        if not is_number(other):  # a schedule, which nothing can be taken from
+            return NotImplemented
         return self * -1 + other
 
     def __mul__(self, number: float) -> Level:

@@ -153,6 +153,7 @@ def test_long_rows_are_read_in_one_go() -> None:
         # Operators.
         ("Rex(over=1) - 1", r"a schedule and a number cannot be joined by '-'", 15),
         ("Rex(over=1) / 2", r"a schedule and a number cannot be joined by '/'", 15),
+        ("Rex(over=1) - 0 * BASE", r"a schedule and a multiple of BASE cannot be joined by '-'", 15),
         ("1 - Rex(over=1)", r"a number and a schedule cannot be joined by '-'", 5),
         ("2 ** 3", r"a number and a number cannot be joined by '\*\*'", 6),
         ("7 // 2", r"cannot be joined by '//'", 6),

@@ -17,7 +17,7 @@ from torch.nn import Parameter
 from torch.optim import SGD, Adam, Optimizer
 
 from etude import Cosine, Horizon
-from etude.errors import ResumeError, ScheduleWarning
+from etude.errors import EtudeError, ResumeError, ScheduleWarning
 from etude.torch import Scheduler, adopt
 from etude.torch import lr_scheduler as ours
 from tests.torch.beside import Stateful, plain, quietly, rates, settings, step, theirs
@@ -462,3 +462,30 @@ def test_a_state_whose_last_rates_are_none_is_refused() -> None:
     scheduler = ours.StepLR(sgd(), 3)
     with pytest.raises(ResumeError, match=r"the last rates in a state of StepLR are numbers; got \['x'\]"):
         scheduler.load_state_dict({**scheduler.state_dict(), "_last_lr": ["x"]})
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "damage"),
+    [
+        ("StepLR", (3,), {"step_size": [3]}),
+        ("PolynomialLR", (9,), {"last_epoch": "B63"}),
+        ("CosineAnnealingLR", (20,), {"base_lrs": ["x"]}),
+        ("CosineAnnealingLR", (20,), {"base_lrs": 1}),
+        ("CosineAnnealingWarmRestarts", (4, 2), {"T_cur": None, "T_0": "4"}),
+        ("CosineAnnealingWarmRestarts", (4, 2), {"T_i": float("inf")}),
+        ("OneCycleLR", (1.0, 20), {"_schedule_phases": 8}),
+        ("OneCycleLR", (1.0, 20), {"_schedule_phases": [{"end_step": 19, "start_lr": "momentum"}]}),
+        ("ReduceLROnPlateau", (), {"threshold_mode": {}}),
+    ],
+)
+def test_a_damaged_state_is_refused_and_changes_nothing(
+    name: str, arguments: tuple[Any, ...], damage: dict[str, Any]
+) -> None:
+    optimizer = sgd()
+    scheduler = getattr(ours, name)(optimizer, *arguments)
+    before, state = rates(optimizer), {**plain(scheduler.state_dict()), **damage}
+    with pytest.raises(EtudeError):
+        scheduler.load_state_dict(state)
+    assert rates(optimizer) == before
+    optimizer.step()
+    scheduler.step(*([1.0] if name == "ReduceLROnPlateau" else []))

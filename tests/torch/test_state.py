@@ -494,6 +494,7 @@ def test_what_is_no_state_is_refused(saved: Any, message: str) -> None:
         ({"courses": [{**COURSE, "extra": 1}]}, "the fields extra do not fit"),
         ({"courses": [{**COURSE, "of": 1}]}, "courses.of must be a string; got 1"),
         ({"courses": [{**COURSE, "bases": []}]}, r"courses.bases must be a list of finite numbers; got \[\]"),
+        ({"courses": [{**COURSE, "bases": [10**400]}]}, "courses.bases must be a list of finite numbers"),
         ({"courses": [{**COURSE, "bases": ["1.0"]}]}, "courses.bases must be a list of finite numbers"),
         ({"courses": [{**COURSE, "bases": [math.nan]}]}, "courses.bases must be a list of finite numbers"),
         ({"courses": [{**COURSE, "groups": [-1]}]}, "courses.groups must be a list of indices"),

@@ -227,6 +227,7 @@ def _first_cycle(attributes: Attributes) -> Any:
     first = _whole(attributes, "T_0", name, least=1)
     multiplier = _whole(attributes, "T_mult", name, least=1)
     present = _plain(attributes.get("T_i", first))
+    bounds.number(present, f"{name}(T_i=)", above=0)
     length = first
     while multiplier > 1 and length < present:
         length *= multiplier

@@ -190,7 +190,10 @@ Holds = tuple[Callable[[Any], bool], str]
 def _number(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return isinstance(value, int) or math.isfinite(value)  # a whole number may be too large to be a float
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that is too large to be a float
+        return False
 
 
 def _step(value: object) -> bool:

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import EPOCH_DEPRECATION_WARNING, LRScheduler
 
-from etude.errors import ResumeError, ScheduleError, ScheduleWarning
+from etude.errors import EtudeError, ResumeError, ScheduleError, ScheduleWarning
 from etude.schedules import bounds
 from etude.torch import formulas
 from etude.torch.groups import Group, Place, group_name, own_tensors, place_of, write_all
@@ -44,6 +44,8 @@ CLOCK = {
 
 # How far two rates may be apart that are the same: torch's are running products.
 SAME_RATE = 1e-5
+# What a saved value of another type or size makes whoever calculates with it raise.
+DAMAGE = (TypeError, ValueError, ArithmeticError, AttributeError, LookupError, RecursionError)
 
 TOO_EARLY = (
     "Detected call of `lr_scheduler.step()` before `optimizer.step()`: the first value of the schedule is "
@@ -119,6 +121,12 @@ class Ready:
             and self.lists == self.copies
             and (self.read is None or list(map(self.read, groups)) == self.settings)
         )
+
+
+def raise_damage(kind: str, error: BaseException) -> None:
+    """Raise the ResumeError that an error in reading a state comes to, where it has come of its values."""
+    if isinstance(error, DAMAGE) and not isinstance(error, EtudeError):
+        raise ResumeError(f"this state of {kind} is damaged: {type(error).__name__}: {error}") from error
 
 
 class DropIn(LRScheduler):
@@ -539,8 +547,12 @@ class DropIn(LRScheduler):
         Raises:
             ResumeError: for the state of another class, or of another structure.
         """
-        self._check_state(state_dict)
-        last = self._last_rates(state_dict)
+        try:
+            self._check_state(state_dict)
+            last = self._last_rates(state_dict)
+        except Exception as error:
+            raise_damage(self._kind, error)
+            raise
         self._stack.follow()
         before = self._remember()
         try:
@@ -550,8 +562,9 @@ class DropIn(LRScheduler):
             alone = self._owner is None and self._stack.members == [self]
             # Among others, the last rates are those that were saved: the others may not be there yet.
             self._write(report=alone)
-        except BaseException:
+        except BaseException as error:
             self._recall(before)
+            raise_damage(self._kind, error)
             raise
         if changed:
             warnings.warn(
@@ -606,6 +619,8 @@ class DropIn(LRScheduler):
     def _check_state(self, state: Mapping[str, Any]) -> None:
         check_class(self._kind, state)
         bases = state.get("base_lrs", [])
+        if not isinstance(bases, list | tuple):
+            raise ResumeError(f"the base rates in a state of {self._kind} are a list; got {bases!r}")
         if len(bases) > len(self.optimizer.param_groups):
             raise ResumeError(
                 f"the checkpoint is of {len(bases)} parameter groups and the optimizer has "

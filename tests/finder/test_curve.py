@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -64,3 +65,33 @@ def test_a_metric_that_is_not_there_is_told() -> None:
         Curve([1, 2], [1, 1], {"accuracy": [1, 1]}).metric("f1")
     with pytest.raises(ScheduleError, match="ended must have one reason or None for each of 1 repeats"):
         Curve([1, 2], [1, 1], ended=[None, None])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"rates": [1, 10**400]}, "rates must be numbers; got"),
+        ({"metrics": 3}, "metrics must be rows of numbers by name; got 3"),
+        ({"metrics": {3: [1.0, 2.0]}}, "metrics must be rows of numbers by name"),
+        ({"base": "one"}, "base must be a finite number, more than 0; got 'one'"),
+        ({"ended": 3}, "ended must have one reason or None for each of 1 repeats; got 3"),
+        ({"ended": [3]}, "ended must have one reason or None"),
+        ({"of": 3}, "of must be the name of a hyperparameter; got 3"),
+        ({"alike": "yes"}, "alike must be True or False; got 'yes'"),
+    ],
+)
+def test_d7_what_is_no_curve_is_told(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ScheduleError, match=f"^{re.escape(words)}"):
+        Curve(**{"rates": [0.1, 0.2], "losses": [2.0, 1.0], **options})
+
+
+@pytest.mark.parametrize("index", [-1, 1, "0", 0.5])
+def test_d7_a_repeat_that_there_is_not_is_told(index: Any) -> None:
+    with pytest.raises(ScheduleError, match=r"^repeat must be "):
+        Curve([0.1, 0.2], [2.0, 1.0]).repeat(index)
+
+
+@pytest.mark.parametrize("name", [3, ["acc"], None])
+def test_d7_a_metric_that_is_no_name_is_told(name: Any) -> None:
+    with pytest.raises(ScheduleError, match=r"no metric called .* was measured"):
+        Curve([0.1, 0.2], [2.0, 1.0]).metric(name)

@@ -1,13 +1,25 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from etude import Horizon, parse, plots
 from etude.errors import ScheduleError
-from etude.finder import Curve, NoAnswer, RangeTest, Suggestion
+from etude.finder import (
+    Curve,
+    Divergence,
+    NoAnswer,
+    RangeTest,
+    RangeTestGrid,
+    Suggestion,
+    ramp,
+    smooth,
+    suggest,
+)
 from tests.finder.test_suggestions import RATES, accuracy, noise, sigmoid
 
 LOSS = sigmoid() + noise(0.05)
@@ -135,3 +147,35 @@ def test_it_can_be_drawn_in_every_medium(tmp_path: Path) -> None:
     assert (tmp_path / "test.png").stat().st_size > 5_000
     assert WITH_ACCURACY._repr_svg_().startswith("<svg")
     assert "Range test of the learning rate" in plots.to_text(WITH_ACCURACY.chart())
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda found: RangeTest(3), "curve must be a Curve; got 3"),
+        (lambda found: suggest(3), "curve must be a Curve; got 3"),
+        (lambda found: RangeTest(found.curve, 3), "no metric called 3 was measured"),
+        (lambda found: suggest(found.curve, metric=[]), "no metric called [] was measured"),
+        (lambda found: suggest(found.curve, edge_over="4"), "edge_over must be a finite number, at least 1"),
+        (lambda found: found.plans(by=["max"]), "by must be one of 'steepest'"),
+        (lambda found: found.plans(stepsize=[4]), "stepsize must be "),
+        (lambda found: found.chart(3), "no metric called 3 was measured"),
+        (lambda found: found.plot(3), "path must be where to save the picture; got 3"),
+        (lambda found: RangeTest.from_json(3), "text must be the JSON of a range test; got 3"),
+        (lambda found: RangeTest.from_json("[" * 100_000), "this is no JSON of a range test: it is nested"),
+        (lambda found: RangeTestGrid(3, {}), "across must be the name of a hyperparameter; got 3"),
+        (lambda found: RangeTestGrid("momentum", [found]), "tests must be a RangeTest for each value of"),
+        (lambda found: RangeTestGrid("momentum", {0.1: 3, 0.2: 3}), "tests must be RangeTests; got 3"),
+        (lambda found: RangeTestGrid("momentum", {"a": found}), "values of momentum must be a finite number"),
+        (lambda found: smooth(3), "values must be 5 numbers or more, in one row; got array(3)"),
+        (lambda found: smooth("12345"), "values must be 5 numbers or more"),
+        (lambda found: smooth([1.0, 2.0]), "values must be 5 numbers or more"),
+        (lambda found: smooth([1.0] * 9 + [float("nan")]), "values must be finite"),
+        (lambda found: Divergence(None), "diverge must be a finite number, more than 1; got None"),
+        (lambda found: ramp([], 1.0, 20), "start must be a finite number, at least 0; got []"),
+    ],
+)
+def test_d7_every_function_tells_what_was_wrong(call: Any, words: str) -> None:
+    found = RangeTest(Curve(RATES, 2.0 - 1.5 / (1 + (0.001 / RATES) ** 2) + (RATES / 0.1) ** 2))
+    with pytest.raises(ScheduleError, match=f"^{re.escape(words)}"):
+        call(found)

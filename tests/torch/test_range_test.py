@@ -22,7 +22,7 @@ from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import DataLoader, TensorDataset
 
-from etude import Horizon, Linear
+from etude import Horizon, Linear, Plateau
 from etude.errors import ScheduleError
 from etude.finder import Curve, NoAnswer, RangeTest, suggest
 from etude.torch import Scheduler, range_test, tensorize
@@ -736,18 +736,81 @@ def test_all_processes_stop_and_put_back_when_one_fails(
         ({"diverge": 1.0}, "diverge must be a finite number, more than 1; got 1.0"),
         ({"of": "nesterovity"}, "the optimizer's groups have no number called 'nesterovity'"),
         ({"of": "momentum", "stop": 1.0}, "stop must be less than 1 for momentum; got 1.0"),
-        ({"keep": [3]}, "keep must hold modules, optimizers, random generators, and objects with"),
+        ({"keep": [3]}, "keep must hold modules, optimizers, random generators, objects with"),
         ({"model": nn.ReLU()}, "the model ReLU has no parameters"),
         ({"model": nn.Linear(1, 1)}, "the optimizer has none of the model's parameters"),
+        ({"keep": 3}, "keep must hold modules, optimizers, random generators, objects with state_dict()"),
+        ({"keep": "state"}, "keep must hold modules,"),
+        ({"keep": [len]}, "keep must hold modules,"),
+        ({"keep": [iter(())]}, "keep must hold modules,"),
+        ({"model": 3}, "model must be one Module, or several; got 3"),
+        ({"model": [nn.Linear]}, "model must be one Module, or several; got type"),
+        ({"start": "1e-3"}, "start must be a finite number, at least 0; got '1e-3'"),
+        ({"start": 10**400}, "start must be finite"),
+        ({"stop": None}, "stop must be a finite number, more than 0; got None"),
+        ({"stop": torch.ones(2)}, "stop must be a finite number, more than 0; got tensor"),
+        ({"steps": 30.5}, "steps must be a whole number, at least 20; got 30.5"),
+        ({"ease": None}, "ease must be one of 'geometric', 'linear'; got None"),
+        ({"repeats": "3"}, "repeats must be a whole number, at least 1; got '3'"),
+        ({"of": 3}, "of must be a name; got 3"),
+        ({"diverge": "4"}, "diverge must be a finite number, more than 1; got '4'"),
+        ({"diverge": np.ones(2)}, "diverge must be a finite number, more than 1; got array"),
+        ({"metric": 3}, "metric must be a name; got 3"),
+        ({"scaler": 3}, "scaler must be one GradScaler, or several; got 3"),
+        ({"scheduler": 3}, "scheduler must be one with a step(), or several; got 3"),
+        ({"scheduler": ["cosine"]}, "scheduler must be one with a step(), or several; got 'cosine'"),
+        ({"loader": 3}, "loader must be what batches are drawn from, or several; got 3"),
     ],
 )
-def test_bad_input_is_told_before_anything_has_run(options: dict[str, Any], words: str) -> None:
+def test_d7_bad_input_is_told_before_anything_has_run(options: dict[str, Any], words: str) -> None:
     loop = Loop()
     before = loop.everything()
     with pytest.raises(ScheduleError, match=f"^{re.escape(words)}"):
         loop.test(**options)
     assert loop.calls == 0
     assert_same(loop.everything(), before)
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        (3, "; got 3"),
+        (None, "; got None"),
+        ((), "; got a tuple of 0"),
+        ([[], nn.Linear(1, 1), functional.mse_loss], "; got ["),
+        ((3, nn.Linear(1, 1), functional.mse_loss), "; got 3 for the loader"),
+        (([], "net", functional.mse_loss), "; got 'net' for the model"),
+        (([], nn.Linear(1, 1), "mse"), "; got 'mse' for the loss"),
+        (lambda batch: batch, "; <lambda> takes some"),
+        (nn.Linear(1, 1), "; Linear takes some"),
+    ],
+)
+def test_d7_a_step_that_is_none_is_told(step: Any, words: str) -> None:
+    what = "train_step must be a function without arguments that does one update, or (loader, model, loss)"
+    with pytest.raises(ScheduleError, match=f"^{re.escape(what + words)}"):
+        range_test(step, SGD([nn.Parameter(torch.ones(1))], lr=0.1))
+
+
+@pytest.mark.parametrize("metrics", [{}, {"f1": 1.0}])
+def test_d7_a_metric_that_is_not_returned_is_told_in_the_first_step(metrics: dict[str, float]) -> None:
+    loop = Loop()
+    step = loop.step
+    loop.step = lambda batch: (step(batch)[0], metrics) if metrics else step(batch)[0]  # type: ignore[method-assign]
+    with pytest.raises(
+        ScheduleError, match=r"metric must be one that train_step\(\) returns; got 'recall', th"
+    ):
+        loop.test(metric="recall")
+    assert loop.calls == 1
+
+
+def test_a_scheduler_that_observes_does_not_move() -> None:
+    loop = Loop()
+    plan = Linear(over=1000) * Plateau("loss", patience=0)
+    loop.scheduler = Scheduler(loop.optimizer, plan, Horizon(total=1000), scaler=None)
+    state, step = copy.deepcopy(loop.scheduler.state_dict()), loop.step
+    loop.step = lambda batch: (loop.scheduler.observe(loss=1.0), step(batch))[1]  # type: ignore[method-assign,func-returns-value]
+    loop.test(stop=1e-3)
+    assert_same(loop.scheduler.state_dict(), state)
 
 
 @pytest.mark.parametrize(
@@ -821,10 +884,10 @@ def test_wrappers_and_strangers_are_no_optimizers() -> None:
             self.optimizer = optimizer
 
     with pytest.raises(
-        TypeError, match=r"takes the torch optimizer itself; got Wrapper, a wrapper; pass its"
+        ScheduleError, match="optimizer must be the torch optimizer itself; got Wrapper, a wrapper; pass its"
     ):
         range_test(lambda: 1.0, Wrapper(loop.optimizer))
-    with pytest.raises(TypeError, match="range_test takes one Optimizer, or several; got Sequential"):
+    with pytest.raises(ScheduleError, match="optimizer must be one Optimizer, or several; got Sequential"):
         range_test(lambda: 1.0, loop.model)  # type: ignore[arg-type]
     with pytest.raises(ScheduleError, match="needs an optimizer whose rates it can raise; got none"):
         range_test(lambda: 1.0, [])

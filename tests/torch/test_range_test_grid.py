@@ -143,11 +143,24 @@ def test_a_tensor_and_a_scheduled_decay_are_what_they_were() -> None:
         ("momentum", [0.9, 1.0], "values of momentum must be less than 1; got [0.9, 1.0]"),
         ("lr", [0.1, 0.2], "across must be another hyperparameter than the one that is ramped, 'lr'"),
         ("decay", [0.1, 0.2], "the optimizer's groups have no number called 'decay'"),
+        (3, [0.1, 0.2], "across must be a name; got 3"),
+        ("weight_decay", 3, "values must be two or more numbers, no two alike; got 3"),
+        ("weight_decay", "12", "values must be two or more numbers, no two alike; got '12'"),
+        ("weight_decay", [0.1, None], "values of weight_decay must be a finite number, at least 0; got None"),
     ],
 )
-def test_bad_input_is_told_before_anything_has_run(across: str, values: Any, words: str) -> None:
+def test_d7_bad_input_is_told_before_anything_has_run(across: str, values: Any, words: str) -> None:
     loop = Loop()
     before = loop.everything()
     with pytest.raises(ScheduleError, match=f"^{re.escape(words)}"):
         swept(loop, across, values)
     assert_same(loop.everything(), before)
+
+
+def test_d7_an_option_that_is_none_is_told() -> None:
+    with pytest.raises(
+        ScheduleError, match=r"options must be one of .*; got 'stepz'; did you mean 'steps'\?"
+    ):
+        swept(Loop(), stepz=40)
+    with pytest.raises(ScheduleError, match="optimizer must be one Optimizer, or several; got 3"):
+        range_test_grid(lambda: 1.0, 3, "weight_decay", [0.0, 0.1])  # type: ignore[arg-type]

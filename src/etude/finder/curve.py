@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from etude.eases import Array
 from etude.errors import ScheduleError
+from etude.schedules import bounds
 
 __all__ = ["Curve"]
 
@@ -61,6 +62,10 @@ class Curve:
             raise ScheduleError(f"rates must be two or more finite numbers, at least 0; got {rates!r}")
         if not (np.diff(values) > 0).all():
             raise ScheduleError("rates must rise from each step to the next")
+        if not isinstance(metrics, Mapping | None) or not all(
+            isinstance(name, str) for name in metrics or {}
+        ):
+            raise ScheduleError(f"metrics must be rows of numbers by name; got {metrics!r}")
         named = {name: np.atleast_2d(_array(of_name, name)) for name, of_name in (metrics or {}).items()}
         for name, array in {"losses": rows, **named}.items():
             if array.shape != (len(rows), len(values)):
@@ -68,13 +73,18 @@ class Curve:
                     f"{name} must be one row for each repeat, of one number for each rate: "
                     f"{(len(rows), len(values))}; got the shape {array.shape}"
                 )
-        reasons = tuple(ended or [None] * len(rows))
-        if len(reasons) != len(rows):
+        listed = [None] * len(rows) if ended is None else ended
+        reasons = tuple(listed) if isinstance(listed, list | tuple) else ()
+        if len(reasons) != len(rows) or not all(isinstance(why, str | None) for why in reasons):
             raise ScheduleError(
                 f"ended must have one reason or None for each of {len(rows)} repeats; got {ended!r}"
             )
-        fields = {"rates": values, "losses": rows, "metrics": named, "base": float(base), "ended": reasons}
-        for name, value in {**fields, "of": of, "alike": alike, "steps": np.arange(len(values))}.items():
+        if not isinstance(of, str):
+            raise ScheduleError(f"of must be the name of a hyperparameter; got {of!r}")
+        own = bounds.number(base, "base", above=0)
+        fields = {"rates": values, "losses": rows, "metrics": named, "base": own, "ended": reasons, "of": of}
+        flag = bounds.flag(alike, "alike")
+        for name, value in {**fields, "alike": flag, "steps": np.arange(len(values))}.items():
             object.__setattr__(self, name, value)
 
     @property
@@ -99,14 +109,20 @@ class Curve:
         Raises:
             ScheduleError: for a metric that was not measured.
         """
-        if name not in self.metrics:
+        if name not in list(self.metrics):
             known = ", ".join(map(repr, self.metrics)) or "none"
             raise ScheduleError(f"no metric called {name!r} was measured; there are {known}")
         mean: Array = self.metrics[name].mean(axis=0)
         return mean
 
     def repeat(self, index: int) -> Curve:
-        """One repeat as a curve of its own."""
+        """One repeat as a curve of its own.
+
+        Raises:
+            ScheduleError: for a repeat that there is not.
+        """
+        if bounds.whole(index, "repeat", least=0) >= self.repeats:
+            raise ScheduleError(f"repeat must be less than {self.repeats}, which there are; got {index!r}")
         return Curve(
             self.rates,
             self.losses[index],
@@ -121,7 +137,7 @@ class Curve:
 def _array(values: ArrayLike, field: str) -> Array:
     try:
         array = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ScheduleError(f"{field} must be numbers; got {values!r}") from None
     array.setflags(write=False)
     return array

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from etude.levels import is_number
 from etude.schedules import bounds
 
 __all__ = ["Divergence"]
@@ -36,7 +37,8 @@ class Divergence:
     """
 
     def __init__(self, limit: float) -> None:
-        self.limit = limit if limit == math.inf else bounds.number(limit, "diverge", above=1)
+        endless = is_number(limit) and limit == math.inf
+        self.limit = math.inf if endless else bounds.number(limit, "diverge", above=1)
         self._sum = self._weight = self._spread = 0.0
         self._seen = self._wrong = 0
         self._first = self._lowest = math.nan

@@ -18,6 +18,7 @@ from etude.finder.result import RangeTest
 from etude.finder.saved import from_json, to_json
 from etude.finder.suggestions import suggest
 from etude.finder.views import View, look
+from etude.schedules import bounds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,6 +64,14 @@ class RangeTestGrid:
     """
 
     def __init__(self, across: str, tests: Mapping[float, RangeTest]) -> None:
+        if not isinstance(across, str):
+            raise ScheduleError(f"across must be the name of a hyperparameter; got {across!r}")
+        if not isinstance(tests, Mapping):
+            raise ScheduleError(f"tests must be a RangeTest for each value of {across}; got {tests!r}")
+        for value, test in tests.items():
+            bounds.number(value, f"values of {across}", least=0)
+            if not isinstance(test, RangeTest):
+                raise ScheduleError(f"tests must be RangeTests; got {test!r} for {across} {value!r}")
         if len(tests) < 2:
             raise ScheduleError(f"a grid must have two or more values of {across}; got {list(tests)}")
         swept = {test.curve.of for test in tests.values()}

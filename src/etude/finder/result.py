@@ -36,6 +36,9 @@ class RangeTest:
         curve: what was measured.
         metric: the metric of the paper's bounds; see ``suggest``.
 
+    Raises:
+        ScheduleError: for what is no curve, and a metric that was not measured.
+
     >>> from etude.finder import Curve, RangeTest
     >>> rates = np.geomspace(1e-5, 1.0, 101)
     >>> found = RangeTest(Curve(rates, 2.0 - 1.5 / (1 + (0.001 / rates) ** 2) + (rates / 0.1) ** 2))
@@ -44,6 +47,10 @@ class RangeTest:
     """
 
     def __init__(self, curve: Curve, metric: str | None = None) -> None:
+        if not isinstance(curve, Curve):
+            raise ScheduleError(f"curve must be a Curve; got {curve!r}")
+        if metric is not None:
+            curve.metric(metric)  # which tells of a name that is not known
         self.curve = curve
         self._metric = metric
 
@@ -68,7 +75,7 @@ class RangeTest:
         """
         if self.curve.of != "lr":
             raise ScheduleError(f"plans are of the learning rate; this test was of {self.curve.of!r}")
-        if by is not None and by not in self.suggestions:
+        if by is not None and by not in list(self.suggestions):
             raise ScheduleError(f"by must be one of {', '.join(map(repr, self.suggestions))}; got {by!r}")
         edge = next(name for name in self.suggestions if name.startswith("edge/"))
         rules = ["peak", edge, "steepest"] if by is None else [by]

@@ -43,8 +43,12 @@ def from_json(kind: str, text: str, build: Callable[[Any], Result]) -> Result:
     Raises:
         ScheduleError: for a text that is none of that kind.
     """
+    if not isinstance(text, str | bytes):
+        raise ScheduleError(f"text must be the JSON of a {kind}; got {text!r}")
     try:
         document = json.loads(text)
+    except RecursionError:
+        raise ScheduleError(f"this is no JSON of a {kind}: it is nested too deeply") from None
     except ValueError as error:
         raise ScheduleError(f"this is no JSON of a {kind}: {error}") from None
     if not isinstance(document, dict) or document.get("etude") != VERSION or kind not in document:

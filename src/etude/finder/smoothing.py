@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from etude.eases import Array
+from etude.errors import ScheduleError
 
 __all__ = ["error_of", "noise_of", "reach_of", "smooth"]
 
@@ -14,6 +15,7 @@ __all__ = ["error_of", "noise_of", "reach_of", "smooth"]
 # half a decade; a running mean of what is before, as elsewhere, would lag behind the loss by as much.
 REACH = 0.06
 LEAST_REACH = 4
+LEAST_VALUES = 5
 
 
 def smooth(values: Array) -> Array:
@@ -29,12 +31,20 @@ def smooth(values: Array) -> Array:
     Args:
         values: finite numbers, 5 or more.
 
+    Raises:
+        ScheduleError: for others.
+
     >>> from etude.finder import smooth
     >>> smooth(np.array([2.3, 2.3, 2.3, 9.0, 2.3, 2.3, 2.3, 2.3, 2.3, 2.3])).round(1)
     array([2.3, 2.3, 2.3, 2.3, 2.3, 2.3, 2.3, 2.3, 2.3, 2.3])
 
     Source: Tukey, 1977 (running medians, then running means); Cleveland, 1979 (the weights).
     """
+    values = np.asarray(values)
+    if values.ndim != 1 or len(values) < LEAST_VALUES or values.dtype.kind not in "fiu":
+        raise ScheduleError(f"values must be {LEAST_VALUES} numbers or more, in one row; got {values!r}")
+    if not np.isfinite(values).all():
+        raise ScheduleError("values must be finite; leave out those that are not")
     half = reach_of(len(values)) // 2
     around = np.lib.stride_tricks.sliding_window_view(np.pad(values, half, "reflect"), 2 * half + 1)
     curve: Array = _weights(len(values)) @ np.median(around, axis=1)

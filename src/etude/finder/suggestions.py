@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from etude.eases import Array
+from etude.errors import ScheduleError
 from etude.finder.answers import Answer, NoAnswer, Suggestion
 from etude.finder.curve import Curve
 from etude.finder.smoothing import reach_of
@@ -74,6 +75,9 @@ def suggest(curve: Curve, *, metric: str | None = None, edge_over: float = EDGE_
             first with "acc" in its name.
         edge_over: what the edge is divided by, ≥ 1.
 
+    Raises:
+        ScheduleError: for a metric that was not measured, and what is no curve.
+
     >>> from etude.finder import Curve, suggest
     >>> rates = np.geomspace(1e-5, 1.0, 101)
     >>> loss = 2.0 - 1.5 / (1 + (0.001 / rates) ** 2) + (rates / 0.1) ** 2
@@ -82,6 +86,8 @@ def suggest(curve: Curve, *, metric: str | None = None, edge_over: float = EDGE_
 
     Source: Smith, 2017 (arXiv 1506.01186), section 3.3; Howard and Gugger, 2020 (fastai).
     """
+    if not isinstance(curve, Curve):
+        raise ScheduleError(f"curve must be a Curve; got {curve!r}")
     over = bounds.number(edge_over, "edge_over", least=1)
     by_loss: dict[str, tuple[Rule, str]] = {
         "steepest": (_steepest, "Smith, 2017; fastai, 2020"),

@@ -159,7 +159,7 @@ def save(
         StoreError: when the file cannot be written.
         MissingError: when matplotlib is not installed.
     """
-    path = Path(path)
+    path = _path(path)
     suffix = _suffix(path)
     charts = [charts] if isinstance(charts, Chart) else list(charts)
     if not charts:
@@ -174,10 +174,16 @@ def check_path(path: str | os.PathLike[str]) -> None:
     Raises:
         ScheduleError, StoreError, MissingError: as ``save`` would.
     """
-    path = Path(path)
+    path = _path(path)
     _suffix(path)
     with _own_style(_FONT, dark=False):
         check_writable(path)
+
+
+def _path(path: str | os.PathLike[str]) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise ScheduleError(f"path must be where to save the picture; got {path!r}")
+    return Path(path)
 
 
 def _suffix(path: Path) -> str:

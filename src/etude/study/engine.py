@@ -24,7 +24,7 @@ from etude.record import RunKey, Store
 from etude.record.process import versions
 from etude.study.task import Task, find_task
 
-__all__ = ["Engine", "Job", "LocalEngine", "Outcome", "execute"]
+__all__ = ["Engine", "Job", "LocalEngine", "Outcome", "execute", "seed_everything"]
 
 ATTEMPTS = 3
 
@@ -86,7 +86,7 @@ def execute(job: Job) -> Outcome:
     with job.store as store:
         run_id = store.start(job.key, label=job.label, fingerprint=job.fingerprint, versions=versions())
         run = Run(job.key, store, run_id, updates_per_epoch=task.updates_per_epoch, device=job.device)
-        _seed_everything(job.key.seed)
+        seed_everything(job.key.seed)
         try:
             results = run.ended(task.train(run))
         except StoreError:
@@ -108,7 +108,7 @@ def _load(reference: str, device: str) -> tuple[Task, str]:
     return task, task.identity(device)
 
 
-def _seed_everything(seed: int) -> None:
+def seed_everything(seed: int) -> None:
     """Let a task that draws from global generators depend on its seed too, and not on what ran before."""
     import torch
 

@@ -19,9 +19,11 @@ from etude.finder import Curve, Divergence, RangeTest, ramp
 from etude.levels import BASE
 from etude.record import RunKey
 from etude.schedules import Constant, bounds
+from etude.study.engine import seed_everything
 from etude.study.run import Run
 from etude.study.task import Task
 from etude.torch import Scheduler
+from etude.torch.snapshot import random_states
 
 __all__ = ["Update", "find"]
 
@@ -50,7 +52,8 @@ def find(
     """Run a task's training function through a ramp of rates, from a new seed in each repeat.
 
     The function needs no change: the loss of an update is what ``backward()`` was called on since the update
-    before, and the accuracy that of the cross entropies meanwhile, if there were any.
+    before, and the accuracy that of the cross entropies meanwhile, if there were any. The global random
+    generators, which are seeded for it as in a comparison, are then put back.
 
     Args:
         task: what is trained.
@@ -63,8 +66,18 @@ def find(
 
     Raises:
         ScheduleError: for bounds that are none.
-        TaskError: for a task that fails, or does not train as ``etude.study.Task`` says.
+        TaskError: for what is no task or no device, and for a task that fails, or does not train as
+            ``etude.study.Task`` says.
     """
+    if not isinstance(task, Task):
+        raise TaskError(f"task must be a Task, as find_task gives it; got {task!r}")
+    if not callable(on_update):
+        raise TaskError(f"on_update must be a function of an Update; got {on_update!r}")
+    try:
+        torch.device(device)
+    except (RuntimeError, TypeError):
+        raise TaskError(f"device must be one that torch names, such as 'cpu'; got {device!r}") from None
+    Divergence(diverge)
     count = bounds.whole(repeats, "repeats", least=1)
     # The first group's base becomes 1, so that the ramp is the rate itself, and a multiple in the others.
     plan = ramp(start, stop, steps) * Constant(BASE)
@@ -196,7 +209,9 @@ class _Seen(TorchFunctionMode):
 
 def _train(task: Task, run: _Ramped, sweep: _Sweep) -> None:
     """Call the training function until the sweep has ended."""
+    put_back = random_states()
     try:
+        seed_everything(run.seed)
         with run.seen:
             task.train(run)
     except _Ended:
@@ -209,6 +224,8 @@ def _train(task: Task, run: _Ramped, sweep: _Sweep) -> None:
             f"the task {task.name!r} fails after {len(sweep.losses)} updates of the range test: "
             f"{type(error).__name__}: {error}"
         ) from error
+    finally:
+        put_back()
     raise TaskError(
         f"the task {task.name!r} has ended after {len(sweep.losses)} of {sweep.steps} updates; it must do "
         f"run.updates updates with the optimizer that it gives to run.bind"

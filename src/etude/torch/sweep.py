@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any, TypeVar
 
 import torch
@@ -22,8 +23,8 @@ from etude.finder import Curve, Divergence, RangeTest, RangeTestGrid, ramp
 from etude.schedules import bounds
 from etude.torch.agreement import Measured, agreement
 from etude.torch.proportions import Proportions
-from etude.torch.snapshot import Snapshot, asleep, check_keepable, undisturbed
-from etude.torch.train_steps import Loop, Returned, Step, plain_loop
+from etude.torch.snapshot import Snapshot, asleep, check_keepable, is_stateful, undisturbed
+from etude.torch.train_steps import Loop, Returned, Step, check_step, plain_loop
 
 __all__ = ["range_test", "range_test_grid"]
 
@@ -53,9 +54,17 @@ def range_test(
 ) -> RangeTest:
     """Train through a ramp of rates, one for each update, and tell which of them are worth training with.
 
-    Everything is then as it was, also if a step raises or Ctrl-C comes: parameters, gradients, buffers, the
-    train flags, the optimizer with its rates, the scaler, the random generators of torch, CUDA, NumPy and
-    Python, and where ``loader`` is, as far as it can tell. Held in memory meanwhile: one copy of that.
+    Everything is then as it was, also if a step raises or Ctrl-C comes, and in the same objects:
+
+    - ``model``: parameters, gradients, buffers, hooks, the flags ``training`` and ``requires_grad``, and all
+      its other attributes: numbers, tensors, arrays and whatever lists, dicts and objects hold of them;
+    - ``optimizer``: its groups, states, hooks and attributes; ``scaler``; what is in ``keep``;
+    - the random generators of torch, its devices, NumPy and Python, and those that a model holds;
+    - of ``loader`` and its samplers what they can tell: a ``state_dict``, generators, and counters.
+
+    Not put back is what none of these holds, such as variables and objects of train_step's own, unless they
+    are in ``keep``; nor iterators, files and loggers, data sets, and a Trainer that a model knows. In memory
+    there is one copy of all that is put back.
 
     Every group's rate goes up by the same factor, so that their ratios stay.
 
@@ -64,7 +73,8 @@ def range_test(
             batches, closures and autocast are its own business. It fetches its batches itself, from an
             iterator made within the test. Or (loader, model, loss function): the plain loop over pairs.
         optimizer: the one whose rates are ramped, or several.
-        model: the module that is trained, or several; may be left out where no module with buffers is used.
+        model: the module that is trained, or several; may be left out where modules hold nothing but
+            parameters.
         start, stop: the first and the last value, of the first group whose own is above 0.
         steps: how many updates, ≥ 20.
         ease: ``"geometric"``, or ``"linear"`` as in the paper.
@@ -76,14 +86,16 @@ def range_test(
         metric: the metric of the paper's bounds, higher is better; not given, one called an accuracy.
         scaler: the GradScaler that train_step uses, which the plain loop uses too.
         scheduler: the scheduler that train_step steps, or several; they do not move.
-        loader: what train_step draws its batches from.
-        keep: what else train_step changes: other modules and optimizers, random generators, and whatever has
-            ``state_dict`` and ``load_state_dict``.
+        loader: what train_step draws its batches from, or several.
+        keep: what else train_step changes: other modules and optimizers, such as an average of the weights,
+            random generators, whatever has ``state_dict`` and ``load_state_dict``, lists, dicts, and objects
+            of your own, such as the one that train_step is a method of.
 
     Raises:
-        ScheduleError: for bad input, and for a train_step that returns no loss, drops a metric, does not step
-            the optimizer, or sets the rate itself. Where a step raises in one of several processes, in all
-            others, with its rank and what it has raised.
+        ScheduleError: for bad input, for a model with lazy modules that have seen no batch yet, and for a
+            train_step that returns no loss, drops a metric, does not step the optimizer, or sets the rate
+            itself. Where a step raises in one of several processes, in all others, with its rank and what it
+            has raised.
 
     >>> import torch
     >>> weight = torch.nn.Parameter(torch.ones(2))
@@ -102,41 +114,50 @@ def range_test(
 
     Source: Smith, 2017 (arXiv 1506.01186), section 3.3.
     """
-    optimizers, models = _several(optimizer, Optimizer), _several(model, nn.Module)
-    if isinstance(train_step, tuple):
-        loader, inner = train_step[0], train_step[1]
-        models = models if any(one is inner for one in models) else [*models, inner]
+    optimizers, models = _several(optimizer, "optimizer", Optimizer), _several(model, "model", nn.Module)
+    loop = check_step(train_step)
+    if loop is not None and not any(one is loop[1] for one in models):
+        models.append(loop[1])
     _check(optimizers, models)
-    swept = _Swept(optimizers, of, start, stop, steps, ease)
+    swept = _Swept(optimizers, _name(of, "of"), start, stop, steps, ease)
     count = bounds.whole(repeats, "repeats", least=1)
     Divergence(diverge)
-    scalers = _several(scaler, GradScaler)
-    kept_models = [one for one in keep if isinstance(one, nn.Module)]
-    others = [one for one in keep if not isinstance(one, nn.Module | Optimizer)]
-    for other in others:
-        check_keepable(other)
-    snapshot = Snapshot(
-        [*models, *kept_models],
-        [*optimizers, *(one for one in keep if isinstance(one, Optimizer))],
-        scalers,
-        others if loader is None else [*others, loader],
-    )
+    if metric is not None:
+        _name(metric, "metric")
+    scalers, schedulers = _several(scaler, "scaler", GradScaler), _schedulers(scheduler)
+    loaders = [*_loaders(loader), *([] if loop is None else _loaders(loop[0]))]
+    kept = _list(keep)
+    for one in kept:
+        check_keepable(one)
+    told = [
+        one for one in kept if is_stateful(one) and not isinstance(one, nn.Module | Optimizer | GradScaler)
+    ]
+    # A loss may have weights and buffers too.
+    owners = [loop[2] if loop is not None else train_step]
+    owners = [getattr(one, "__self__", one) for one in owners]
+    held = [one for one in kept if not any(one is other for other in told)]
+    held += [one for one in owners if isinstance(one, nn.Module)]
     around, sweeps = ExitStack(), []
     try:
-        around.enter_context(asleep(optimizers, _list(scheduler)))
+        around.enter_context(asleep(optimizers, schedulers))
         updates = around.enter_context(_counted(optimizers))
-        if not models and not kept_models:
+        if not any(isinstance(one, nn.Module) for one in [*models, *held]):
             around.enter_context(_told_of_buffers())
-        agreed, read = around.enter_context(agreement()), Returned()
-        step = plain_loop(train_step, optimizers, scaler) if isinstance(train_step, tuple) else train_step
-        for repeat in range(count):
-            if repeat:
-                snapshot.put_back_training()
-            sweeps.append(_sweep(step, swept, Divergence(diverge), updates, read, agreed))
+        agreed, read = around.enter_context(agreement()), Returned(metric)
+        step: Any = train_step if loop is None else plain_loop(loop, optimizers, scalers)
+        # With the hooks as they are in here, for it is also put back before each repeat.
+        snapshot = Snapshot([*models, *optimizers, *scalers, *held], [*told, *loaders])
+        try:
+            for repeat in range(count):
+                if repeat:
+                    snapshot.put_back_training()
+                sweeps.append(_sweep(step, swept, Divergence(diverge), updates, read, agreed))
+        finally:
+            with undisturbed():
+                snapshot.put_back()
     finally:
         with undisturbed():
             around.close()
-            snapshot.put_back()
     return RangeTest(swept.curve(sweeps), metric)
 
 
@@ -179,11 +200,15 @@ def range_test_grid(
 
     Source: Smith, 2018 (arXiv 1803.09820), section 4.4.
     """
-    optimizers = _several(optimizer, Optimizer)
+    for name in options:
+        bounds.choice(name, "options", [*signature(range_test).parameters][2:])
+    optimizers = _several(optimizer, "optimizer", Optimizer)
     _check(optimizers, [])
     of = options.get("of", "lr")
-    if across == of:
+    if _name(across, "across") == of:
         raise ScheduleError(f"across must be another hyperparameter than the one that is ramped, {of!r}")
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise ScheduleError(f"values must be two or more numbers, no two alike; got {values!r}")
     chosen = [bounds.number(value, f"values of {across}", least=0) for value in values]
     if len(set(chosen)) < max(len(chosen), 2):
         raise ScheduleError(f"values must be two or more, no two alike; got {values!r}")
@@ -201,17 +226,45 @@ def range_test_grid(
     return RangeTestGrid(across, tests)
 
 
-def _several(given: Any, kind: type[One]) -> list[One]:
+def _several(given: Any, argument: str, kind: type[One]) -> list[One]:
     """One or several of a kind, as a list."""
     found = _list(given)
     for one in found:
         if not isinstance(one, kind):
-            raise TypeError(f"range_test takes one {kind.__name__}, or several; got {type(one).__name__}")
+            raise ScheduleError(f"{argument} must be one {kind.__name__}, or several; got {_kind(one)}")
     return found
 
 
 def _list(given: Any) -> list[Any]:
     return [] if given is None else list(given) if isinstance(given, list | tuple) else [given]
+
+
+def _kind(value: Any) -> str:
+    """What was given, in short: a number or a text as it is."""
+    return repr(value) if isinstance(value, bool | int | float | str | None) else type(value).__name__
+
+
+def _name(value: Any, argument: str) -> str:
+    if not isinstance(value, str):
+        raise ScheduleError(f"{argument} must be a name; got {value!r}")
+    return value
+
+
+def _schedulers(given: Any) -> list[Any]:
+    found = _list(given)
+    for one in found:
+        if isinstance(one, type) or not callable(getattr(one, "step", None)) or isinstance(one, Optimizer):
+            raise ScheduleError(f"scheduler must be one with a step(), or several; got {_kind(one)}")
+    return found
+
+
+def _loaders(given: Any) -> list[Any]:
+    """The loaders in one, in a list or in a dict of several."""
+    if given is None or isinstance(given, list | tuple):
+        return _list(given)
+    if not (isinstance(given, Iterable) or hasattr(given, "__getitem__") or is_stateful(given)):
+        raise ScheduleError(f"loader must be what batches are drawn from, or several; got {_kind(given)}")
+    return list(given.values()) if isinstance(given, Mapping) else [given]
 
 
 def _check(optimizers: list[Optimizer], models: list[nn.Module]) -> None:
@@ -220,8 +273,8 @@ def _check(optimizers: list[Optimizer], models: list[nn.Module]) -> None:
     for one in optimizers:
         if not hasattr(one, "_optimizer_step_post_hooks"):
             hint = "; pass its .optimizer" if isinstance(getattr(one, "optimizer", None), Optimizer) else ""
-            raise TypeError(
-                f"range_test takes the torch optimizer itself; got {type(one).__name__}, a wrapper{hint}"
+            raise ScheduleError(
+                f"optimizer must be the torch optimizer itself; got {type(one).__name__}, a wrapper{hint}"
             )
     for model in models:
         if next(model.parameters(), None) is None:

@@ -19,7 +19,9 @@ import etude as et
 from etude import BASE, Horizon, Level, Plateau, Schedule
 from etude.eases import EASES
 from etude.errors import EtudeError, HorizonError, ScheduleError
+from etude.torch import Scheduler
 from etude.torch.changes import (
+    MOST_LEFT,
     Course,
     Policy,
     Redecay,
@@ -787,3 +789,101 @@ def _says_the_same_twice(line: str) -> bool:
 def test_how_a_horizon_was_counted_is_no_difference() -> None:
     counted = Horizon.of(8, epochs=2, accumulate=2)
     assert differences_in_words(Course(COSINE, counted), Course(COSINE, Horizon(4, "2ep")), 1) == []
+
+
+# One decay after another, and none within another.
+
+
+def resumed(
+    plan: Schedule, policy: Any, times: int, every: int = 1
+) -> tuple[Course, list[tuple[int, float]]]:
+    """What is followed after so many resumes, and the values that were used in between, at base rate 0.5."""
+    course, used = Course(plan, Horizon(total=1000)), []
+    for time in range(times):
+        at = 100 + every * time
+        course = continued(policy, course, Course(plan, Horizon(total=1000 + 10 * (time + 1))), at)
+        used += [(step, course.table(step, 0.5)) for step in range(at, at + every)]
+    return course, used
+
+
+DECAYING: list[Any] = [
+    redecay("10%"),
+    redecay(40, ease="cosine", stop=0.01 * BASE),
+    redecay("10%", stop=1e-5),
+]
+
+
+def depth(schedule: Schedule) -> int:
+    return 1 + max(map(depth, schedule.parts), default=0)
+
+
+@pytest.mark.parametrize("policy", [*DECAYING, "hold", "keep"], ids=str)
+@pytest.mark.parametrize(
+    "plan",
+    [
+        et.cosine(),
+        et.cosine(floor=1e-5),
+        et.Linear(0.05 * BASE, BASE, over=20) >> et.Constant(BASE),
+        et.cosine() * LOSS,
+    ],
+    ids=str,
+)
+def test_d4_a_resume_does_not_nest_what_it_replaces(plan: Schedule, policy: Any) -> None:
+    few, used = resumed(plan, policy, 15, every=2)
+    for step, value in used:
+        assert few.table(step, 0.5) == pytest.approx(value, rel=1e-9), step
+    for step in range(0, 100, 7):  # and what was before them all
+        assert few.table(step, 0.5) == pytest.approx(plan.on(Horizon(total=1000))(step, 0.5), rel=1e-9)
+    assert et.parse(repr(few.schedule)) == few.schedule
+    many, used = resumed(plan, policy, 40)
+    more, _ = resumed(plan, policy, 25)
+    assert depth(many.schedule) == depth(more.schedule) == depth(few.schedule) <= 7
+    assert len(repr(many.schedule)) < 1.05 * len(repr(more.schedule)) < 8000
+    for step, value in used[-MOST_LEFT:]:
+        assert many.table(step, 0.5) == pytest.approx(value, rel=1e-9), step
+
+
+@pytest.mark.parametrize("times", [1, 2, 5])
+def test_d4_a_resume_at_the_same_step_again_takes_the_place_of_the_last(times: int) -> None:
+    course = Course(et.cosine(), Horizon(total=1000))
+    for _ in range(times):
+        course = continued(redecay(50), course, Course(et.cosine(), Horizon(total=2000)), 400)
+    assert repr(course.schedule) == "Cosine(BASE, 0.0, over='100%').cooldown(400, over=50)"
+    for _ in range(times):
+        course = continued(redecay(80), course, Course(et.cosine(), Horizon(total=3000)), 425)
+    assert course.schedule == (
+        et.cosine().cooldown(400, over=50).until(425)
+        >> et.Constant(course.table(425) * BASE).cooldown(0, over=80)
+    )
+
+
+def test_d4_a_decay_that_never_began_is_left_out() -> None:
+    course = Course(et.Constant(BASE).cooldown(900, over=100), Horizon(total=1000))
+    found = continued(redecay(50), course, Course(et.Constant(BASE), Horizon(total=2000)), 400)
+    assert repr(found.schedule) == "Constant(BASE).cooldown(400, over=50)"
+
+
+@pytest.mark.parametrize("base", [0.0, 1e-7, 1e-5, 3e-5, 0.1])
+@pytest.mark.parametrize("stop", [1e-5, 0.5 * BASE, 0.1 * BASE + 1e-6])
+def test_d4_whatever_the_base_is_a_decay_after_another_never_rises(base: float, stop: Any) -> None:
+    course, at = Course(et.cosine(), Horizon(total=1000)), 100
+    for time in range(6):
+        before = course.table(at, base)
+        present = Course(et.cosine(), Horizon(total=1000 + time))
+        course = continued(redecay(40, stop=stop), course, present, at)
+        values = course.table(np.arange(at, at + 100), base)
+        assert values[0] == pytest.approx(before, rel=1e-9)
+        assert (np.diff(values) <= 1e-12 * before).all()
+        at += 13
+
+
+def test_d4_cooldowns_on_demand_do_not_nest_either() -> None:
+    scheduler = Scheduler(sgd(0.1), et.Constant(BASE), Horizon(total=1000))
+    for _ in range(40):
+        for _ in range(5):
+            scheduler.step()
+        scheduler.cooldown(over=500)
+    schedule = scheduler._moment.laid.courses[0].schedule
+    assert depth(schedule) <= 5
+    assert len(repr(schedule)) < 4000
+    assert scheduler.get_last_lr() == [pytest.approx(0.1 * 0.99**39)]

@@ -171,7 +171,7 @@ def bind(
     of_targets = dict(_of_targets(plans, targets))
     for name, (schedule, _) in of_targets.items():
         courses[name, schedule] = became.get((name, schedule), Course(schedule, horizon))
-    tables = {course: course.schedule.on(course.horizon) for course in courses.values()}
+    tables = {course: course.table for course in courses.values()}
     # From here on nothing is refused any more but bases.
     for name in {name for name, *_ in members}:
         own_tensors(groups, name)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -31,6 +32,7 @@ __all__ = [
     "Redecay",
     "Seam",
     "continued",
+    "cooled",
     "differences_in_words",
     "redecay",
     "to_policy",
@@ -47,18 +49,21 @@ BASES = np.array([0.0, 1.0, 2.0, 2.0**-10, 2.0**-20, 2.0**10])
 # What a Plateau may have come to: it multiplies a value if it does with each of these.
 FACTORS = (0.5, 2.0**-20, 0.0)
 CLOSE = 1e-9
+# So many decays that were left are kept before the one that is followed; what is told of earlier steps is the
+# plan that was there before them.
+MOST_LEFT = 16
 # A seam names no more groups in one line, and no more lines.
 MOST_NAMES, MOST_LINES = 3, 8
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Course:
     """What a hyperparameter follows: a schedule, and the horizon that its durations are counted on."""
 
     schedule: Schedule
     horizon: Horizon
 
-    @property
+    @cached_property
     def table(self) -> Table:
         """The schedule on the horizon."""
         return self.schedule.on(self.horizon)
@@ -226,7 +231,11 @@ def continued(policy: Policy, saved: Course, present: Course, at: Fraction | flo
         return saved
     if policy == "hold":
         held, plateaus = _held(saved.schedule, saved.horizon, step, "on_change='hold'")
-        schedule = _then(saved, step, held, plateaus)
+        schedule = saved.schedule
+        if _in_force(schedule, saved.horizon, step)[0] != _product(
+            held, *plateaus
+        ):  # else it is what is followed, for ever
+            schedule = _then(saved, step, held, plateaus)
     else:
         schedule = _redecayed(policy, saved, present, step)
     return Course(schedule, saved.horizon)
@@ -238,24 +247,96 @@ def _redecayed(policy: Redecay, saved: Course, present: Course, at: Fraction) ->
     over = to_duration(policy.over) if present.horizon == saved.horizon else _steps(length)
     stop = _last(present) if policy.stop is None else to_level(policy.stop, "redecay(stop=)")
     policy._check_way_to(stop)
-    from_here = Cooldown(saved.schedule, _steps(at), over=over, stop=stop, ease=policy.ease)
     if stop == ZERO:  # nothing is below it, and a share of what is left takes every factor along
-        return from_here
+        return cooled(saved, at, over=over, ease=policy.ease)
     held, plateaus = _held(saved.schedule, saved.horizon, at, f"on_change={policy!r}")
     level = to_level(held.level, "held") if isinstance(held, Constant) else None
     if level is not None and _at_most(level, stop):
         return _then(saved, at, held, plateaus)
     surely = level is not None and _at_most(stop, level)
     if surely and not plateaus:
-        return from_here
+        return cooled(saved, at, over=over, stop=stop, ease=policy.ease)
     tail: Schedule = Cooldown(held, 0, over=over, stop=stop, ease=policy.ease)
     # Which of the two is higher may depend on the base rate.
     return _then(saved, at, tail if surely else Minimum.of(held, tail), plateaus)
 
 
+def cooled(
+    course: Course, at: Fraction | float, *, over: DurationLike, stop: LevelLike = ZERO, ease: str = "linear"
+) -> Schedule:
+    """Return the schedule that leaves a course at a step, and decays from the value that it has there.
+
+    It holds the past and the decay, one after the other, and nothing of what is left: however often a run is
+    cooled down or resumed, no decay is within another.
+
+    >>> again = cooled(Course(Cosine(over=8).cooldown(4, over=4), Horizon()), 6, over=2)
+    >>> again
+    Cosine(BASE, 0.0, over=8).cooldown(4, over=4).until(6) >> Constant(0.25 * BASE).cooldown(0, over=2)
+    """
+    step, schedule = to_fraction(at, "at"), course.schedule
+    while isinstance(schedule, Cooldown) and step <= course.horizon.steps(schedule.at):
+        schedule = schedule.schedule  # that decay has not begun, and never will
+    if _decays(*_in_force(schedule, course.horizon, step), course.horizon):
+        try:
+            held, plateaus = _held(schedule, course.horizon, step, "cooldown()")
+        except ScheduleError:  # only the decay that is left knows what its value is made of
+            plateaus, held = (), schedule
+        if held != schedule and (stop == ZERO or not plateaus):
+            tail = Cooldown(held, 0, over=over, stop=stop, ease=ease)
+            return _then(course, step, tail, plateaus)
+    return Cooldown(schedule, _steps(step), over=over, stop=stop, ease=ease)
+
+
+def _decays(part: Schedule, since: Fraction, horizon: Horizon) -> bool:
+    """Whether a part is a decay from a value that was reached, and has begun."""
+    if isinstance(part, Product):
+        return any(_decays(each, since, horizon) for each in part.parts)
+    return isinstance(part, Cooldown) and since >= horizon.steps(part.at)
+
+
 def _then(saved: Course, at: Fraction, tail: Schedule, plateaus: Sequence[Plateau]) -> Schedule:
     """The saved course until ``at``, and then the tail times what goes on multiplying it."""
-    return Successive.of(Until(saved.schedule, _steps(at)), _product(tail, *plateaus))
+    past = _until(saved.schedule, saved.horizon, at)
+    return Successive.of(*_recent(past, saved.horizon), _product(tail, *plateaus))
+
+
+def _recent(past: list[Schedule], horizon: Horizon) -> list[Schedule]:
+    """The past with the last of the decays that were left; what was before the others lasts until there.
+
+    Nothing that is still to come depends on them, and each would make the text longer for good.
+    """
+    left = [index for index, part in enumerate(past) if index and _was_left(part)]
+    for index in reversed(left[:-MOST_LEFT]):
+        before, part = past[index - 1], past.pop(index)
+        length = sum(filter(None, (before.length(horizon), part.length(horizon))), Fraction(0))
+        past[index - 1] = Until(before.schedule if isinstance(before, Until) else before, _steps(length))
+    return past
+
+
+def _was_left(part: Schedule) -> bool:
+    """Whether a part is a decay that ``cooled`` or a policy has begun, and left again."""
+    return isinstance(part, Until) and any(
+        isinstance(inner, Cooldown) and to_duration(inner.at).is_zero for inner in part.walk()
+    )
+
+
+def _until(schedule: Schedule, horizon: Horizon, at: Fraction) -> list[Schedule]:
+    """A schedule as far as a step: the parts of it, one after another, of which none is left out."""
+    kept: list[Schedule] = []
+    if isinstance(schedule, Successive):
+        *before, last = schedule.parts
+        for part in before:
+            length = part.length(horizon) or Fraction(0)
+            if at <= length:
+                return [*kept, Until(part, _steps(at))] if at < length else [*kept, part]
+            kept.append(part)
+            at -= length
+        if not at:
+            return kept
+        schedule = last
+    if isinstance(schedule, Until) and horizon.steps(schedule.at) == at:
+        return [*kept, schedule]
+    return [*kept, Until(schedule, _steps(at))]
 
 
 def _product(*parts: Schedule) -> Schedule:
@@ -296,7 +377,7 @@ def _held(
     It is a Constant where the value is a level; where it is none, as under a clip, it is put together of the
     parts' values.
     """
-    table = schedule.on(horizon)
+    table = Course(schedule, horizon).table
     values = _values(table, ceil_float(at), {})
     level, plateaus = _level(values), _multiplying(table, ceil_float(at), values)
     if level is not None and plateaus is not None:
@@ -308,7 +389,15 @@ def _held(
         parts = [_held(part, horizon, at, policy) for part in schedule.parts]
         if isinstance(schedule, Product):
             return _product(*(part for part, _ in parts)), [one for _, its in parts for one in its]
-        return type(schedule).of(*(_product(part, *its) for part, its in parts)), ()
+        together = type(schedule).of(*(_product(part, *its) for part, its in parts))
+        return (_least(together) if isinstance(together, Minimum) else together), ()
+    if isinstance(schedule, Cooldown) and at >= (since := horizon.steps(schedule.at)):
+        reached, plateaus = _held(schedule.schedule, horizon, since, policy)
+        mixed = (
+            None if plateaus or schedule.ease == GEOMETRIC else _mixed(reached, schedule, at - since, horizon)
+        )
+        if mixed is not None:
+            return mixed, ()
     why = "is moved by its feedback, and not in proportion"
     if level is None:
         why = "is no multiple of the base rate plus a number"
@@ -318,9 +407,47 @@ def _held(
     )
 
 
-def _in_force(sequence: Successive, horizon: Horizon, at: Fraction) -> tuple[Schedule, Fraction]:
-    """The part of a sequence that decides at a step, and the step in that part's own time."""
-    *before, last = sequence.parts
+def _mixed(held: Schedule, cooldown: Cooldown, gone: Fraction, horizon: Horizon) -> Schedule | None:
+    """What a cooldown comes to of a value; None where that is more than the least of some levels."""
+    if isinstance(held, Minimum):
+        parts = [_mixed(part, cooldown, gone, horizon) for part in held.parts]
+        return None if None in parts else Minimum.of(*(part for part in parts if part is not None))
+    if not isinstance(held, Constant):
+        return None
+    over = horizon.steps(cooldown.over)
+    share = float(EASES[cooldown.ease](np.array(min(float(gone / over), 1.0)))) if over else 1.0
+    level, stop = (to_level(each, "held") for each in (held.level, cooldown.stop))
+    return Constant(level * (1 - share) + stop * share)
+
+
+def _least(schedule: Minimum) -> Schedule:
+    """The same least of levels, without those that are below the others nowhere, whatever the base rate."""
+    if not all(isinstance(part, Constant) for part in schedule.parts):
+        return schedule
+    levels = [to_level(part.level, "held") for part in schedule.parts if isinstance(part, Constant)]
+    kept: list[Level] = []
+    # From the steepest on: each is the least from 0 on, until it meets the next one.
+    for level in sorted(dict.fromkeys(levels), key=lambda one: (-one.factor, one.offset)):
+        if kept and _at_most(kept[-1], level):
+            continue
+        while kept and (_at_most(level, kept[-1]) or (len(kept) > 1 and _hidden(kept[-2], kept[-1], level))):
+            kept.pop()
+        kept.append(level)
+    return Minimum.of(*map(Constant, kept)) if len(kept) > 1 else Constant(kept[0])
+
+
+def _hidden(steep: Level, middle: Level, flat: Level) -> bool:
+    """Whether the middle one of three lines is not below both others where these meet."""
+    base = (flat.offset - steep.offset) / (steep.factor - flat.factor)
+    meet = flat.factor * base + flat.offset
+    return middle.factor * base + middle.offset >= meet * (1 - CLOSE)
+
+
+def _in_force(schedule: Schedule, horizon: Horizon, at: Fraction) -> tuple[Schedule, Fraction]:
+    """What decides at a step: of a sequence a part, and the step in that part's own time."""
+    if not isinstance(schedule, Successive):
+        return schedule, at
+    *before, last = schedule.parts
     for part in before:
         length = part.length(horizon) or Fraction(0)
         if at < length:

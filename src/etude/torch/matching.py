@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from etude.durations import Horizon, read_fraction, to_fraction
 from etude.errors import EtudeError, ResumeError, ScheduleError
@@ -41,6 +41,8 @@ class Checkpoint:
     now: Horizon
     known: frozenset[Custom]
     names: list[str]
+    # What was read: each course once, for its text may be long.
+    read: dict[int, Course] = field(default_factory=dict)
 
     @classmethod
     def beside(
@@ -83,7 +85,9 @@ class Checkpoint:
 
     def course(self, saved: SavedCourse) -> Course:
         """What was followed."""
-        return saved.course(self.then, set(self.known))
+        if id(saved) not in self.read:
+            self.read[id(saved)] = saved.course(self.then, set(self.known))
+        return self.read[id(saved)]
 
     def check(self) -> None:
         """Refuse bases that are not one for all groups, or one for each."""

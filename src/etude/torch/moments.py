@@ -14,7 +14,7 @@ from etude.levels import LevelLike
 from etude.schedules import Plateau, PlateauState
 from etude.timeline import ceil_float
 from etude.torch import scalars
-from etude.torch.changes import Course
+from etude.torch.changes import Course, cooled
 from etude.torch.clock import Meter
 from etude.torch.laid import Laid
 from etude.torch.plans import plateaus
@@ -179,8 +179,8 @@ class Moment:
             # In steps, for the course may be on another horizon.
             length = over if course.horizon == laid.horizon else laid.horizon.steps(over, "cooldown(over=)")
             left = positions.get(course, self.axis(now))
-            cooled = Course(course.schedule.cooldown(left, over=length, stop=stop, ease=ease), course.horizon)
-            became[binding.followed] = cooled
+            after = Course(cooled(course, left, over=length, stop=stop, ease=ease), course.horizon)
+            became[binding.followed] = after
             if course in positions:
-                positions[cooled] = positions[course]
+                positions[after] = positions[course]
         return self.on(replace(laid, became=became)).at(positions)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -148,6 +148,11 @@ def _share(x: Array, start: Fraction, stop: Fraction) -> Array:
     return share
 
 
+def _place(x: Fraction) -> Array:
+    """A place as the nodes take places."""
+    return np.array([[float(x)]])
+
+
 def _before(start: Fraction) -> Phase:
     """The phase of what has not begun: its first value, held."""
     return Phase(HOLD, Fraction(0), start)
@@ -159,6 +164,13 @@ class Node(ABC):
     @abstractmethod
     def __call__(self, x: Array, context: Context) -> Array:
         """The values, of a shape that broadcasts to n × groups."""
+
+    def before(self, x: Fraction, context: Context) -> Array:
+        """The values just before a place, 1 × groups: the limit from the left, which sees no jump at ``x``.
+
+        This is that of a node that has no jump.
+        """
+        return self(_place(x), context)
 
     @abstractmethod
     def phase_at(self, x: Fraction) -> Phase:
@@ -236,10 +248,13 @@ class Ramp(Node):
 
 
 def _between(first: Array, last: Array, done: Array) -> Array:
-    """What lies that share of the way from one value to the other in log rate."""
-    ratio = np.divide(last, first, out=np.zeros_like(first * last), where=first > 0)
+    """What lies that share of the way from one value to the other in log rate; each end is exact.
+
+    The ratio of the two, of which one power would do, need not be a float where both are.
+    """
     # NumPy's own ** is a root where all exponents are 0.5: other last bits for one step than for many.
-    return np.where(done == 1, last, first * np.float_power(ratio, done))
+    way: Array = np.float_power(first, 1 - done) * np.float_power(last, done)
+    return way
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +268,7 @@ class Law(Node):
     level: Level
     function: Callable[[Array], Array] | None  # None is a constant
     endless_power: float
+    jumps: bool = False  # whether the function may jump, anywhere
 
     def __call__(self, x: Array, context: Context) -> Array:
         if self.function is None:
@@ -260,6 +276,10 @@ class Law(Node):
         end = np.inf if self.stop is None else float((self.stop - self.start) / self.scale)
         t = np.clip((x - float(self.start)) / float(self.scale), 0.0, end)
         return self.level.at(context.base) * self.function(t)
+
+    def before(self, x: Fraction, context: Context) -> Array:
+        place = just_before(np.array([[ceil_float(x)]])) if self.jumps else _place(x)
+        return self(place, context)
 
     def phase_at(self, x: Fraction) -> Phase:
         if self.stop is not None and x >= self.stop:
@@ -295,6 +315,9 @@ class Chain(Node):
         for i, rows in _rows_by(index):
             values[rows] = self.nodes[i](x[rows], context)
         return values
+
+    def before(self, x: Fraction, context: Context) -> Array:
+        return self.nodes[max(bisect_left(self.starts, x) - 1, 0)].before(x, context)
 
     def phase_at(self, x: Fraction) -> Phase:
         i = max(bisect_right(self.starts, x) - 1, 0)
@@ -338,6 +361,9 @@ class Scaled(Node):
 
     def __call__(self, x: Array, context: Context) -> Array:
         return self.node(x, context) * self.factor
+
+    def before(self, x: Fraction, context: Context) -> Array:
+        return self.node.before(x, context) * self.factor
 
     def phase_at(self, x: Fraction) -> Phase:
         return self.node.phase_at(x)
@@ -411,6 +437,13 @@ class Cycles(Node):
         values = self.node(places, context)
         return values if self.gain == 1 else values * self.gain**cycle
 
+    def before(self, x: Fraction, context: Context) -> Array:
+        cycle = max(math.ceil((x - self.start) / self.period) - 1, 0)
+        if self.times is not None:
+            cycle = min(cycle, self.times - 1)
+        place = (x - self.start - cycle * self.period) * self.turns.denominator
+        return self.node.before(place, context) * power(self.gain, cycle)
+
     def phase_at(self, x: Fraction) -> Phase:
         if x < self.start:
             return _before(self.start)
@@ -472,6 +505,14 @@ class Numbered(Node):
             turn[held], share[held] = float(last), float(gone / self.period)
         return self.level.at(context.base) * self.function(turn, share)
 
+    def before(self, x: Fraction, context: Context) -> Array:
+        if x <= self.start or (self.stop is not None and x > self.stop):
+            return self(_place(x), context)
+        turns = (x - self.start) / self.period
+        turn = math.ceil(turns) - 1
+        share = np.array([[float(turns - turn)]])
+        return self.level.at(context.base) * self.function(np.array([[float(turn)]]), share)
+
     def phase_at(self, x: Fraction) -> Phase:
         if self.stop is not None and x >= self.stop:
             return Phase(HOLD, self.stop, None)
@@ -523,6 +564,9 @@ class Growing(Node):
 
     def __call__(self, x: Array, context: Context) -> Array:
         return self.reach(Fraction(float(x.max()))).chain(x, context)
+
+    def before(self, x: Fraction, context: Context) -> Array:
+        return self.reach(x).chain.before(x, context)
 
     def reach(self, x: Fraction) -> _Reached:
         """Work out the cycles up to ``x``, and a quarter farther, for who walks there step by step."""
@@ -593,6 +637,12 @@ class Combined(Node):
             values = self.operation(values, node(x, context))
         return values
 
+    def before(self, x: Fraction, context: Context) -> Array:
+        values = self.nodes[0].before(x, context)
+        for node in self.nodes[1:]:
+            values = self.operation(values, node.before(x, context))
+        return values
+
     def phase_at(self, x: Fraction) -> Phase:
         phases = [node.phase_at(x) for node in self.nodes]
         moving = [phase for phase in phases if phase.name not in (HOLD, CONSTANT)]
@@ -632,14 +682,24 @@ class Cooled(Node):
         object.__setattr__(self, "threshold", ceil_float(self.start))
 
     def __call__(self, x: Array, context: Context) -> Array:
-        before = x < self.threshold
-        held = self.node(np.array([[self.threshold]]), context)
-        last = self.last.at(context.base)
-        done = self.ease(_share(x, self.start, self.stop))
-        # The node is only asked about the time in which it still decides.
-        trunk = self.node(np.minimum(x, self.threshold), context)
+        # The node is only asked about the time in which it still decides; and once, with what it is left at
+        # as the last row: of nested ones, each would ask the next twice.
+        before = x[:, 0] < self.threshold
+        if before.all():
+            return self.node(x, context)
+        trunk = self.node(np.append(x[before], [[self.threshold]], axis=0), context)
+        held, last = trunk[-1:], self.last.at(context.base)
+        done = self.ease(_share(x[~before], self.start, self.stop))
         cooled = _between(held, last, done) if self.geometric else held * (1 - done) + last * done
-        return np.where(before, trunk, cooled)
+        if not before.any():
+            return cooled
+        values = np.empty((len(x), len(context.base)))
+        values[before] = trunk[:-1] if len(trunk) > 1 else trunk
+        values[~before] = cooled
+        return values
+
+    def before(self, x: Fraction, context: Context) -> Array:
+        return self.node.before(x, context) if x <= self.start else self(_place(x), context)
 
     def phase_at(self, x: Fraction) -> Phase:
         if x >= self.stop:
@@ -664,21 +724,23 @@ class Cut(Node):
 
     node: Node
     stop: Fraction
-    last: float = field(init=False)
+    threshold: float = field(init=False)
 
     def __post_init__(self) -> None:
-        last = ceil_float(self.stop)
-        # One that has come to its own end holds its last value there, exactly.
-        if not self._ended:
-            last = float(just_before(np.array(last)))
-        object.__setattr__(self, "last", last)
-
-    @property
-    def _ended(self) -> bool:
-        return self.node.phase_at(self.stop).name == HOLD
+        object.__setattr__(self, "threshold", ceil_float(self.stop))
 
     def __call__(self, x: Array, context: Context) -> Array:
-        return self.node(np.minimum(x, self.last), context)
+        before = x < self.threshold
+        if before.all():
+            return self.node(x, context)
+        held = self.node.before(self.stop, context)
+        if not before.any():
+            return held
+        # Behind the stop it is asked about a place before it: there may be nothing else it knows.
+        return np.where(before, self.node(np.where(before, x, x.min()), context), held)
+
+    def before(self, x: Fraction, context: Context) -> Array:
+        return self.node.before(min(x, self.stop), context)
 
     def phase_at(self, x: Fraction) -> Phase:
         if x >= self.stop:
@@ -691,7 +753,8 @@ class Cut(Node):
 
     @property
     def decay_power(self) -> float:
-        return self.node.decay_power if self._ended else 0.0
+        ended = self.node.phase_at(self.stop).name == HOLD
+        return self.node.decay_power if ended else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -703,6 +766,9 @@ class Delayed(Node):
 
     def __call__(self, x: Array, context: Context) -> Array:
         return self.node(np.maximum(x, ceil_float(self.start)), context)
+
+    def before(self, x: Fraction, context: Context) -> Array:
+        return self.node.before(x, context) if x > self.start else self(_place(x), context)
 
     def phase_at(self, x: Fraction) -> Phase:
         if x < self.start:

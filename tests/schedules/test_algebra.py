@@ -19,16 +19,20 @@ from etude import (
     Cosine,
     Custom,
     Exponential,
+    Geometric,
     Horizon,
     InverseTime,
     Level,
     Linear,
     Plateau,
+    Points,
+    PolynomialCycles,
     Schedule,
     Steps,
     from_json,
     maximum,
     minimum,
+    multistep,
     parse,
     wsd,
 )
@@ -117,6 +121,66 @@ def test_values(plan: Schedule, values: list[float]) -> None:
     *early, late = values
     assert table(range(len(early))).tolist() == pytest.approx(early, rel=1e-15)
     assert table(10**6) == pytest.approx(late, rel=1e-15)
+
+
+stair = multistep([30, 60])
+
+
+@pytest.mark.parametrize(
+    ("plan", "values"),
+    [
+        # Step → value, about a jump that lies right where the plan is left.
+        (stair.until(60), {59: 0.1, 60: 0.1, 99: 0.1}),
+        (stair.until(61), {59: 0.1, 60: 0.01, 61: 0.01}),
+        (stair.until(30) >> Constant(0.7), {29: 1.0, 30: 0.7}),
+        (Steps(0.1, at=[40], start=1.0).until(40), {39: 1.0, 40: 1.0, 99: 1.0}),
+        (Steps(0.5, every=10).until(20), {19: 0.5, 20: 0.5}),
+        (Steps(0.5, every=10, over=20).until(20), {19: 0.5, 20: 0.5}),
+        ((Constant(1.0, over=20) >> Constant(0.5)).until(20), {19: 1.0, 20: 1.0}),
+        ((Constant(1.0, over="1/3st") >> Constant(0.5)).until("1/3st"), {0: 1.0, 1: 1.0}),
+        (Points([(0, 0.1), (20, 0.3), (20, 0.2)]).until(20), {10: 0.2, 20: 0.3, 50: 0.3}),
+        (maximum(stair, 0.05).until(60), {59: 0.1, 60: 0.1}),
+        ((stair * 0.5).until(60), {59: 0.05, 60: 0.05}),
+        (stair.stretch(2).until(60), {59: 1.0, 60: 1.0}),
+        (stair.shift(10).until(40), {39: 1.0, 40: 1.0}),
+        (stair.until(60).until(60), {60: 0.1}),
+        (stair.until(60).shift(5), {65: 0.1}),
+        (stair.until(60).repeat(2), {59: 0.1, 60: 1.0, 119: 0.1, 120: 0.1}),
+        (stair.cooldown(60, over=0).until(60), {59: 0.1, 60: 0.1}),
+        (stair.cooldown(50, over=10).until(60), {59: 0.01, 60: 0.0}),
+        (Constant(1.0, over=5).repeat(2, gain=0.5).until(5), {4: 1.0, 5: 1.0}),
+        (Constant(1.0, over=5).repeat(2, gain=0.5).until(10), {4: 1.0, 5: 0.5, 10: 0.5}),
+        (Constant(1.0, over=2).repeat(3, gain=0.5, stretch=2).until(6), {5: 0.5, 6: 0.5}),
+        (Linear(over=4, after="repeat").until(8), {7: 0.25, 8: 0.0, 99: 0.0}),
+        (PolynomialCycles(4, power=1).until(8), {7: 0.125, 8: 0.0, 99: 0.0}),
+        (Custom("math:floor").until(5), {4: 4.0, 5: 4.0, 99: 4.0}),
+        # And where nothing jumps, the value to which it has come there.
+        (Linear(0.0, 1.0, over=60).until(60), {30: 0.5, 60: 1.0}),
+        (Linear(0.0, 1.0, over=60).until(30), {29: 29 / 60, 30: 0.5, 99: 0.5}),
+        (Exponential(0.5).until(3), {2: 0.25, 3: 0.125, 99: 0.125}),
+    ],
+    ids=repr,
+)
+def test_a2_until_holds_the_last_value_before_a_jump(plan: Schedule, values: dict[int, float]) -> None:
+    table = plan.on(Horizon(total=100))
+    assert {step: table(step) for step in values} == pytest.approx(values)
+    assert table([*values]).tolist() == pytest.approx([*values.values()])
+
+
+@pytest.mark.parametrize(
+    ("plan", "values"),
+    [
+        (Geometric(1e300, 1e-300, over=2), [1e300, 1.0, 1e-300, 1e-300]),
+        (Geometric(1e-300, 1e300, over=2), [1e-300, 1.0, 1e300, 1e300]),
+        (Constant(1e300).cooldown(0, over=2, stop=1e-300, ease="geometric"), [1e300, 1.0, 1e-300]),
+        (Geometric(1e200, 1e-200, over=4), [1e200, 1e100, 1.0, 1e-100, 1e-200]),
+    ],
+    ids=repr,
+)
+def test_a13_a_ratio_too_large_for_a_float_gives_the_values_between(
+    plan: Schedule, values: list[float]
+) -> None:
+    assert plan.on(Horizon(total=4))(range(len(values))).tolist() == pytest.approx(values, abs=0)
 
 
 # Laws of evaluation, for any schedule.

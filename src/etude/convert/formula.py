@@ -61,7 +61,7 @@ from etude.schedules.shapes import (
     Tanh,
 )
 from etude.tables import Table
-from etude.timeline import SHORTEST_CYCLE, Clock, Cut
+from etude.timeline import SHORTEST_CYCLE, Clock, Context, Cut, just_before
 
 __all__ = ["Formula", "formula"]
 
@@ -363,10 +363,15 @@ class _Writer:
         return f"{part}(max(x, {_number(clock.at(by))}), base)"
 
     def until(self, until: Until, clock: Clock) -> str:
-        node = until.resolve(clock)
+        node, context = until.resolve(clock), Context(np.array([1.0, 0.03]), {})
         assert isinstance(node, Cut)
+        at = node.threshold
+        with np.errstate(all="ignore"):
+            held, there = node.before(node.stop, context), node.node(np.array([[at]]), context)
+        if not np.allclose(held, there, rtol=TOLERANCE, atol=0):  # a jump lies right there
+            at = float(just_before(np.array(at)))
         part = self.function("part", [f"return {self.value(until.schedule, clock)}"])
-        return f"{part}(min(x, {_number(Fraction(node.last))}), base)"
+        return f"{part}(min(x, {_number(Fraction(at))}), base)"
 
     def cooldown(self, cooldown: Cooldown, clock: Clock) -> str:
         trunk = self.function("trunk", [f"return {self.value(cooldown.schedule, clock)}"])

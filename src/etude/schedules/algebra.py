@@ -12,10 +12,14 @@ import hashlib
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import KW_ONLY, dataclass
 from fractions import Fraction
-from typing import Any, ClassVar, Literal, TypeAlias
+from functools import cached_property
+from itertools import chain
+from operator import attrgetter, itemgetter
+from typing import Any, ClassVar, Literal, Self, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -53,7 +57,12 @@ JSON_VERSION = 1
 GEOMETRIC = "geometric"
 # More cycles than that, each longer or shorter than the last, would have boundaries of very many digits.
 MAX_GROWING = 1_000
+# What reads or writes a schedule takes up to five calls for each level, and Python bears a thousand in all.
+MAX_DEPTH = 170
+# More would take minutes to read back; and a schedule made of itself over and over doubles each time.
+MAX_PARTS = 100_000
 
+_Kind = TypeVar("_Kind", bound="Schedule")
 Extent: TypeAlias = Literal["finite", "endless", "timeless"]
 """Whether a schedule ends, goes on for ever, or has no length of its own and takes its neighbours'."""
 
@@ -88,12 +97,20 @@ class Schedule(ABC):
         values = (getattr(self, field.name) for field in dataclasses.fields(self))
         return tuple(value for value in values if isinstance(value, Schedule))
 
-    @property
+    @cached_property
     def depends_on_base(self) -> bool:
         """Whether its values follow the group's base rate."""
         levels = (getattr(self, field.name) for field in dataclasses.fields(self))
         own = any(isinstance(level, Level) and level.is_relative for level in levels)
         return own or any(part.depends_on_base for part in self.parts)
+
+    @cached_property
+    def _depth(self) -> int:
+        return 1 + max((part._depth for part in self.parts), default=0)
+
+    @cached_property
+    def _size(self) -> int:
+        return 1 + sum(part._size for part in self.parts)
 
     # What everyone can do with it.
 
@@ -163,6 +180,12 @@ class Schedule(ABC):
     def __rrshift__(self, other: LevelLike) -> Schedule:
         return Sequence.of(other, self) if _is_operand(other) else NotImplemented
 
+    def __copy__(self) -> Self:
+        return self  # as a tuple does: nothing about it can change
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
     # How it is written.
 
     def __repr__(self) -> str:
@@ -213,6 +236,20 @@ class Schedule(ABC):
         """Put the checked values in the frozen fields."""
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+    def _bounded(self) -> Self:
+        """Return it, if what walks schedules can walk it."""
+        if self._depth > MAX_DEPTH:
+            raise ScheduleError(
+                f"this {type(self).__name__} is {self._depth} levels deep, and a schedule may have "
+                f"{MAX_DEPTH}; put pieces one after another (a >> b), not each inside the next"
+            )
+        if self._size > MAX_PARTS:
+            raise ScheduleError(
+                f"this {type(self).__name__} is made of {self._size:,} schedules, and one may be made of "
+                f"{MAX_PARTS:,}; write what repeats with .repeat(times), or a list of values as Points([...])"
+            )
+        return self
 
     def _named(self, field: str) -> str:
         return f"{type(self).__name__}({field}=)"
@@ -301,6 +338,11 @@ class Constant(Schedule):
         return Law("constant", clock.origin, stop, clock.scale, level, None, 0.0)
 
 
+def _can_be_followed(part: Schedule) -> None:
+    _end_to_end(part, "nothing can follow it")
+    _followed(part, "another part")
+
+
 def _end_to_end(schedule: Schedule, what: str) -> None:
     """Refuse what has no end where an end is needed."""
     if schedule.extent != "finite":
@@ -343,13 +385,21 @@ class Sequence(Schedule):
     @classmethod
     def of(cls, *parts: Schedule | LevelLike) -> Sequence:
         """Put parts one after another; sequences among them are flattened."""
-        return cls(tuple(_flat(cls, parts)))
+        given = tuple(map(to_schedule, parts))
+        flat = _flat(cls, given)
+        if len(flat) == len(given):
+            return cls(flat)
+        # A sequence among them was checked when it was made, all but its end: ``plan = plan >> piece`` in a
+        # loop is not to check all pieces each time.
+        for part in given[:-1]:
+            _can_be_followed(part.parts[-1] if type(part) is cls else part)
+        return _made(cls, given, sequence=flat)
 
     def __post_init__(self) -> None:
         self._set(sequence=_operands(type(self), self.sequence, "sequence"))
         for part in self.sequence[:-1]:
-            _end_to_end(part, "nothing can follow it")
-            _followed(part, "another part")
+            _can_be_followed(part)
+        self._bounded()
 
     @property
     def parts(self) -> tuple[Schedule, ...]:
@@ -393,11 +443,29 @@ class Joined(Schedule):
     @classmethod
     def of(cls, *parts: Schedule | LevelLike) -> Schedule:
         """Join parts; parts already joined by the same operation are flattened."""
-        return cls(tuple(_flat(cls, parts)))
+        given = tuple(map(to_schedule, parts))
+        joined = next((part for part in given if isinstance(part, cls)), None)
+        if joined is None:
+            return cls(given)
+        # The parts of one that was joined before are in their order: only the others look for their places.
+        texts, together = list(joined._texts), list(joined.together)
+        i = given.index(joined)
+        for part in _flat(cls, given[:i] + given[i + 1 :]):
+            place = bisect_right(texts, text := repr(part))
+            texts.insert(place, text)
+            together.insert(place, part)
+        return _made(cls, given, together=tuple(together), _texts=tuple(texts))
 
     def __post_init__(self) -> None:
-        parts = _operands(type(self), self.together, "together")
-        self._set(together=tuple(sorted(parts, key=repr)))
+        self._set(together=_operands(type(self), self.together, "together"))
+        self._bounded()
+        ordered = sorted(((repr(part), part) for part in self.together), key=itemgetter(0))
+        self._set(together=tuple(part for _, part in ordered), _texts=tuple(text for text, _ in ordered))
+
+    @cached_property
+    def _texts(self) -> tuple[str, ...]:
+        """What the parts are written as, kept: each level that is joined would write all below it anew."""
+        return tuple(map(repr, self.together))
 
     @property
     def parts(self) -> tuple[Schedule, ...]:
@@ -420,7 +488,8 @@ class Joined(Schedule):
 
     def __repr__(self) -> str:
         sign = {Product: " * ", Sum: " + "}[type(self)]
-        return sign.join(_bound(part, self._binding) for part in self.together)
+        written = zip(self._texts, self.together, strict=True)
+        return sign.join(f"({text})" if part._binding < self._binding else text for text, part in written)
 
 
 @dataclass(frozen=True, repr=False)
@@ -436,14 +505,14 @@ class Product(Joined):
     _operation: ClassVar[np.ufunc] = np.multiply
     _join_powers: ClassVar[Callable[[list[float]], float]] = sum
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        relative = [part for part in self.together if part.depends_on_base]
+    def _bounded(self) -> Self:
+        relative = list(filter(attrgetter("depends_on_base"), self.together))
         if len(relative) > 1:
             raise ScheduleError(
                 f"both {relative[0]!r} and {relative[1]!r} are multiples of BASE, and their product would be "
                 f"a rate squared; write one of them with plain numbers, such as Linear(0.1, 1.0, over=...)"
             )
+        return super()._bounded()
 
 
 @dataclass(frozen=True, repr=False)
@@ -463,7 +532,7 @@ class Minimum(Joined):
     _join_powers: ClassVar[Callable[[list[float]], float]] = max
 
     def __repr__(self) -> str:
-        return f"minimum({', '.join(map(repr, self.together))})"
+        return f"minimum({', '.join(self._texts)})"
 
 
 @dataclass(frozen=True, repr=False)
@@ -474,7 +543,7 @@ class Maximum(Joined):
     _join_powers: ClassVar[Callable[[list[float]], float]] = min
 
     def __repr__(self) -> str:
-        return f"maximum({', '.join(map(repr, self.together))})"
+        return f"maximum({', '.join(self._texts)})"
 
 
 def minimum(*parts: Schedule | LevelLike) -> Schedule:
@@ -499,9 +568,19 @@ def maximum(*parts: Schedule | LevelLike) -> Schedule:
     return Maximum.of(*parts)
 
 
-def _flat(kind: type[Schedule], parts: tuple[Schedule | LevelLike, ...]) -> Iterator[Schedule]:
-    for part in map(to_schedule, parts):
-        yield from part.parts if type(part) is kind else (part,)
+def _flat(kind: type[Schedule], parts: Iterable[Schedule]) -> tuple[Schedule, ...]:
+    runs = [part.parts if type(part) is kind else (part,) for part in parts]
+    # Two are joined without a look at each part.
+    return runs[0] + runs[1] if len(runs) == 2 else tuple(chain.from_iterable(runs))
+
+
+def _made(kind: type[_Kind], given: Iterable[Schedule], **fields: object) -> _Kind:
+    """A schedule of fields that are known to be right, joined of what is given."""
+    made = object.__new__(kind)
+    depth = max(part._depth + (type(part) is not kind) for part in given)
+    size = 1 + sum(part._size - (type(part) is kind) for part in given)
+    made._set(**fields, _depth=depth, _size=size)
+    return made._bounded()
 
 
 def _operands(kind: type[Schedule], parts: Any, field: str) -> tuple[Schedule, ...]:
@@ -510,12 +589,7 @@ def _operands(kind: type[Schedule], parts: Any, field: str) -> tuple[Schedule, .
     for part in parts:
         if not isinstance(part, Schedule):
             raise ScheduleError(f"{kind.__name__}({field}=) must hold schedules; got {part!r}")
-    return tuple(_flat(kind, tuple(parts)))
-
-
-def _bound(part: Schedule, binding: int) -> str:
-    """The part's expression, in parentheses where it binds less tightly than what is around it."""
-    return f"({part!r})" if part._binding < binding else repr(part)
+    return _flat(kind, parts)
 
 
 @dataclass(frozen=True, repr=False)
@@ -530,6 +604,7 @@ class Applied(Schedule):
     def __post_init__(self) -> None:
         if not isinstance(self.schedule, Schedule):
             raise ScheduleError(f"{self._named('schedule')} must be a schedule; got {self.schedule!r}")
+        self._bounded()
 
     def __repr__(self) -> str:
         positional, named = [], []
@@ -541,7 +616,9 @@ class Applied(Schedule):
             elif value != field.default:
                 positional.append(write(value))
         arguments = ", ".join(positional + named)
-        return f"{_bound(self.schedule, 3)}.{type(self).__name__.lower()}({arguments})"
+        text = repr(self.schedule)
+        owner = text if self.schedule._binding == 3 else f"({text})"
+        return f"{owner}.{type(self).__name__.lower()}({arguments})"
 
 
 @dataclass(frozen=True, repr=False)
@@ -616,7 +693,14 @@ class Repeat(Applied):
     def resolve(self, clock: Clock) -> Node:
         period = self._period(clock.horizon)
         if self._stretch == 1:
-            return Cycles(self.schedule.resolve, clock, period, self.times, self.gain)
+            once, times = self.schedule, self.times
+            # Cycles of equal cycles are so many cycles.
+            while (
+                self.gain == 1 and isinstance(once, Repeat) and once.growth == once.gain == 1 and once.times
+            ):
+                period, times = period / once.times, times and times * once.times
+                once = once.schedule
+            return Cycles(once.resolve, clock, period, times, self.gain)
         return Growing(self.schedule.resolve, clock, period, self.times, self._stretch, self.gain)
 
 
@@ -769,10 +853,13 @@ class Cooldown(Applied):
     def resolve(self, clock: Clock) -> Node:
         at = clock.steps(self.at, self._named("at"))
         stop = to_level(self.stop, self._named("stop"))
-        node = self.schedule.resolve(clock)
+        node, start = self.schedule.resolve(clock), clock.at(at)
+        # One that is left as it begins to decay, or before, has no part in it.
+        while isinstance(node, Cooled) and start <= node.start and start < node.stop:
+            node = node.node
         return Cooled(
             node,
-            clock.at(at),
+            start,
             clock.at(self.length(clock.horizon)),
             stop,
             EASES.get(self.ease, linear),

@@ -18,7 +18,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -75,6 +75,9 @@ class Endless(Schedule):
 class Function(Endless):
     """A law that is one formula."""
 
+    # Whether f may jump: only a user's function can.
+    _jumps: ClassVar[bool] = False
+
     @abstractmethod
     def factor(self, horizon: Horizon) -> Callable[[Array], Array]:
         """f, on a horizon."""
@@ -94,6 +97,7 @@ class Function(Endless):
             to_level(self.start, self._named("start")),
             self.factor(clock.horizon),
             self.decay_power,
+            self._jumps,
         )
 
 
@@ -447,6 +451,8 @@ class Custom(Function):
 
     Source: torch's ``LambdaLR``.
     """
+
+    _jumps: ClassVar[bool] = True
 
     function: str
 

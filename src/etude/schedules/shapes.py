@@ -22,6 +22,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
 from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -502,7 +503,7 @@ class Points(Schedule):
             ease=bounds.choice(self.ease, self._named("ease"), eases.EASES),
         )
 
-    @property
+    @cached_property
     def depends_on_base(self) -> bool:
         return any(to_level(level, "level").is_relative for _, level in self.points)
 

@@ -12,7 +12,7 @@ import types
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, ClassVar, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -67,6 +67,8 @@ class Called(Function):
         function: the callable.
         owner: whose it is, for messages.
     """
+
+    _jumps: ClassVar[bool] = True
 
     function: Factor
     owner: str
@@ -172,6 +174,9 @@ class Mirrored(Node):
 
     def __call__(self, x: Array, context: Context) -> Array:
         return self.number - self.node(x, context)
+
+    def before(self, x: Fraction, context: Context) -> Array:
+        return self.number - self.node.before(x, context)
 
     def phase_at(self, x: Fraction) -> Phase:
         return self.node.phase_at(x)

@@ -45,6 +45,9 @@ __all__ = ["COUNTS", "Formula", "formula"]
 COUNTS = 2**31
 """The steps that can be asked for are below this: what counts in 32 bits can count."""
 
+MOST_LINKS = 10_000
+"""Cycles inside cycles, each of another length, are soon more than a compiler can hold."""
+
 Formula: TypeAlias = Callable[[Any], Any]
 """Steps, as float64 → values; both NumPy arrays or both ``Foreign``."""
 
@@ -76,7 +79,7 @@ def formula(plan: Schedule, horizon: Horizon, base: float, caller: str) -> Formu
     for part in plan.walk():
         _refuse_what_cannot_be_compiled(part, caller)
     plan.on(horizon)(0, rate)  # which says what is wrong with the horizon or the levels
-    builder = _Builder(Context(np.array([rate]), {}))
+    builder = _Builder(Context(np.array([rate]), {}), caller)
     whole = builder.part([_Until(plan.resolve(Clock(horizon)), Fraction(COUNTS))])
     return lambda steps: whole(steps, None) + np.zeros_like(steps)
 
@@ -115,6 +118,7 @@ class _Builder:
     """
 
     context: Context
+    caller: str
 
     def part(self, parts: Sequence[_Until]) -> Part:
         nodes: list[Any] = [part.node for part in parts]
@@ -221,10 +225,17 @@ class _Builder:
         return cooled
 
     def _cut(self, parts: Sequence[_Until]) -> Part:
-        lasts = [part.node.last for part in parts]  # type: ignore[attr-defined]
-        ends = [min(part.until, Fraction(last)) for part, last in zip(parts, lasts, strict=True)]
-        inner, last = self._inner(parts, ends), _numbers(lasts)
-        return lambda x, which: inner(np.minimum(x, last(which)), which)
+        nodes: list[Cut] = [part.node for part in parts]  # type: ignore[misc]
+        ends = [min(part.until, Fraction(node.threshold)) for part, node in zip(parts, nodes, strict=True)]
+        inner, threshold = self._inner(parts, ends), _numbers([node.threshold for node in nodes])
+        # What it holds is one number, which the timeline itself gives.
+        held = _numbers([node.before(node.stop, self.context).item() for node in nodes])
+
+        def cut(x: Any, which: Any) -> Any:
+            end = threshold(which)
+            return np.where(x < end, inner(np.minimum(x, end), which), held(which))
+
+        return cut
 
     def _delayed(self, parts: Sequence[_Until]) -> Part:
         starts = [part.node.start for part in parts]  # type: ignore[attr-defined]
@@ -237,6 +248,11 @@ class _Builder:
     def _chain(self, parts: Sequence[_Until]) -> Part:
         chains = [_links(part) for part in parts]
         links = [link for chain in chains for link in chain]
+        if len(links) > MOST_LINKS:
+            raise ScheduleError(
+                f"{self.caller} cannot compile a schedule of more than {MOST_LINKS:,} pieces of different "
+                f"lengths in 2**31 steps; end it with .until(...) where your run ends"
+            )
         where = _Places([[ceil_float(start) for start, _ in chain[1:]] for chain in chains])
         kinds: dict[Hashable, list[int]] = {}
         for number, (_, link) in enumerate(links):
@@ -363,9 +379,7 @@ def _between(first: Any, last: Any, done: Any, geometric: bool) -> Any:
     """What lies that share of the way from one value to the other; both ends exact."""
     if not geometric:
         return first * (1 - done) + last * done
-    from_zero = first == 0
-    ratio = np.where(from_zero, 0.0, last / np.where(from_zero, 1.0, first))
-    return np.where(done == 1, last, first * ratio**done)
+    return first ** (1 - done) * last**done
 
 
 def _constant(node: Node) -> Level | None:

@@ -414,9 +414,19 @@ class Cycles(Node):
     """One node over and over, every cycle as long as the first, its values times ``gain`` each time."""
 
     def __init__(
-        self, resolve: Callable[[Clock], Node], clock: Clock, period: Fraction, times: int | None, gain: float
+        self,
+        resolve: Callable[[Clock], Node],
+        clock: Clock,
+        period: Fraction,
+        times: int | None,
+        gain: float,
+        counted: int = 1,
     ) -> None:
-        """``resolve`` lays the repeated part over a clock; ``period`` is in that part's own steps."""
+        """``resolve`` lays the repeated part over a clock; ``period`` is in that part's own steps.
+
+        So many as ``counted`` are told as one.
+        """
+        self._counted = counted
         self.start = clock.origin
         self.period = clock.scale * period
         self.times = times
@@ -456,7 +466,7 @@ class Cycles(Node):
         stop = end = start + self.period
         if phase.stop is not None:
             stop = min(start + phase.stop / parts, end)
-        return Phase(phase.name, max(start, start + phase.start / parts), stop, cycle)
+        return Phase(phase.name, max(start, start + phase.start / parts), stop, cycle // self._counted)
 
     def denominator(self, stop: Fraction) -> int:
         return math.lcm(self.start.denominator, self._parts)

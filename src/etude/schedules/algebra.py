@@ -693,14 +693,15 @@ class Repeat(Applied):
     def resolve(self, clock: Clock) -> Node:
         period = self._period(clock.horizon)
         if self._stretch == 1:
-            once, times = self.schedule, self.times
+            once, inner = self.schedule, 1
             # Cycles of equal cycles are so many cycles.
             while (
                 self.gain == 1 and isinstance(once, Repeat) and once.growth == once.gain == 1 and once.times
             ):
-                period, times = period / once.times, times and times * once.times
+                inner *= once.times
                 once = once.schedule
-            return Cycles(once.resolve, clock, period, times, self.gain)
+            times = None if self.times is None else self.times * inner
+            return Cycles(once.resolve, clock, period / inner, times, self.gain, inner)
         return Growing(self.schedule.resolve, clock, period, self.times, self._stretch, self.gain)
 
 

@@ -16,7 +16,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 LAYERS = [
     {"etude.texts"},
     {"etude.errors"},
-    {"etude.levels", "etude.durations", "etude.eases", "etude.readings", "etude.files"},
+    {"etude.levels", "etude.durations", "etude.eases", "etude.readings", "etude.files", "etude.json_text"},
     {"etude.timeline", "etude.check", "etude.plots", "etude.planned"},
     {"etude.tables"},
     {"etude.schedules"},

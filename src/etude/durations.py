@@ -49,6 +49,9 @@ _TERM = re.compile(rf"\s*(?P<sign>[+-]?)\s*(?P<number>{_NUMBER.pattern})\s*(?P<u
 LARGEST_STEP = 2**53  # beyond it not every whole number is a float
 # Amounts beyond these are slips of the hand, and their sums and products would outgrow a float.
 LEAST, MOST = 1e-30, 1e30
+_LEAST, _MOST = Fraction(LEAST), Fraction(MOST)
+# Five units with a fraction each, of the most digits that are read.
+LONGEST_TEXT = 10_000
 
 
 def to_fraction(number: Any, name: str = "the number") -> Fraction:
@@ -88,7 +91,7 @@ def read_fraction(text: str, name: str) -> Fraction:
 
 
 def _in_range(exact: Fraction, name: str, given: object) -> Fraction:
-    if exact and not LEAST <= abs(exact) <= MOST:
+    if exact and not _LEAST <= abs(exact) <= _MOST:
         raise _out_of_range(name, given)
     return exact
 
@@ -212,6 +215,10 @@ def to_duration(value: DurationLike, name: str = "the duration") -> Duration:
 
 
 def _parse(text: str, name: str) -> Duration:
+    if len(text) > LONGEST_TEXT:
+        raise ScheduleError(
+            f"{name} must be a duration of at most {LONGEST_TEXT:,} characters; got {len(text):,}"
+        )
     amounts: dict[str, Fraction] = {}
     position = 0
     while match := _TERM.match(text, position):

@@ -17,7 +17,8 @@ __all__ = ["BASE", "Level", "LevelLike", "finite", "is_number", "to_level"]
 
 def is_number(value: object) -> bool:
     """Whether this is a real number of Python's or NumPy's; True and False are not."""
-    return isinstance(value, Real) and not isinstance(value, bool)
+    # The plain types first: to ask for a protocol takes ten times as long.
+    return type(value) in (float, int) or (isinstance(value, Real) and not isinstance(value, bool))
 
 
 def finite(value: Any, field: str) -> float:

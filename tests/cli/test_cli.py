@@ -64,10 +64,10 @@ def test_the_verbs_and_their_options_are_these() -> None:
         "convert": sorted(["expression", "--to", *running]),
         "find": ["--device", "--plot", "--repeats", "--start", "--steps", "--stop", "task"],
         "compare": sorted([*comparing, "--workers"]),
-        "report": comparing,
+        "report": sorted([*comparing, "--allow-imports"]),
         "runs": ["--all", "--failed", "--store", "--task"],
-        "watch": ["--every", "--store", "run"],
-        "explain": ["--group", "--store", "run", "step"],
+        "watch": ["--allow-imports", "--every", "--store", "run"],
+        "explain": ["--allow-imports", "--group", "--store", "run", "step"],
         "add": ["--store", "file"],
     }
 

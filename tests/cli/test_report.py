@@ -143,7 +143,7 @@ def test_a_run_takes_no_options_of_a_comparison(tmp_path: Path) -> None:
         trained.record(store, et.cosine(), [0])
     said = etude("report", "1", "--seeds", "3", "--store", tmp_path / "runs.sqlite")
     assert said.status == 2
-    assert "--seeds is of a comparison; the page of a run takes --store and --out alone" in said.text
+    assert "--seeds is of a comparison; the page of a run takes --store, --out and" in said.text
     assert etude("report", "2", "--store", tmp_path / "runs.sqlite").refusal.startswith(
         "there is no run 2 in "
     )

@@ -162,7 +162,7 @@ def lacking(*path: str) -> str:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "this is no JSON of a range test: Expecting property name"),
+        ("{", "this is no JSON of a range test: it is not JSON: Expecting property name"),
         ("[]", 'there must be {"etude": 1, "range test": ...}'),
         (lacking("etude"), 'there must be {"etude": 1, "range test": ...}'),
         (lacking("range test", "curve"), "this JSON of a range test is not whole: 'curve'"),

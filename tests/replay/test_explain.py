@@ -128,11 +128,13 @@ def test_a_schedule_that_cannot_be_read_back_leaves_what_was_recorded() -> None:
 
     assert explain(lost, 550).sentence == (
         "Update 550 (epoch 5.5) of run 7 used the learning rate 0.05 for the group 'body', in the phase "
-        "'cosine'. It followed Custom('nowhere_at_all:curve'); nothing overrode it."
+        "'cosine'. It followed Custom('nowhere_at_all:curve'); nothing overrode it. This plan names a "
+        "function, nowhere_at_all:curve, which is not imported from data."
     )
     assert explain(lost, 551).sentence == (
         "Update 551 (epoch 5.51) of run 7 was not recorded, and its rate is not known: "
-        "Custom('nowhere_at_all:curve') cannot be laid over what is known of the run."
+        "Custom('nowhere_at_all:curve') cannot be laid over what is known of the run. This plan names a "
+        "function, nowhere_at_all:curve, which is not imported from data."
     )
 
 

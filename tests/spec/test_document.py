@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -84,7 +85,7 @@ def changed(plan: Schedule, **fields: Any) -> Any:
         ("{", r"this is not JSON"),
         ("Linear(over=5)", r"this is not JSON"),
         (None, r"this is not JSON"),
-        ('{"etude": 1, "schedule": ' + "1" * 5000 + "}", r"this is not JSON: Exceeds the limit"),
+        ('{"etude": 1, "schedule": ' + "1" * 5000 + "}", r"this is not JSON: a number has 5,000 digits"),
         ("[" * 100_000, r"nested too deeply to read"),
         (document([]).replace("[]", "[" * 600 + "]" * 600), r"nested too deeply|must be an object"),
         ("[]", r"a schedule's JSON is \{\"etude\": version, \"schedule\": \{...\}\}; this is something else"),
@@ -187,7 +188,7 @@ def changed(plan: Schedule, **fields: Any) -> Any:
         # An object with two fields of one name.
         (
             '{"etude": 1, "schedule": {"type": "Constant", "level": 0.1, "level": 0.2, "over": null}}',
-            r"the JSON has an object with two fields 'level'",
+            r"^this has an object with two fields 'level'",
         ),
     ],
 )
@@ -218,3 +219,48 @@ def test_any_json_is_read_or_refused(value: Any) -> None:
 def test_a_field_added_since_a_document_was_written_has_its_default() -> None:
     document = {"etude": 1, "schedule": {"type": "Linear", "over": 4}}
     assert from_json(json.dumps(document)) == Linear(over=4)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[" * 100_000, r"^this is nested too deeply to read: more than 250 deep, at character 251$"),
+        ('{"a":' * 20_000, r"^this is nested too deeply to read: more than 250 deep, at character 1,251$"),
+        ('["' + "[" * 1_000, r"^this is not JSON: Unterminated string"),
+        ("1" * 5_000, r"^this is not JSON: a number has 5,000 digits, and at most 1000 are read$"),
+        (b"{}", r"^this is not JSON: it must be a text; got b'{}'$"),
+        (None, r"^this is not JSON: it must be a text; got None$"),
+    ],
+)
+def test_b6_what_is_broken_off_is_refused_at_once(text: Any, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        from_json(text)
+
+
+def test_b6_a_text_is_refused_too_where_little_of_the_stack_is_left() -> None:
+    def below(calls: int, text: str) -> None:
+        if calls:
+            below(calls - 1, text)
+        else:
+            with pytest.raises(SpecError, match="nested too deeply to read"):
+                from_json(text)
+
+    deep = Constant(1.0, over=1)
+    for _ in range(60):
+        deep = deep.shift(1)
+    below(sys.getrecursionlimit() - stack_depth() - 100, deep.to_json())
+
+
+def test_d3_an_object_of_thousands_of_fields_is_refused_with_the_first_few() -> None:
+    fields = ", ".join(f'"k{i}": 1' for i in range(20_000))
+    with pytest.raises(SpecError, match=r"Linear has no field 'k0', 'k1', 'k10' and 19,997 more; its fields"):
+        from_json(f'{{"etude": 1, "schedule": {{"type": "Linear", {fields}}}}}')
+    with pytest.raises(SpecError, match=r"^this has an object with two fields 'k19999'$"):
+        from_json(f'{{"etude": 1, "schedule": {{"type": "Linear", {fields}, "k19999": 1}}}}')
+
+
+def stack_depth() -> int:
+    frame, depth = sys._getframe(), 0
+    while frame := frame.f_back:  # type: ignore[assignment]
+        depth += 1
+    return depth

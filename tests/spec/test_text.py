@@ -16,6 +16,7 @@ from etude import (
     Custom,
     EtudeError,
     Exponential,
+    Horizon,
     Linear,
     Plateau,
     Points,
@@ -336,3 +337,29 @@ def test_any_arrangement_of_pieces_is_read_or_refused(text: str) -> None:
 def test_only_text_is_read(value: Any) -> None:
     with pytest.raises(SpecError, match="a schedule's text must be a string; got"):
         parse(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("fixed()" + ".shift(1)" * 150, r"this is nested too deeply to read: more than 150 deep\n"),
+        ("minimum(" * 160 + "1, 1" + ")" * 160, r"more than 150 deep\n.*\n *\^ column 1201$"),
+        ("-" * 100_000, "this is nested too deeply to read: Python itself gives up on it"),
+        ("minimum(" + "1," * 20_000 + "1)", "may hold 20,000 values, and this is one more"),
+        (
+            "Constant(1.0, over='" + "1+" * 40_000 + "1')",
+            "a duration of at most 10,000 characters",
+        ),
+        ("x" * 100_000, r"^'x{98}… is no value"),
+    ],
+)
+def test_d5_what_is_too_deep_or_too_much_is_refused_with_its_place(text: str, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        parse(text)
+
+
+def test_d3_pieces_by_the_thousand_are_read_in_one_go() -> None:
+    rates = ", ".join(f"{i}.0" for i in range(2_001))
+    plan = parse(f"piecewise_constant([{', '.join(map(str, range(1, 2_001)))}], [{rates}])")
+    assert len(plan.parts) == 2_001
+    assert plan.on(Horizon(total=2_001))([0, 1, 1_999, 2_000]).tolist() == [0.0, 1.0, 1_999.0, 2_000.0]

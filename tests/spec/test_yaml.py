@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from etude import BASE, Constant, Cosine, Linear, Points, Schedule, Steps
+from etude import BASE, Constant, Cosine, Custom, Linear, Plateau, Points, Schedule, Steps
 from etude.errors import SpecError
 from etude.spec import from_yaml, to_yaml
 from tests.strategies import schedules
@@ -75,7 +75,10 @@ def test_what_people_write_reads(fields: str, schedule: Schedule) -> None:
         ),
         ("etude: 1\nschedule: {type: Cosine, ovr: 3}", "schedule: Cosine has no field 'ovr'; its fields are"),
         ("etude: 1\nschedule: {type: [Cosine], over: 3}", "there is no schedule of the type ['Cosine']"),
-        ("etude: 1\nschedule: {type: Cosine, over: 3, over: 4}", "line 2 of the YAML has two fields 'over'"),
+        (
+            "etude: 1\nschedule: {type: Cosine, over: 3, over: 4}",
+            "line 2 of the YAML: there are two fields 'over'",
+        ),
         ("etude: 1\nschedule: {type: Constant, level: BASE.exit()}", "exit"),
         (
             "etude: 1\nschedule: {type: Constant, level: 'Linear(BASE, over=3)'}",
@@ -83,12 +86,12 @@ def test_what_people_write_reads(fields: str, schedule: Schedule) -> None:
         ),
         (
             "etude: 1\nschedule: &a {type: Constant, level: 1}",
-            "no anchors or aliases; line 2 has 'a': write what it",
+            "line 2 of the YAML: a schedule's YAML has no anchors or aliases; write what 'a' is",
         ),
-        ("etude: 1\nschedule: *a", "no anchors or aliases; line 2 has 'a'"),
+        ("etude: 1\nschedule: *a", "line 2 of the YAML: a schedule's YAML has no anchors or aliases"),
         (
             "etude: 1\nschedule: !!python/object/apply:os.getcwd []",
-            "this is not YAML: could not determine a constructor",
+            "line 2 of the YAML: a schedule's YAML has no tags such as",
         ),
         (
             "etude: 1\nschedule: {type: Constant, level: 2001-01-01}",
@@ -101,3 +104,67 @@ def test_what_is_refused(text: str, message: str) -> None:
     with pytest.raises(SpecError) as refusal:
         from_yaml(text)
     assert message in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        ("{type: Linear, over: !!int ''}", "line 2 of the YAML: a schedule's YAML has no tags such as"),
+        ("!!map [x]", "line 2 of the YAML: a schedule's YAML has no tags such as 'tag:yaml.org,2002:map'"),
+        ("!!set {a, b}", "has no tags such as 'tag:yaml.org,2002:set'"),
+        ("!!binary aGVsbG8=", "has no tags such as 'tag:yaml.org,2002:binary'"),
+        ("!<!!x> [1]", "has no tags such as '!!x'"),
+        ("{type: Linear, 3: 4, over: 3}", "schedule: Linear has no field '3'"),
+        ("{type: Linear, null: 4, over: 3}", "schedule: Linear has no field 'null'"),
+        ("{type: Linear, [1]: 4, over: 3}", "line 2 of the YAML: a field's name must be a text"),
+        ("{? {type: Linear} : 3}", "line 2 of the YAML: a field's name must be a text"),
+        ("{type: Linear, over: 5, after: 0x" + "f" * 5000 + "}", "Linear(after=) must be one of"),
+        ("{type: Linear, over: " + "9" * 5000 + "}", "line 2 of the YAML: a number of 5,000 digits"),
+        ("{type: Linear, over: 5, start: 1:30}", "Linear(start=) must be a number"),
+        ("{type: Linear, over: 5, start: 2020-01-01}", "Linear(start=) must be a number"),
+        ("{type: Linear, over: 5, stop: .inf}", "Linear(stop=) must be finite; got inf"),
+        ("{type: Linear, over: 5, stop: -.nan}", "Linear(stop=) must be finite; got nan"),
+        ("{<<: {type: Linear}, over: 3}", "schedule: there is no schedule of the type None"),
+        ("{type: Linear, over: 3}\n---\netude: 1", "is one document, and a second begins"),
+        ("\ud800", "this is not YAML: UnicodeEncodeError"),
+        ("[" * 50_000, "line 2 of the YAML: the YAML is nested too deeply to read: more than 250 deep"),
+        ("{a: " * 20_000, "line 2 of the YAML: the YAML is nested too deeply to read: more than 250 deep"),
+        ("[" + "&a [" * 9, "has no anchors or aliases; write what 'a' is"),
+        ("x" * 100_000, "a schedule's YAML may have 100,000 characters; this has 100,019"),
+    ],
+)
+def test_d2_every_text_that_is_no_schedule_is_a_spec_error(schedule: str, message: str) -> None:
+    with pytest.raises(SpecError) as refusal:
+        from_yaml(f"etude: 1\nschedule: {schedule}")
+    assert message in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("over: 1_000", Linear(over=1000)),
+        ("over: 1e3", Linear(over=1000)),
+        ("over: +5", Linear(over=5)),
+        ("over: '5'", Linear(over=5)),
+        ("over: .5", Linear(over=0.5)),
+        ("{over: 5, start: 1_0.5E+1, inclusive: True}", Linear(105.0, over=5, inclusive=True)),
+    ],
+)
+def test_d2_scalars_are_those_of_yaml_1_2(written: str, read: Schedule) -> None:
+    fields = written.strip("{}")
+    assert from_yaml(f"etude: 1\nschedule: {{type: Linear, {fields}}}") == read
+
+
+@pytest.mark.parametrize("plan", [Plateau("null"), Plateau("TRUE"), Plateau("yes"), Custom("1:30")], ids=repr)
+def test_d2_a_text_that_looks_like_more_comes_back_as_a_text(plan: Schedule) -> None:
+    assert from_yaml(to_yaml(plan)) == plan
+
+
+def test_d3_of_thousands_of_unknown_fields_the_first_few_are_named() -> None:
+    fields = ", ".join(f"k{i}: 1" for i in range(9_000))
+    with pytest.raises(SpecError) as refusal:
+        from_yaml(f"etude: 1\nschedule: {{type: Linear, {fields}}}")
+    assert str(refusal.value) == (
+        "schedule: Linear has no field 'k0', 'k1', 'k10' and 8,997 more; "
+        "its fields are after, inclusive, over, start, stop"
+    )

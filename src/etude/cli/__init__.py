@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 
 import click
@@ -68,8 +67,6 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command; what Etude refuses is one message and exit status 1."""
-    # What Custom('module:function') names may lie here; last, so that it hides no module of others.
-    sys.path.append(os.getcwd())
     try:
         cli()
     except EtudeError as error:

@@ -12,8 +12,8 @@ from rich.text import Text
 from etude.check import Finding
 from etude.cli.console import new_console
 from etude.cli.horizon_options import HINT, horizon_of, horizon_options, table_of
+from etude.cli.imports import typed
 from etude.errors import HorizonError
-from etude.spec import parse
 from etude.texts import shown
 
 __all__ = ["command"]
@@ -48,7 +48,7 @@ def command(
     \b
     etude check "sgdr('10ep', 2)" --horizon 100ep --steps-per-epoch 391 --base 0.1
     """
-    table = table_of(parse(expression), horizon_of(total, steps_per_epoch, samples_per_step, tokens_per_step))
+    table = table_of(typed(expression), horizon_of(total, steps_per_epoch, samples_per_step, tokens_per_step))
     if total is None and table.length is None:
         raise HorizonError(f"{table.text} never ends; say how long the run is, such as --horizon 1000")
     try:

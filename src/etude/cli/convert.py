@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from etude.cli.horizon_options import HINT, horizon_of, horizon_options
+from etude.cli.imports import typed
 from etude.convert import ON_A_RUN, TARGETS, convert
 from etude.errors import HorizonError
-from etude.spec import parse
 
 __all__ = ["command"]
 
@@ -32,7 +32,7 @@ def command(
     \b
     etude convert "wsd(500, '20%')" --to torch --horizon 10000
     """
-    schedule = parse(expression)
+    schedule = typed(expression)
     sizes = (total, steps_per_epoch, samples_per_step, tokens_per_step)
     # A schedule with an end of its own needs no other.
     horizon = horizon_of(*sizes) if to in ON_A_RUN or any(size is not None for size in sizes) else None

@@ -8,8 +8,10 @@ import click
 from rich.table import Table as Grid
 
 from etude.cli.console import new_console
+from etude.cli.imports import allow_imports_option
 from etude.cli.stores import Address, find_run, open_existing, run_argument, store_option
 from etude.replay import Explanation, Recorded, explain, recall
+from etude.spec.document import Functions
 
 __all__ = ["command"]
 
@@ -20,8 +22,9 @@ MOST_GROUPS = 12
 @run_argument
 @click.argument("step")
 @click.option("--group", help="The parameter group; the first if not given.")
+@allow_imports_option
 @store_option
-def command(run: str, step: str, group: str | None, store_path: Address) -> None:
+def command(run: str, step: str, group: str | None, custom: Functions, store_path: Address) -> None:
     """Tell in a sentence what made the learning rate of an update.
 
     RUN is its number, as `etude runs --all` lists it, or last. STEP is the update, counted from 0, or a
@@ -32,7 +35,7 @@ def command(run: str, step: str, group: str | None, store_path: Address) -> None
     etude explain last 3.5ep --group head
     """
     with open_existing(store_path) as store:
-        found = recall(store, find_run(store, run))
+        found = recall(store, find_run(store, run), custom=custom)
     made = explain(found, math.floor(found.horizon.steps(step, "STEP")), group)
     console = new_console()
     console.print(made.sentence)

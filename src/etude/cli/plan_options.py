@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
+from etude.cli.imports import typed
 from etude.cli.stores import STORE, store_option
 from etude.errors import SpecError
-from etude.spec import parse
 from etude.study.arms import choose_arms
 from etude.study.plan import Plan
 from etude.study.task import find_task
@@ -67,7 +67,7 @@ def plan_of(
     """The comparison that the options describe."""
     return Plan.of(
         find_task(task),
-        choose_arms(only, [parse(text) for text in schedules]),
+        choose_arms(only, [typed(text) for text in schedules]),
         budgets=_numbers("--budgets", budgets),
         peaks=_numbers("--peaks", peaks),
         seeds=seeds,

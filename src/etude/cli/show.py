@@ -11,8 +11,8 @@ from rich.table import Table as Grid
 from etude import plots
 from etude.cli.console import new_console, paragraphs
 from etude.cli.horizon_options import base_option, horizon_of, horizon_options, table_of
+from etude.cli.imports import typed
 from etude.errors import HorizonError
-from etude.spec import parse
 from etude.tables import Facts, PhaseRow, Table
 
 __all__ = ["command"]
@@ -48,7 +48,7 @@ def command(
     etude show "sgdr('10ep', 2)" --horizon 70ep --steps-per-epoch 391 --base 0.1
     """
     horizon = horizon_of(total, steps_per_epoch, samples_per_step, tokens_per_step)
-    table = table_of(parse(expression), horizon)
+    table = table_of(typed(expression), horizon)
     if total is None and table.length is None:
         raise HorizonError(f"{table.text} never ends; say how long the run is, such as --horizon 1000")
     facts = table.facts(base)

@@ -16,12 +16,15 @@ from rich.text import Text
 
 from etude import plots
 from etude.cli.console import new_console
+from etude.cli.imports import allow_imports_option
 from etude.cli.stores import Address, find_run, open_existing, run_argument, store_option
 from etude.readings import Reading
 from etude.record import RunRecord, Store
 from etude.record.process import is_gone
 from etude.replay import Recorded, metrics, rates
+from etude.replay.explain import sentence
 from etude.replay.recorded import put_in_order
+from etude.spec.document import Functions
 from etude.texts import shown
 
 __all__ = ["command"]
@@ -41,8 +44,9 @@ FURNITURE = 20
     metavar="SECONDS",
     help="How often to look.",
 )
+@allow_imports_option
 @store_option
-def command(run: str, every: float, store_path: Address) -> None:
+def command(run: str, every: float, custom: Functions, store_path: Address) -> None:
     """Follow a run that is under way, until it ends.
 
     RUN is its number, as `etude runs --all` lists it, or last. The exit status is 0 where it finishes, and 1
@@ -50,7 +54,7 @@ def command(run: str, every: float, store_path: Address) -> None:
     """
     console = new_console()
     with open_existing(store_path) as store:
-        followed = _Followed(store, find_run(store, run))
+        followed = _Followed(store, find_run(store, run), custom)
         try:
             with _shown(console) as show:
                 while True:
@@ -72,6 +76,7 @@ class _Followed:
 
     store: Store
     id: int
+    custom: Functions
     seen: int = 0
     readings: list[Reading] = field(default_factory=list)
 
@@ -83,7 +88,7 @@ class _Followed:
         news = self.store.readings(self.id, self.seen)
         self.seen += len(news)
         put_in_order(self.readings, news)
-        self.run = Recorded(self.record, self.readings)
+        self.run = Recorded(self.record, self.readings, self.custom)
         return news
 
     @property
@@ -95,8 +100,12 @@ class _Followed:
 def _shown(console: Console) -> Iterator[Any]:
     """Show the run in place on a terminal, and as lines elsewhere."""
     if not console.is_terminal:
+        told: set[str] = set()
 
         def tell(followed: _Followed, news: list[Reading]) -> None:
+            for text in {_note(followed)} - told - {""}:
+                told.add(text)
+                console.print(text, soft_wrap=True)
             if news:
                 console.print(_line(followed.record, news[-1]), soft_wrap=True)
 
@@ -116,7 +125,12 @@ def _picture(followed: _Followed, console: Console) -> str:
     pictures = [plots.to_text(rates(run), width, height, colour=True)]
     if run.metrics:
         pictures.append(plots.to_text(metrics(run, title=""), width, height, colour=True))
-    return "\n".join([*pictures, shown(_line(run.record, run.readings[-1]))])
+    said = [shown(_line(run.record, run.readings[-1])), shown(_note(followed))]
+    return "\n".join([*pictures, *filter(None, said)])
+
+
+def _note(followed: _Followed) -> str:
+    return sentence(followed.run.not_imported)
 
 
 def _line(record: RunRecord, reading: Reading) -> str:

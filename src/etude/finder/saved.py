@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from etude.errors import ScheduleError
+from etude.errors import EtudeError, ScheduleError
 from etude.finder.curve import Curve
+from etude.json_text import read_json, shortened
 
 __all__ = ["curve_values", "from_json", "to_json"]
 
@@ -43,19 +44,16 @@ def from_json(kind: str, text: str, build: Callable[[Any], Result]) -> Result:
     Raises:
         ScheduleError: for a text that is none of that kind.
     """
-    if not isinstance(text, str | bytes):
-        raise ScheduleError(f"text must be the JSON of a {kind}; got {text!r}")
-    try:
-        document = json.loads(text)
-    except RecursionError:
-        raise ScheduleError(f"this is no JSON of a {kind}: it is nested too deeply") from None
-    except ValueError as error:
-        raise ScheduleError(f"this is no JSON of a {kind}: {error}") from None
+    if not isinstance(text, str):
+        raise ScheduleError(f"text must be the JSON of a {kind}; got {shortened(text)}")
+    document = read_json(text, lambda why: ScheduleError(f"this is no JSON of a {kind}: {why}"), "it")
     if not isinstance(document, dict) or document.get("etude") != VERSION or kind not in document:
         raise ScheduleError(
             f'this is no JSON of a {kind}: there must be {{"etude": {VERSION}, "{kind}": ...}}'
         )
     try:
         return build(document[kind])
-    except (KeyError, TypeError, AttributeError) as error:
+    except EtudeError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ScheduleError(f"this JSON of a {kind} is not whole: {error}") from None

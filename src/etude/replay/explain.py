@@ -37,6 +37,7 @@ class Explanation:
         schedule: the text of what was followed.
         override: that text again where it is not the plan of the run's start; else empty.
         planned: the value of what was followed; None where it is not known.
+        not_imported: which functions the run's plan names that were not imported; empty where there is none.
     """
 
     run: int
@@ -54,6 +55,7 @@ class Explanation:
     schedule: str
     override: str
     planned: float | None
+    not_imported: str = ""
 
     @property
     def sentence(self) -> str:
@@ -66,7 +68,8 @@ class Explanation:
         if self.rate is None:
             return [
                 f"Update {self.step:,}{epoch} of run {self.run} was not recorded, and its rate is not known: "
-                f"{_cut(self.schedule)} cannot be laid over what is known of the run."
+                f"{_cut(self.schedule)} cannot be laid over what is known of the run.",
+                self._not_imported(),
             ]
         how = (
             "used the learning rate"
@@ -79,6 +82,7 @@ class Explanation:
             self._feedback(),
             self._override(),
             self._differs(),
+            self._not_imported(),
         ]
 
     def _made(self) -> str:
@@ -119,6 +123,9 @@ class Explanation:
         if self.override:
             return f"It no longer followed the plan of the run's start, but {_cut(self.override)}."
         return f"It followed {_cut(self.schedule)}; nothing overrode it."
+
+    def _not_imported(self) -> str:
+        return sentence(self.not_imported)
 
     def _differs(self) -> str:
         if self.rate is None or self.planned is None or same(self.rate, self.planned):
@@ -182,6 +189,7 @@ def explain(run: Recorded, step: int, group: str | None = None) -> Explanation:
         schedule=run.schedule(group) if table is None else table.text,
         override=override,
         planned=planned,
+        not_imported=run.not_imported,
     )
 
 
@@ -200,6 +208,11 @@ def _epoch(run: Recorded, step: int, own: Reading | None) -> float | None:
         return own.epoch
     per_epoch = run.horizon.steps_per_epoch
     return None if per_epoch is None else float(step / per_epoch)
+
+
+def sentence(text: str) -> str:
+    """The words as a sentence of their own; nothing of nothing."""
+    return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
 def _cut(text: str) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from etude import plots
 from etude.files import write_whole
 from etude.replay.charts import loss_against_rate, metrics, rates
-from etude.replay.explain import explain
+from etude.replay.explain import explain, sentence
 from etude.replay.recorded import Recorded
 from etude.texts import shown
 
@@ -87,6 +87,8 @@ def _sentences(run: Recorded) -> Iterator[str]:
 
 def _findings(run: Recorded) -> str:
     table = run.table(run.first)
+    if table is None and run.not_imported:
+        return f"<p>{escape(sentence(run.not_imported))}</p>"
     if table is None:
         return "<p>The schedule could not be read back, so that it was not checked.</p>"
     found = table.check(run.bases.get(run.first) if run.groups else run.record.key.peak)

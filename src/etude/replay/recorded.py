@@ -19,14 +19,17 @@ from etude.errors import EtudeError, SpecError, StoreError
 from etude.planned import Planned, RunPlan
 from etude.readings import Reading
 from etude.record import RunRecord, Store
-from etude.schedules import Plateau
+from etude.schedules import Plateau, Schedule
+from etude.schedules.names import not_imported
 from etude.spec import parse
+from etude.spec.document import Functions, check_functions
 from etude.tables import Table
 
 __all__ = ["Recorded", "recall"]
 
 # Rates may have been kept as float32.
 _ROUNDING = 1e-6
+_ELSEWHERE = " on Horizon("
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +40,12 @@ class Recorded:
         record: the run.
         readings: in the order of their steps, one for each; of a step that was recorded several times the
             last, with all that was measured there.
+        custom: what becomes of the functions that its schedules name, as for ``etude.from_json``.
     """
 
     record: RunRecord
     readings: Sequence[Reading]
+    custom: Functions = "name"
 
     @property
     def name(self) -> str:
@@ -153,15 +158,30 @@ class Recorded:
             self._tables[schedule] = self._read(schedule)
         return self._tables[schedule]
 
+    @property
+    def not_imported(self) -> str:
+        """What is not known of its plan, since it names functions; empty where it names none."""
+        last = overriding(self.readings[-1]) if self.readings else []
+        texts = dict.fromkeys([*map(self.schedule, self.groups or [""]), *last, *self._tables])
+        return next(filter(None, (not_imported(plan) for plan in map(self._parsed, texts) if plan)), "")
+
+    def _parsed(self, schedule: str) -> Schedule | None:
+        try:
+            return parse(schedule.partition(_ELSEWHERE)[0], custom=self.custom)
+        except EtudeError:
+            return None
+
     @cached_property
     def _tables(self) -> dict[str, Table | None]:
         """The tables of the schedules that were asked for, by their texts."""
         return {}
 
     def _read(self, schedule: str) -> Table | None:
-        text, _, elsewhere = schedule.partition(" on Horizon(")
+        plan, elsewhere = self._parsed(schedule), schedule.partition(_ELSEWHERE)[2]
+        if plan is None:
+            return None
         try:
-            table = parse(text).on(_horizon(f"Horizon({elsewhere}") if elsewhere else self.horizon)
+            table = plan.on(_horizon(f"Horizon({elsewhere}") if elsewhere else self.horizon)
             table(0)
         except EtudeError:
             return None
@@ -218,13 +238,14 @@ class Recorded:
         return base if base >= 0 and same(table(reading.step, base, factors=factors), rate) else None
 
 
-def recall(store: Store, run: int) -> Recorded:
-    """Read a run back.
+def recall(store: Store, run: int, *, custom: Functions = "name") -> Recorded:
+    """Read a run back; nothing that its store names is imported, unless ``custom="import"`` asks for it.
 
     Raises:
         StoreError: for a run that the store does not hold.
     """
-    return Recorded(store.run(run), in_order(store.readings(run)))
+    check_functions(custom, "recall")
+    return Recorded(store.run(run), in_order(store.readings(run)), custom)
 
 
 def in_order(readings: Sequence[Reading]) -> list[Reading]:

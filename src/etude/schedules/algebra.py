@@ -28,6 +28,7 @@ from etude.eases import EASES, linear
 from etude.errors import EtudeError, HorizonError, ScheduleError
 from etude.levels import Level, LevelLike, to_level
 from etude.schedules import bounds
+from etude.schedules.names import not_imported
 from etude.tables import Table
 from etude.timeline import Chain, Clock, Combined, Cooled, Cut, Cycles, Delayed, Growing, Law, Node
 
@@ -213,6 +214,13 @@ class Schedule(ABC):
 
     def _repr_svg_(self) -> str | None:
         """The curve, for notebooks: on its own length; an endless one over a few of its phases."""
+        if refusal := not_imported(self):
+            from etude.plots import (  # when one is asked for: most programs only want the numbers
+                Chart,
+                to_svg,
+            )
+
+            return to_svg(Chart(refusal, "step", "learning rate", ()))
         try:
             return self.on(self._own_horizon())._repr_svg_()
         except EtudeError:  # it does not fit on those, or its function is not here: the text has to do

@@ -28,6 +28,7 @@ from etude.errors import HorizonError, ScheduleError
 from etude.levels import BASE, LevelLike, to_level
 from etude.schedules import bounds
 from etude.schedules.algebra import Extent, Schedule
+from etude.schedules.names import not_imported
 from etude.timeline import Chain, Clock, Cycles, Law, Node, Numbered, Ramp, Scaled, power
 
 __all__ = [
@@ -438,14 +439,15 @@ class Custom(Function):
 
     Args:
         function: where to import it from, ``"package.module:function"``; imported when the schedule is
-            put on a horizon, never when it is read from text or JSON.
+            put on a horizon. One that was read from JSON, YAML, a checkpoint or a store shows and compares
+            as any other, and is not imported unless the reader was asked to (``custom="import"``).
 
     >>> Custom("math:exp", start=0.1).on(Horizon(total=1))(0)
     0.1
 
     Raises:
-        ScheduleError: when put on a horizon, where the function cannot be imported; when asked for a
-            value, where the function fails or returns no finite number ≥ 0.
+        ScheduleError: when put on a horizon, where the function cannot be imported, or stood in data;
+            when asked for a value, where the function fails or returns no finite number ≥ 0.
 
     Elsewhere: torch ``LambdaLR``, Keras ``LearningRateScheduler``, optax (any function).
 
@@ -465,6 +467,8 @@ class Custom(Function):
             )
 
     def factor(self, horizon: Horizon) -> Callable[[Array], Array]:
+        if refusal := not_imported(self):
+            raise ScheduleError(f"{refusal}; where you trust it, read the plan with custom='import'")
         module_name, _, name = self.function.partition(":")
         try:
             target: Any = importlib.import_module(module_name)

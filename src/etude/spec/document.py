@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from etude.errors import EtudeError, SpecError
+from etude.json_text import read_json, shortened
 from etude.levels import Level
 from etude.schedules.algebra import JSON_VERSION, Schedule
+from etude.schedules.names import named_only
 from etude.spec.catalogue import CATALOGUE, COMBINATORS, nearest
 
-__all__ = ["TYPES", "from_json", "read_document"]
+__all__ = ["TYPES", "Functions", "check_functions", "from_json", "read_document"]
+
+Functions: TypeAlias = Literal["import", "name"]
+"""What becomes of the functions that a text names: they may be imported, or are names and nothing more."""
+MOST_NAMED = 3
 
 TYPES: dict[str, type[Schedule]] = COMBINATORS | {
     name: kind for name, kind in CATALOGUE.items() if isinstance(kind, type)
 }
 
 
-def from_json(text: str) -> Schedule:
+def from_json(text: str, *, custom: Functions = "name") -> Schedule:
     """Read what ``schedule.to_json()`` wrote.
+
+    Args:
+        text: the JSON.
+        custom: what becomes of the functions that ``Custom`` names: ``"name"`` keeps their names, so that the
+            schedule shows and compares, and imports nothing; ``"import"`` is for a text that you trust as you
+            would a program.
 
     Raises:
         SpecError: with the path to what is wrong, ``schedule.sequence[1].over``.
@@ -27,30 +38,29 @@ def from_json(text: str) -> Schedule:
     >>> from_json('{"etude": 1, "schedule": {"type": "Constant", "level": 0.1, "over": null}}')
     Constant(0.1)
     """
-    try:
-        document = json.loads(text, object_pairs_hook=_once)
-    except SpecError:
-        raise
-    except (ValueError, TypeError) as error:
-        raise SpecError(f"this is not JSON: {error}") from None
-    except RecursionError:
-        raise SpecError("the JSON is nested too deeply to read") from None
-    return read_document(document, "JSON")
+    return read_document(read_json(text, SpecError), "JSON", custom)
 
 
-def read_document(document: Any, language: str) -> Schedule:
+def check_functions(custom: object, caller: str) -> None:
+    """Refuse what is no word about functions."""
+    if custom not in get_args(Functions):
+        raise SpecError(f"{caller}(custom=) must be 'import' or 'name'; got {shortened(custom)}")
+
+
+def read_document(document: Any, language: str, custom: Functions) -> Schedule:
     """Return the schedule that a document describes; ``language`` is what it was written in."""
+    check_functions(custom, f"from_{language.lower()}")
     if not isinstance(document, dict) or set(document) != {"etude", "schedule"}:
         raise SpecError(
             f'a schedule\'s {language} is {{"etude": version, "schedule": {{...}}}}; this is something else'
         )
     if document["etude"] != JSON_VERSION or isinstance(document["etude"], bool):
         raise SpecError(
-            f"this {language} is of version {document['etude']!r} and this Etude reads version "
+            f"this {language} is of version {shortened(document['etude'])} and this Etude reads version "
             f"{JSON_VERSION}; a newer Etude may read it"
         )
     try:
-        value = _decode(document["schedule"], "schedule")
+        value = _decode(document["schedule"], "schedule", custom)
     except RecursionError:
         raise SpecError(f"the {language} is nested too deeply to read") from None
     if not isinstance(value, Schedule):
@@ -58,19 +68,9 @@ def read_document(document: Any, language: str) -> Schedule:
     return value
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose keys are all different: of two, JSON would silently keep the last."""
-    document = dict(pairs)
-    if len(document) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise SpecError(f"the JSON has an object with two fields {twice!r}")
-    return document
-
-
-def _decode(value: Any, path: str) -> Any:
+def _decode(value: Any, path: str, custom: Functions) -> Any:
     if isinstance(value, list):
-        return tuple(_decode(item, f"{path}[{i}]") for i, item in enumerate(value))
+        return tuple(_decode(item, f"{path}[{i}]", custom) for i, item in enumerate(value))
     if not isinstance(value, dict):
         return value
     if set(value) == {"factor", "offset"}:
@@ -80,7 +80,8 @@ def _decode(value: Any, path: str) -> Any:
             raise SpecError(f"{path}: {error}") from error
     name = value.get("type")
     if not isinstance(name, str) or name not in TYPES:
-        raise SpecError(f"{path}: there is no schedule of the type {name!r}{nearest(str(name), [*TYPES])}")
+        hint = nearest(name, [*TYPES]) if isinstance(name, str) else ""
+        raise SpecError(f"{path}: there is no schedule of the type {shortened(name)}{hint}")
     kind = TYPES[name]
     fields_of = dataclasses.fields(kind)
     known = {field.name for field in fields_of}
@@ -89,10 +90,19 @@ def _decode(value: Any, path: str) -> Any:
     given = set(value) - {"type"}
     if not needed <= given <= known:
         wrong = sorted(given - known)
-        what = f"has no field {wrong[0]!r}" if wrong else f"lacks the field {min(needed - given)!r}"
+        what = f"has no field {_first(wrong)}" if wrong else f"lacks the field {min(needed - given)!r}"
         raise SpecError(f"{path}: {name} {what}; its fields are {', '.join(sorted(known))}")
-    fields = {field: _decode(item, f"{path}.{field}") for field, item in value.items() if field != "type"}
+    fields = {
+        field: _decode(item, f"{path}.{field}", custom) for field, item in value.items() if field != "type"
+    }
     try:
-        return kind(**fields)
+        built = kind(**fields)
     except EtudeError as error:
         raise SpecError(f"{path}: {error}") from error
+    return built if custom == "import" else named_only(built)
+
+
+def _first(names: list[str]) -> str:
+    """The first few of what may be thousands."""
+    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(map(shortened, names[:MOST_NAMED])) + more

@@ -16,23 +16,32 @@ from itertools import groupby
 from typing import Any, NoReturn
 
 from etude.errors import EtudeError, SpecError
+from etude.json_text import shortened
 from etude.levels import BASE, Level, LevelLike
 from etude.schedules.algebra import Product, Schedule, Sequence, Sum, to_schedule
+from etude.schedules.names import named_only
 from etude.spec.catalogue import CATALOGUE, METHODS, nearest
+from etude.spec.document import Functions, check_functions
 
 __all__ = ["parse"]
 
 MAX_LENGTH = 100_000
+# Of calls and operations in each other; Python bears some 1,000 calls, and reading takes four for each.
+MAX_DEPTH = 150
+# As many as a list of points that fills the longest text.
+MAX_VALUES = 20_000
 MAX_NUMBER = 1e300
 NUMBER = (int, float)
 
 
-def parse(text: str) -> Schedule:
+def parse(text: str, *, custom: Functions = "import") -> Schedule:
     """Read the expression of a schedule.
 
     Args:
         text: what ``repr`` writes, or what a person would: ``"Linear(0.01 * BASE, BASE, over='5ep') >>
             Cosine(over='85ep')"``; a bare number or level is a constant.
+        custom: what becomes of the functions that ``Custom`` names: ``"import"``, for a text of your own
+            program; ``"name"``, for one from elsewhere, keeps their names and imports nothing.
 
     Returns:
         the schedule; ``parse(repr(schedule)) == schedule``.
@@ -49,18 +58,21 @@ def parse(text: str) -> Schedule:
       ^ column 1
     """
     if not isinstance(text, str):
-        raise SpecError(f"a schedule's text must be a string; got {text!r}")
+        raise SpecError(f"a schedule's text must be a string; got {shortened(text)}")
     if len(text) > MAX_LENGTH:
         raise SpecError(f"a schedule's text may have {MAX_LENGTH:,} characters; this has {len(text):,}")
-    return _Reader(text).read()
+    check_functions(custom, "parse")
+    return _Reader(text, custom).read()
 
 
 class _Reader:
     """One reading of one text; its errors know the text."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, custom: Functions) -> None:
+        self.custom = custom
         # One line, so that a column is enough to find a place.
         self.text = " ".join(text.splitlines()).strip()
+        self.depth = self.values = 0
 
     def read(self) -> Schedule:
         if "#" in self.text:  # on one line, a comment would hide what stood on the lines after it
@@ -73,7 +85,7 @@ class _Reader:
                 raise SpecError("a schedule's text must not contain null characters") from None
             self.fail(f"this is not an expression: {error.msg}", (error.offset or 1) - 1)
         except (RecursionError, MemoryError):
-            raise SpecError("the schedule's text is nested too deeply to read") from None
+            raise SpecError("this is nested too deeply to read: Python itself gives up on it") from None
         except ValueError as error:  # what ast.parse says of null characters
             if isinstance(error, EtudeError):
                 raise
@@ -107,18 +119,21 @@ class _Reader:
             self.at(node, str(error))
 
     def value(self, node: ast.expr) -> Any:
+        self.values += 1
+        if self.values > MAX_VALUES:
+            self.at(node, f"a schedule's text may hold {MAX_VALUES:,} values, and this is one more")
         match node:
             case ast.Constant(value=bool() | str() | None as constant):
                 return constant
             case ast.Constant(value=int() | float() as number):
                 return self.sized(node, number)
             case ast.Constant(value=other):
-                self.at(node, f"{other!r} has no place in a schedule's text")
+                self.at(node, f"{shortened(other)} has no place in a schedule's text")
             case ast.Name(id="BASE"):
                 return BASE
             case ast.Name(id=name):
                 hint = " (call it, with its arguments)" if name in CATALOGUE else ""
-                self.at(node, f"{name!r} is no value{hint or nearest(name, [*CATALOGUE, 'BASE'])}")
+                self.at(node, f"{shortened(name)} is no value{hint or nearest(name, [*CATALOGUE, 'BASE'])}")
             case ast.List(elts=items) | ast.Tuple(elts=items):
                 return [self.value(item) for item in items]
             case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=operand):
@@ -126,12 +141,17 @@ class _Reader:
                 if not isinstance(number, NUMBER) or isinstance(number, bool):
                     self.at(node, f"only a number can have a sign; this is {_kind(number)}")
                 return -number if isinstance(sign, ast.USub) else number
-            case ast.BinOp():
-                return self.operations(node)
-            case ast.Call():
-                return self.call(node)
+            case ast.BinOp() | ast.Call():
+                self.depth += 1
+                if self.depth > MAX_DEPTH:
+                    self.at(node, f"this is nested too deeply to read: more than {MAX_DEPTH} deep")
+                value = self.call(node) if isinstance(node, ast.Call) else self.operations(node)
+                self.depth -= 1
+                return value
             case ast.Attribute(attr=attribute):
-                self.at_name(node, f"{attribute!r} must be called, with its arguments in parentheses")
+                self.at_name(
+                    node, f"{shortened(attribute)} must be called, with its arguments in parentheses"
+                )
             case _:
                 name = type(node).__name__
                 self.at(node, f"{_FOREIGN.get(type(node), name)} has no place in a schedule's text")
@@ -187,13 +207,17 @@ class _Reader:
         match node.func:
             case ast.Name(id=name):
                 if name not in CATALOGUE:
-                    self.at(node, f"there is no schedule called {name!r}{nearest(name, [*CATALOGUE])}")
+                    self.at(
+                        node, f"there is no schedule called {shortened(name)}{nearest(name, [*CATALOGUE])}"
+                    )
                 return self.built(node, name, CATALOGUE[name], [])
             case ast.Attribute(value=ast.Name(id="et" | "etude" as module), attr=name):
                 self.at(node, f"leave out {module + '.'!r}: write {name}(...)")
             case ast.Attribute(value=owner, attr=name) as method:
                 if name not in METHODS:
-                    self.at_name(method, f"a schedule has no method {name!r}{nearest(name, [*METHODS])}")
+                    self.at_name(
+                        method, f"a schedule has no method {shortened(name)}{nearest(name, [*METHODS])}"
+                    )
                 schedule = self.value(owner)
                 if not isinstance(schedule, Schedule):
                     self.at_name(method, f"{_kind(schedule)} has no method {name!r}; only a schedule has")
@@ -216,7 +240,7 @@ class _Reader:
             if takes_any or keyword.arg not in known:
                 self.at(
                     keyword,
-                    f"{name} has no argument {keyword.arg!r}{nearest(keyword.arg, known)} "
+                    f"{name} has no argument {shortened(keyword.arg)}{nearest(keyword.arg, known)} "
                     f"(it takes {', '.join(known)})",
                 )
             named[keyword.arg] = self.value(keyword.value)
@@ -225,7 +249,8 @@ class _Reader:
             bound = signature.bind(*positional, **named)
         except TypeError as error:
             self.at(node, f"{name}: {error} (it takes {', '.join(known)})")
-        return self.guarded(node, lambda: build(*bound.args, **bound.kwargs))
+        built = self.guarded(node, lambda: build(*bound.args, **bound.kwargs))
+        return built if self.custom == "import" else named_only(built)
 
 
 _JOINS: dict[type[ast.operator], Callable[..., Schedule]] = {
@@ -272,4 +297,4 @@ def _kind(value: Schedule | LevelLike | object) -> str:
         return "a schedule"
     if isinstance(value, Level):
         return "a multiple of BASE"
-    return "a number" if isinstance(value, NUMBER) and not isinstance(value, bool) else f"{value!r}"
+    return "a number" if isinstance(value, NUMBER) and not isinstance(value, bool) else shortened(value)

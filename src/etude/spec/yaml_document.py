@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NoReturn
 
 from etude.errors import EtudeError, MissingError, SpecError
+from etude.json_text import DEEPEST, MOST_DIGITS, shortened
 from etude.levels import Level
 from etude.schedules.algebra import JSON_VERSION, Constant, Schedule, encode
-from etude.spec.document import TYPES, read_document
-from etude.spec.text import parse
+from etude.spec.document import TYPES, Functions, read_document
+from etude.spec.text import MAX_LENGTH, parse
 
 __all__ = ["from_yaml", "to_yaml"]
 
-# YAML 1.1 takes 1e-5 for a string, since it has no point; people and YAML 1.2 take it for a number.
-_EXPONENT = re.compile(r"^[-+]?[0-9]+[eE][-+]?[0-9]+$")
+# What YAML 1.2 takes for more than a text, and 1_000 beside it.
+_WORDS = {"": None, "~": None} | {
+    word: value
+    for name, value in (("null", None), ("true", True), ("false", False))
+    for word in (name, name.title(), name.upper())
+}
+_WHOLE = re.compile(r"[-+]?[0-9]+(_[0-9]+)*\Z")
+_FLOAT = re.compile(r"[-+]?(\.inf|\.nan|(\.[0-9]+|[0-9]+(_[0-9]+)*(\.[0-9]*)?)([eE][-+]?[0-9]+)?)\Z")
 
 
 def to_yaml(schedule: Schedule) -> str:
@@ -41,16 +49,22 @@ def to_yaml(schedule: Schedule) -> str:
         def ignore_aliases(self, data: Any) -> bool:
             return True
 
-    _read_exponents(Dumper)
+    # PyYAML writes YAML 1.1, which would not put a text like 1e-5 into quotes.
+    for number in (_WHOLE, _FLOAT):
+        Dumper.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+.0123456789"))
     document = {"etude": JSON_VERSION, "schedule": _with_written_levels(encode(schedule, terse=True))}
     text: str = yaml.dump(document, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
     return text.rstrip("\n")
 
 
-def from_yaml(text: str) -> Schedule:
+def from_yaml(text: str, *, custom: Functions = "name") -> Schedule:
     """Read a schedule's YAML.
 
-    No tag is obeyed and no alias followed: it is plain mappings, lists, numbers and strings.
+    It is plain mappings, lists, numbers and texts: tags, anchors and aliases are refused.
+
+    Args:
+        text: the YAML.
+        custom: what becomes of the functions that ``Custom`` names, as for ``from_json``.
 
     Raises:
         SpecError: with the line of what is not YAML, or the path to what is no schedule.
@@ -63,37 +77,26 @@ def from_yaml(text: str) -> Schedule:
     Cosine(BASE, 1e-05, over='85ep')
     """
     yaml = _yaml()
-
-    class Loader(yaml.SafeLoader):  # type: ignore[misc, name-defined]  # imported when needed
-        """Refuses what could hide a part of the schedule, or make it endlessly large."""
-
-        def compose_node(self, parent: Any, index: Any) -> Any:
-            event = self.peek_event()
-            if getattr(event, "anchor", None):
-                raise SpecError(
-                    f"a schedule's YAML has no anchors or aliases; line {event.start_mark.line + 1} has "
-                    f"{event.anchor!r}: write what it stands for"
-                )
-            return super().compose_node(parent, index)
-
-        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-            names = [key.value for key, _ in node.value]
-            if twice := next((name for name in names if names.count(name) > 1), None):
-                raise SpecError(f"line {node.start_mark.line + 1} of the YAML has two fields {twice!r}")
-            return super().construct_mapping(node, deep)
-
-    _read_exponents(Loader)
+    if not isinstance(text, str):
+        raise SpecError(f"a schedule's YAML must be a text; got {shortened(text)}")
+    if len(text) > MAX_LENGTH:
+        raise SpecError(f"a schedule's YAML may have {MAX_LENGTH:,} characters; this has {len(text):,}")
+    # PyYAML's parser in C where it has one, which is as strict and ten times as fast.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        document = yaml.load(text, Loader=Loader)  # a SafeLoader
-    except (yaml.YAMLError, ValueError) as error:
+        document = _Plain(yaml).document(yaml.parse(text, Loader=loader))
+    except yaml.YAMLError as error:
+        raise SpecError(f"this is not YAML: {error}") from None
+    except (ValueError, RecursionError) as error:  # of a text that no encoding takes
         if isinstance(error, EtudeError):
             raise
-        raise SpecError(f"this is not YAML: {error}") from None
-    except RecursionError:
-        raise SpecError("the YAML is nested too deeply to read") from None
+        raise SpecError(f"this is not YAML: {type(error).__name__}: {error}") from None
     if isinstance(document, dict) and "schedule" in document:
-        document["schedule"] = _with_read_levels(document["schedule"])
-    return read_document(document, "YAML")
+        try:
+            document["schedule"] = _with_read_levels(document["schedule"])
+        except RecursionError:
+            raise SpecError("the YAML is nested too deeply to read") from None
+    return read_document(document, "YAML", custom)
 
 
 def _yaml() -> Any:
@@ -104,15 +107,86 @@ def _yaml() -> Any:
     return yaml
 
 
-def _read_exponents(kind: Any) -> None:
-    kind.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+0123456789"))
+class _Plain:
+    """Plain values of a text's events, one after another.
+
+    Not PyYAML's own constructors: these obey tags, make dates of texts and 90 of 1:30, go down one call for
+    each bracket, and look for two equal keys by none of these names.
+    """
+
+    def __init__(self, yaml: Any) -> None:
+        self.yaml = yaml
+
+    def document(self, events: Iterable[Any]) -> Any:
+        """The value of the only document that there is."""
+        yaml = self.yaml
+        root: list[Any] = []
+        # What is open: the list or mapping, and the key that waits for its value.
+        inside: list[tuple[list[Any] | dict[str, Any], list[str]]] = [(root, [])]
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent) and root:
+                self.fail(event, "a schedule's YAML is one document, and a second begins")
+            if getattr(event, "anchor", None):
+                self.fail(
+                    event, f"a schedule's YAML has no anchors or aliases; write what {event.anchor!r} is"
+                )
+            if getattr(event, "tag", None):
+                self.fail(
+                    event, f"a schedule's YAML has no tags such as {shortened(event.tag)}; leave it out"
+                )
+            container, key = inside[-1]
+            if isinstance(event, yaml.CollectionEndEvent):
+                inside.pop()
+                continue
+            if not isinstance(event, yaml.NodeEvent):
+                continue
+            scalar = isinstance(event, yaml.ScalarEvent)
+            if isinstance(container, dict) and not key:
+                if not scalar:
+                    self.fail(event, "a field's name must be a text")
+                if event.value in container:
+                    self.fail(event, f"there are two fields {shortened(event.value)}")
+                container[event.value] = None
+                key.append(event.value)
+                continue
+            value: Any = (
+                _scalar(event) if scalar else [] if isinstance(event, yaml.SequenceStartEvent) else {}
+            )
+            if isinstance(container, dict):
+                container[key.pop()] = value
+            else:
+                container.append(value)
+            if not scalar:
+                if len(inside) > DEEPEST:
+                    self.fail(event, f"the YAML is nested too deeply to read: more than {DEEPEST} deep")
+                inside.append((value, []))
+        return root[0] if root else None
+
+    def fail(self, event: Any, message: str) -> NoReturn:
+        raise SpecError(f"line {event.start_mark.line + 1} of the YAML: {message}")
+
+
+def _scalar(event: Any) -> str | float | bool | None:
+    """The value of a scalar: a text where it is quoted, else what YAML 1.2 makes of it."""
+    text: str = event.value
+    if event.style:  # it is in quotes, or a block of text
+        return text
+    if text in _WORDS:
+        return _WORDS[text]
+    if _WHOLE.match(text):
+        if len(text) > MOST_DIGITS:
+            raise SpecError(f"line {event.start_mark.line + 1} of the YAML: a number of {len(text):,} digits")
+        return int(text)
+    if _FLOAT.match(text):
+        return float(re.sub(r"_|\.(?=[in])", "", text))
+    return text
 
 
 def _with_written_levels(value: Any) -> Any:
     if isinstance(value, list):
         return [_with_written_levels(item) for item in value]
     if not isinstance(value, dict):
-        return value
+        return str(value) if isinstance(value, str) else value  # PyYAML writes no kinds of str
     if set(value) == {"factor", "offset"}:
         return repr(Level(**value))
     return {name: _with_written_levels(item) for name, item in value.items()}
@@ -138,7 +212,9 @@ def _levels(value: Any) -> Any:
     # A list of points also holds durations, which have no BASE.
     if not isinstance(value, str) or "BASE" not in value:
         return value
-    level = parse(value)
+    level = parse(value, custom="name")
     if not isinstance(level, Constant) or level.over is not None:
-        raise SpecError(f"a level is a number or a multiple of BASE such as 0.1 * BASE; got {value!r}")
+        raise SpecError(
+            f"a level is a number or a multiple of BASE such as 0.1 * BASE; got {shortened(value)}"
+        )
     return encode(level.level)

@@ -74,7 +74,9 @@ class Checkpoint:
             if known and self.loaded.of(name, index) is None:
                 yield f"{name} of {self.called(index)}: none in the checkpoint, {binding.planned!r} now"
         for saved in self.loaded.courses:
-            indices = range(self.loaded.groups) if saved.groups is None else saved.groups or (None,)
+            # Of the groups that there are: how many the checkpoint says that it had is a mere number.
+            everywhere = range(min(self.loaded.groups, len(self.names)))
+            indices = everywhere if saved.groups is None else saved.groups or (None,)
             for index in indices:
                 if (saved.of, index) not in now and (index is None or index < len(self.names)):
                     yield f"{saved.of} of {self.called(index)}: {saved.schedule} in the checkpoint, none now"

@@ -1,20 +1,23 @@
 """A scheduler's checkpoint: one JSON string with a version, that names what it belongs to.
 
-It never executes code: schedules are read as text, and a user's function that the present schedules do not
-name is not imported.
+It never executes code: schedules are read as text, and a user's function is imported only where a present
+schedule, which the user's own program has built, names it too.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Mapping
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from fractions import Fraction
+from itertools import islice
 from typing import Any
 
 from etude.durations import LARGEST_STEP, Horizon, read_fraction
 from etude.errors import EtudeError, ResumeError, ScheduleError
+from etude.json_text import read_json, shortened
 from etude.schedules import Custom, PlateauState
 from etude.spec import parse
 from etude.torch.changes import Course
@@ -24,6 +27,9 @@ __all__ = ["KEY", "SavedCourse", "Snapshot", "damaged", "dump", "load"]
 # One field, so that distributed checkpoints, which store a state field by field, survive later ones.
 KEY = "etude"
 VERSION = 2
+LARGEST = sys.float_info.max
+MOST_NAMED = 20
+_INDEX = re.compile("[0-9]{1,16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ class SavedCourse:
     def check_text(self) -> None:
         """Refuse a schedule whose text is not that of its fingerprint: it was edited."""
         try:
-            genuine = parse(self.schedule).fingerprint == self.fingerprint
+            genuine = parse(self.schedule, custom="name").fingerprint == self.fingerprint
         except EtudeError as error:
             raise damaged(f"the schedule of {self.of} cannot be read: {error}") from None
         if not genuine:
@@ -92,19 +98,19 @@ class SavedCourse:
             ResumeError: for text that is no schedule, or names a function that is not known.
         """
         try:
-            schedule = parse(self.schedule if self.now is None else self.now)
+            text = self.schedule if self.now is None else self.now
+            schedule = parse(text, custom="name")
             own = horizon if self.horizon is None else Horizon.from_dict(self.horizon)
         except EtudeError as error:
             raise damaged(f"the schedule of {self.of} cannot be read: {error}") from None
-        strange = {part.function for part in schedule.walk() if isinstance(part, Custom)}
-        strange -= {function.function for function in known}
-        if strange:
+        named = {part.function for part in schedule.walk() if isinstance(part, Custom)}
+        if strange := named - {function.function for function in known}:
             raise ResumeError(
                 f"the checkpoint's schedule of {self.of} calls {', '.join(sorted(strange))}, which the "
                 f"present schedules do not name, and a checkpoint never runs code by itself; build the "
                 f"scheduler with that schedule, or resume with on_change='stretch'"
             )
-        return Course(schedule, own)
+        return Course(parse(text) if named else schedule, own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,17 +161,14 @@ def load(state_dict: Mapping[str, Any]) -> Snapshot:
         ResumeError: for a state of another class, another version, or damaged JSON.
     """
     if not isinstance(state_dict, Mapping) or KEY not in state_dict:
-        seen = ", ".join(map(str, state_dict)) if isinstance(state_dict, Mapping) else repr(state_dict)
+        seen = _names(state_dict) if isinstance(state_dict, Mapping) else shortened(state_dict)
         raise ResumeError(
             f"this is not the state of an Etude scheduler, which has the field {KEY!r}; it has: {seen}"
         )
-    try:
-        values = json.loads(state_dict[KEY])
-    except (ValueError, TypeError) as error:
-        raise damaged(f"it is not JSON, {error}") from None
+    values = read_json(state_dict[KEY], damaged, "it")
     version = values.get("version") if isinstance(values, dict) else None
     if isinstance(version, bool) or not isinstance(version, int):
-        raise damaged(f"it has no version, {values!r}")
+        raise damaged(f"it has no version, {shortened(values)}")
     if version != VERSION:
         raise ResumeError(
             f"the scheduler's state is of version {version} and this Etude reads version {VERSION}; install "
@@ -184,16 +187,18 @@ def load(state_dict: Mapping[str, Any]) -> Snapshot:
     return Snapshot(**{**given, "courses": courses, "plateaus": plateaus})
 
 
+def _names(names: Iterable[object]) -> str:
+    """The first of what may be thousands of names, none of them long."""
+    return ", ".join(str(name)[:MOST_NAMED] for name in islice(names, MOST_NAMED))
+
+
 Holds = tuple[Callable[[Any], bool], str]
 
 
 def _number(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # a whole number that is too large to be a float
-        return False
+    return -LARGEST <= value <= LARGEST  # a whole number may be too large to be a float
 
 
 def _step(value: object) -> bool:
@@ -201,7 +206,7 @@ def _step(value: object) -> bool:
 
 
 def _count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_STEP
 
 
 def _all(value: object, holds: Callable[[Any], bool]) -> bool:
@@ -243,7 +248,10 @@ _FIELDS: dict[str, Holds] = {
     "horizon": (_horizon, "what Horizon.to_dict() returns"),
     "courses": (lambda value: _all(value, lambda one: isinstance(one, dict)), "a list of objects"),
     "plateaus": (lambda value: _each(value, lambda one: isinstance(one, dict)), "an object of objects"),
-    "joined": (lambda value: _each(value, _place) and all(map(str.isdecimal, value)), "steps by group index"),
+    "joined": (
+        lambda value: _each(value, _place) and all(map(_INDEX.fullmatch, value)),
+        "steps by group index",
+    ),
 }
 _COURSE: dict[str, Holds] = {
     "of": _TEXT,
@@ -264,11 +272,13 @@ def _check(where: str, given: dict[str, Any], kind: type[Any], rules: Mapping[st
     needed = {field.name for field in fields(kind) if field.default is MISSING}
     odd = (needed - set(given)) | (set(given) - set(rules))
     if odd:
-        raise damaged(f"the fields {', '.join(sorted(odd))} do not fit")
+        raise damaged(f"the fields {_names(sorted(odd))} do not fit")
     for name, value in given.items():
         holds, what = rules[name]
         if not holds(value):
-            raise damaged(f"its {f'{where}.{name}' if where else name} must be {what}; got {value!r}")
+            raise damaged(
+                f"its {f'{where}.{name}' if where else name} must be {what}; got {shortened(value)}"
+            )
 
 
 def damaged(why: str) -> ResumeError:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from etude.durations import STEP, Duration, DurationLike
 from etude.errors import ScheduleError
 from etude.levels import BASE, LevelLike
-from etude.schedules import bounds
+from etude.schedules import algebra, bounds
 from etude.schedules.algebra import Constant, Schedule, minimum
 from etude.schedules.laws import Exponential, InverseSqrt, InverseTime, PowerLaw, Steps
 from etude.schedules.recipes.arguments import Arguments
@@ -87,10 +87,8 @@ def piecewise_constant(boundaries: Sequence[DurationLike], values: Sequence[Leve
         bounds.length(stop - start, f"{check.named('boundaries')}, from one to the next,")
         for start, stop in zip(starts, times, strict=False)
     ]
-    plan: Schedule = Constant(levels[-1])
-    for level, length in zip(reversed(levels[:-1]), reversed(lengths), strict=True):
-        plan = Constant(level, over=length) >> plan
-    return plan
+    stairs = [Constant(level, over=length) for level, length in zip(levels[:-1], lengths, strict=True)]
+    return algebra.Sequence.of(*stairs, levels[-1])
 
 
 def time_decay(rate: float, *, per: DurationLike = STEP, peak: LevelLike = BASE) -> Schedule:

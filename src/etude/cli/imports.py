@@ -1,0 +1,45 @@
+"""What may be imported: what a person has typed, and what a store names where a person says so."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from etude.schedules import Custom, Schedule
+from etude.spec import parse
+from etude.spec.document import Functions
+
+__all__ = ["allow_imports_option", "typed"]
+
+
+def typed(expression: str) -> Schedule:
+    """Read a schedule as it was typed; the functions that it names may lie in the present folder."""
+    schedule = parse(expression)
+    if any(isinstance(part, Custom) for part in schedule.walk()):
+        _look_here()
+    return schedule
+
+
+def _allowed(_: click.Context, __: click.Parameter, allowed: bool) -> Functions:
+    if allowed:
+        _look_here()
+    return "import" if allowed else "name"
+
+
+allow_imports_option = click.option(
+    "--allow-imports",
+    "custom",
+    is_flag=True,
+    callback=_allowed,
+    help="Import the functions that the run's plan names: for a store that you trust as a program.",
+)
+"""Whether the plan of a run may call functions."""
+
+
+def _look_here() -> None:
+    # Not before a function is asked for: what lies in a folder may have any name. Last, so that it hides no
+    # module of others.
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.append(here)

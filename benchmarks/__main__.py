@@ -8,6 +8,7 @@ from __future__ import annotations
 import compiling
 import dropins
 import importing
+import nesting
 import recording
 import stepping
 import tables
@@ -19,6 +20,7 @@ main(
         ("One step", stepping.rows),
         ("A compiled train step", compiling.rows),
         ("Tables", tables.rows),
+        ("Nesting", nesting.rows),
         ("Imports", importing.rows),
         ("One step of a drop-in", dropins.rows),
         ("Recording", recording.rows),

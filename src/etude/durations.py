@@ -396,14 +396,14 @@ class Horizon:
     def signed_steps(self, duration: DurationLike, name: str = "the duration") -> Fraction:
         """Return the duration in steps like ``steps``, but let it be negative."""
         duration = to_duration(duration, name)
-        return sum(
-            (amount * self._steps_in(unit, name, duration) for unit, amount in duration.terms), Fraction(0)
-        )
+        terms = [
+            amount if unit == "st" else amount * self._steps_in(unit, name, duration)
+            for unit, amount in duration.terms
+        ]
+        return terms[0] if len(terms) == 1 else sum(terms, Fraction(0))
 
     def _steps_in(self, unit: str, name: str, duration: Duration) -> Fraction:
-        """Steps in one of the unit."""
-        if unit == "st":
-            return Fraction(1)
+        """Steps in one of a unit that is no step."""
         if unit == "%":
             if self.total is None:
                 raise HorizonError(

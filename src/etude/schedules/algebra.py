@@ -857,19 +857,27 @@ class Cooldown(Applied):
         return "finite"
 
     def length(self, horizon: Horizon) -> Fraction:
-        return horizon.steps(self.at, self._named("at")) + horizon.steps(self.over, self._named("over"))
+        return sum(self._times(horizon), Fraction(0))
+
+    def _times(self, horizon: Horizon) -> tuple[Fraction, Fraction]:
+        """When it is left, and how long it then decays."""
+        return horizon.steps(self.at, self._named("at")), horizon.steps(self.over, self._named("over"))
 
     def resolve(self, clock: Clock) -> Node:
-        at = clock.steps(self.at, self._named("at"))
+        at, over = self._times(clock.horizon)
         stop = to_level(self.stop, self._named("stop"))
-        node, start = self.schedule.resolve(clock), clock.at(at)
+        trunk = self.schedule
         # One that is left as it begins to decay, or before, has no part in it.
-        while isinstance(node, Cooled) and start <= node.start and start < node.stop:
-            node = node.node
+        while (
+            isinstance(trunk, Cooldown)
+            and at <= (begin := trunk._times(clock.horizon))[0]
+            and at < sum(begin)
+        ):
+            trunk = trunk.schedule
         return Cooled(
-            node,
-            start,
-            clock.at(self.length(clock.horizon)),
+            trunk.resolve(clock),
+            clock.at(at),
+            clock.at(at + over),
             stop,
             EASES.get(self.ease, linear),
             geometric=self.ease == GEOMETRIC,

@@ -110,7 +110,21 @@ def test_imports_are_timed(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("module", ["stepping", "dropins", "compiling", "tables", "importing", "recording"])
+def test_nesting_is_measured(tmp_path: Path) -> None:
+    (rows,) = run("nesting.py", tmp_path).values()
+
+    assert [(row["what"], row["case"], row["bound"]) for row in rows] == [
+        ("100 pieces by >>", "built one by one", 1),
+        ("18 nested cooldowns", "all at one step", 3),
+        ("18 nested cooldowns", "one step apart", 18),
+        ("30 nested cycles", "of parts of a step", 900),
+        ("5 resumes with redecay", "the last", 50),
+    ]
+
+
+@pytest.mark.parametrize(
+    "module", ["stepping", "dropins", "compiling", "tables", "nesting", "importing", "recording"]
+)
 def test_every_speed_is_measured_by_one_command(module: str) -> None:
     text = (BENCHMARKS / "__main__.py").read_text(encoding="utf-8")
 

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
+import re
+import shutil
+import sqlite3
 import sys
 import tempfile
+import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +24,7 @@ from etude.readings import Reading
 from etude.record import Recorder, Status, open_store, take_up
 from etude.record.leftovers import Leftovers
 from etude.record.sql_store import SqlStore
-from tests.postgres import StartedServer
+from tests.postgres import Server, StartedServer
 
 from . import training, workers
 from .contract import any_readings, exactly, numbers, start
@@ -217,3 +223,208 @@ def test_what_can_be_left_nowhere_is_told_as_lost(
 
     assert "7 readings could not be written" in caplog.text
     assert "they are lost (StoreError: cannot save " in caplog.text
+
+
+# The store is taken away while a run is recorded into it.
+
+TAKEN = ["removed", "renamed", "replaced", "by another store", "emptied", "with its folder"]
+
+
+def take_away(address: Path, how: str) -> None:
+    """Do to a store's file what people and their scripts do."""
+    if how == "removed":
+        address.unlink()
+    elif how == "renamed":
+        address.rename(address.parent / "moved.sqlite")
+    elif how == "replaced":
+        (address.parent / "notes").write_text("mine")
+        (address.parent / "notes").replace(address)
+    elif how == "by another store":
+        with open_store(address.parent / "other.sqlite") as other:
+            start(other)
+        (address.parent / "other.sqlite").replace(address)
+    elif how == "with its folder":
+        shutil.rmtree(address.parent)
+    else:
+        os.truncate(address, 0)
+
+
+@pytest.mark.parametrize("checkpointed", [False, True], ids=["in the journal", "in the file"])
+@pytest.mark.parametrize("how", TAKEN)
+def test_b2_a_store_that_is_taken_away_is_told_and_its_run_is_left_whole(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    how: str,
+    checkpointed: bool,
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    run = Run()
+    address = tmp_path / "store" / "runs.sqlite"
+    with Recorder(run.scheduler, to=address, patience_seconds=0.3, name="mine", task="t") as recorder:
+        assert recorder.run_id == 1
+        run.train(recorder, 50)
+        until_recorded(address, 50)
+        if checkpointed:
+            with closing(sqlite3.connect(address)) as connection:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        take_away(address, how)
+        run.train(recorder, 50)
+
+    kept = [record.getMessage() for record in caplog.records]
+    assert "takes no readings: NotThereError: " in kept[0]
+    assert re.search(rf"{re.escape(str(address))} was (removed|replaced|cut short)", kept[0])
+    [left] = tmp_path.rglob("etude-run-1-*.jsonl")
+    assert f"`etude add {left} --store STORE` puts them into a store, be it a new one" in kept[-1]
+    # Nobody's file was written to.
+    if how == "replaced":
+        assert address.read_text() == "mine"
+    elif how == "by another store":
+        with open_store(address) as other:
+            assert [len(other.readings(record.id)) for record in other.runs()] == [0]
+    elif how in ("removed", "renamed", "with its folder"):
+        assert not address.exists()
+
+    assert take_up(left, tmp_path / "new.sqlite") == (1, len(Leftovers.load(left).readings))
+    assert take_up(left, tmp_path / "new.sqlite") == (1, 0)
+    with open_store(tmp_path / "new.sqlite") as store:
+        [record] = store.runs()
+        readings = store.readings(1)
+    assert (record.label, record.key.task, record.status, record.results) == (
+        "mine", "t", "finished", {"loss": 1 / 100},
+    )  # fmt: skip
+    assert record.plan is not None
+    if checkpointed and how == "emptied":
+        # What was in the file is gone with it.
+        assert [reading.step for reading in readings][-50:] == list(range(50, 100))
+    else:
+        run.check(readings)
+
+
+def until_recorded(address: Path, count: int) -> None:
+    deadline = time.monotonic() + 30
+    with closing(sqlite3.connect(address)) as connection:
+        while connection.execute("SELECT count(*) FROM reading").fetchone()[0] < count:
+            assert time.monotonic() < deadline, "it is not recorded"
+            time.sleep(0.01)
+
+
+def test_b2_a_store_that_is_cut_short_is_told_and_one_that_is_packed_is_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with open_store("runs.sqlite") as store:
+        start(store)
+        store.append(1, workers.batches(1000))
+        store.interrupt(1)
+    run = Run()
+    with Recorder(run.scheduler, to="runs.sqlite", patience_seconds=0.3) as recorder:
+        with closing(sqlite3.connect("runs.sqlite")) as connection:
+            size = Path("runs.sqlite").stat().st_size
+            connection.execute("DELETE FROM reading WHERE run = 1 AND id > 10")
+            connection.commit()
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert Path("runs.sqlite").stat().st_size < size
+        run.train(recorder, 5)
+        until_recorded(tmp_path / "runs.sqlite", 15)
+        assert not caplog.records
+        os.truncate("runs.sqlite", 4096)
+        run.train(recorder, 5)
+
+    assert "runs.sqlite was cut short while it was in use" in caplog.text
+    [left] = tmp_path.glob("etude-run-2-*.jsonl")
+    assert [reading.step for reading in Leftovers.load(left).readings][-5:] == list(range(5, 10))
+
+
+def test_b2_a_store_that_is_moved_has_all_that_was_recorded(tmp_path: Path) -> None:
+    run = Run()
+    with Recorder(run.scheduler, to="runs.sqlite", patience_seconds=0.3) as recorder:
+        run.train(recorder, 50)
+        until_recorded(tmp_path / "runs.sqlite", 50)
+        Path("runs.sqlite").rename("moved.sqlite")
+        run.train(recorder, 10)
+    [left] = tmp_path.glob("etude-run-1-*.jsonl")
+
+    assert take_up(left, "moved.sqlite") == (1, 10)
+    with open_store("moved.sqlite") as store:
+        assert store.run(1).status == "finished"
+        run.check(store.readings(1))
+
+
+def test_b2_a_store_that_is_put_back_takes_what_waits(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = Run()
+    with Recorder(run.scheduler, to="runs.sqlite") as recorder:
+        run.train(recorder, 5)
+        Path("runs.sqlite").rename("moved.sqlite")
+        run.train(recorder, 5)
+        while "takes no readings" not in caplog.text:
+            time.sleep(0.01)
+        Path("moved.sqlite").rename("runs.sqlite")
+
+    assert list(tmp_path.glob("etude-run-*")) == []
+    with open_store("runs.sqlite") as store:
+        assert store.run(1).status == "finished"
+        run.check(store.readings(1))
+
+
+def test_b2_a_store_that_is_taken_away_before_the_end_alone_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = Run()
+    with Recorder(run.scheduler, to="runs.sqlite") as recorder:
+        run.train(recorder, 5)
+        until_recorded(tmp_path / "runs.sqlite", 5)
+        Path("runs.sqlite").unlink()
+
+    [left] = tmp_path.glob("etude-run-1-*.jsonl")
+    assert "could not be closed" in caplog.text
+    assert take_up(left, "new.sqlite") == (1, 5)
+
+
+def test_b2_a_fork_after_it_was_found_loses_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A fork closes the connection, which is all that knew the file: workers of a DataLoader are forked."""
+    run = Run()
+    with Recorder(run.scheduler, to="runs.sqlite", patience_seconds=0.3) as recorder:
+        run.train(recorder, 50)
+        until_recorded(tmp_path / "runs.sqlite", 50)
+        Path("runs.sqlite").unlink()
+        run.train(recorder, 10)
+        while "takes no readings" not in caplog.text:
+            time.sleep(0.01)
+        child = multiprocessing.get_context("fork").Process(target=int)
+        child.start()
+        child.join()
+        run.train(recorder, 10)
+
+    [left] = tmp_path.glob("etude-run-1-*.jsonl")
+    assert take_up(left, "new.sqlite") == (1, 70)
+
+
+@pytest.mark.parametrize("anew", [False, True], ids=["gone", "made anew"])
+def test_b2_tables_that_vanish_are_told_and_the_rest_is_left(
+    server: Server, database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, anew: bool
+) -> None:
+    run = Run()
+    with Recorder(run.scheduler, to=database, patience_seconds=0.3, name="mine") as recorder:
+        run.train(recorder, 5)
+        with open_store(database) as store:
+            while len(store.readings(1)) < 5:
+                time.sleep(0.01)
+        server.psql(database, "DROP SCHEMA etude CASCADE")
+        if anew:
+            with open_store(database) as store:
+                assert start(store) == 1  # the same number, and another run
+        run.train(recorder, 5)
+    [left] = tmp_path.glob("etude-run-1-*.jsonl")
+    assert "takes no readings: NotThereError: postgresql://" in caplog.text
+
+    number, added = take_up(left)
+
+    assert (number, added) == (2 if anew else 1, 5)
+    with open_store(database) as store:
+        assert [reading.step for reading in store.readings(number)] == list(range(5, 10))
+        assert (store.run(number).label, store.run(number).status) == ("mine", "finished")
+        if anew:
+            assert store.readings(1) == []

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import etude as et
-from etude.errors import TaskError
+from etude.errors import StoreError, TaskError
 from etude.record import RunKey, SqliteStore
 from etude.study import Arm, choose_arms, find_task
 from etude.study.compare import Comparison, Progress
@@ -64,6 +64,17 @@ def stop_after(runs: int) -> Callable[[Progress], None]:
 
 
 # What is run
+
+
+def test_b2_a_store_that_is_taken_away_stops_the_comparison(
+    comparison: NewComparison, store: SqliteStore, engine: LocalEngine
+) -> None:
+    def take_away(progress: Progress) -> None:
+        if progress.outcome is not None:
+            store.path.unlink(missing_ok=True)
+
+    with pytest.raises(StoreError, match=r"was (removed|replaced).* while it was in use|there is no run"):
+        comparison().run(engine, take_away)
 
 
 def test_a_comparison_runs_its_plan_and_ranks_it(comparison: NewComparison, store: SqliteStore) -> None:

@@ -8,12 +8,13 @@ import secrets
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from etude.errors import StoreError
+from etude.errors import EtudeError, StoreError
 from etude.files import given_path, write_whole
+from etude.planned import RunPlan
 from etude.readings import Reading
 from etude.record.columns import (
     READING,
@@ -21,9 +22,13 @@ from etude.record.columns import (
     numbers_of,
     reading_columns,
     reading_of,
+    texts_column,
+    texts_of,
 )
 from etude.record.opening import open_store
-from etude.record.store import Status, Store
+from etude.record.process import Process
+from etude.record.sql_store import SqlStore
+from etude.record.store import RunKey, RunRecord, Status, Store
 
 __all__ = ["Leftovers", "take_up"]
 
@@ -44,6 +49,7 @@ class Leftovers:
         results: what it came to.
         error: what it died of; else None.
         readings: those that were not taken, in order.
+        run: the run itself, where its store may be gone: so it can be put into any.
     """
 
     store: str
@@ -53,6 +59,7 @@ class Leftovers:
     results: dict[str, float]
     error: str | None
     readings: Sequence[Reading]
+    run: RunRecord | None = None
 
     def save(self, folder: Path) -> Path:
         """Write them into a new file of JSON lines: the run, then each reading; return its path.
@@ -67,6 +74,8 @@ class Leftovers:
             "status": self.status, "results": json.loads(numbers_column("results", self.results)),
             "error": self.error,
         }  # fmt: skip
+        if self.run is not None:
+            head["attempt"] = _attempt(self.run)
         content = "".join(f"{line}\n" for line in [json.dumps(head), *map(_line, self.readings)]).encode()
         name = f"etude-run-{self.run_id}-{secrets.token_hex(4)}.jsonl"
         try:
@@ -89,11 +98,12 @@ class Leftovers:
             readings = [_reading(line) for line in lines] if known else []
             results = numbers_of(json.dumps(head["results"]))
             left = cls(
-                head["store"], head["run"], head["started"], head["status"], results, head["error"], readings
-            )
+                head["store"], head["run"], head["started"], head["status"], results, head["error"], readings,
+                _record(head) if known and "attempt" in head else None,
+            )  # fmt: skip
         except OSError as error:
             raise StoreError(f"cannot read {path}: {error.strerror}") from error
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, EtudeError):
             raise StoreError(
                 f"{path} is no file that a run has left; these are called etude-run-*.jsonl"
             ) from None
@@ -105,7 +115,8 @@ class Leftovers:
 def take_up(path: str | Path, address: str | Path | None = None) -> tuple[int, int]:
     """Put what a run has left in a file into its store, and end it as it has ended; the file stays.
 
-    Readings that the store has are not added again, so it may be done twice.
+    Readings that the store has are not added again, so it may be done twice. Where the store was gone, the
+    file has all that was left of the run, and any store takes it, a new one too.
 
     Args:
         path: the file.
@@ -120,16 +131,18 @@ def take_up(path: str | Path, address: str | Path | None = None) -> tuple[int, i
     path = given_path(path, "a file that a run has left")
     left = Leftovers.load(path)
     place = left.store if address is None else address
-    if "://" not in str(place) and not os.path.exists(place):  # which takes any path
-        raise StoreError(f"there is no store at {place}; give the one that run {left.run_id} is in")
+    may_be_made = left.run is not None and address is not None
+    if "://" not in str(place) and not may_be_made and not os.path.exists(place):  # which takes any path
+        new = "" if left.run is None else " now, or a new one"
+        raise StoreError(f"there is no store at {place}; give the one that run {left.run_id} is in{new}")
     with open_store(place) as store:
-        record = store.run(left.run_id)
+        record = store.run(_found(store, left))
         if record.started != left.started:
             raise StoreError(
                 f"run {left.run_id} in {store.place} was started {record.started}, and {path} is of one that "
                 f"was started {left.started}; give the store of that run"
             )
-        there = Counter(map(reading_columns, store.readings(left.run_id)))
+        there = Counter(map(reading_columns, store.readings(record.id)))
         missing = []
         for reading in left.readings:
             columns = reading_columns(reading)
@@ -137,20 +150,56 @@ def take_up(path: str | Path, address: str | Path | None = None) -> tuple[int, i
             if there[columns] < 0:
                 missing.append(reading)
         if missing:
-            store.append(left.run_id, missing)
+            store.append(record.id, missing)
         if record.status not in ("finished", "failed"):
-            end(store, left)
-    return left.run_id, len(missing)
+            end(store, left, record.id)
+    return record.id, len(missing)
 
 
-def end(store: Store, left: Leftovers) -> None:
+def _found(store: SqlStore, left: Leftovers) -> int:
+    """The run's number in a store, which is made there where it is not and may be."""
+    if left.run is None:
+        return left.run_id
+    own = left.run
+    for one in store.runs(own.key.task):
+        if (one.started, one.process) == (own.started, own.process):
+            return one.id
+    return store.restart(own)
+
+
+def end(store: Store, left: Leftovers, run_id: int) -> None:
     """Record how a run has ended."""
     if left.status == "finished":
-        store.finish(left.run_id, left.results)
+        store.finish(run_id, left.results)
     elif left.status == "failed":
-        store.fail(left.run_id, left.error or "")
+        store.fail(run_id, left.error or "")
     else:
-        store.interrupt(left.run_id)
+        store.interrupt(run_id)
+
+
+def _attempt(run: RunRecord) -> dict[str, Any]:
+    return {
+        **asdict(run.key), "label": run.label, "fingerprint": run.fingerprint, "versions": dict(run.versions),
+        **asdict(run.process), "plan": None if run.plan is None else run.plan.to_dict(),
+    }  # fmt: skip
+
+
+def _record(head: dict[str, Any]) -> RunRecord:
+    told = head["attempt"]
+    return RunRecord(
+        id=head["run"],
+        key=RunKey(*(told[one.name] for one in fields(RunKey))),
+        label=told["label"],
+        fingerprint=told["fingerprint"],
+        versions=texts_of(texts_column("versions", told["versions"])),
+        status="running",
+        process=Process(told["host"], told["pid"], told["born"]),
+        started=head["started"],
+        ended=None,
+        results={},
+        error=None,
+        plan=None if told["plan"] is None else RunPlan.from_dict(told["plan"]),
+    )
 
 
 def _line(reading: Reading) -> str:

@@ -14,6 +14,7 @@ from psycopg.types.string import StrDumperUnknown, TextLoader
 
 from etude.errors import StoreError
 from etude.record.migrations import scripts_of
+from etude.record.store import NotThereError
 
 __all__ = ["PostgresqlConnection", "connect", "explained", "is_lost", "shown"]
 
@@ -44,6 +45,7 @@ _UNREACHED = (
     "cannot be reached; check that the server runs, lets this user in and has this database (createdb NAME), "
     "and try again"
 )
+_GONE = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName)
 _UNFORESEEN = "could not be read or written; nothing of this call was recorded"
 
 
@@ -205,6 +207,8 @@ def explained(url: str) -> Iterator[None]:
     """Tell what goes wrong with a database as a StoreError, with the server's own words at its end."""
     try:
         yield
+    except _GONE as error:
+        raise NotThereError(f"{shown(url)} {_MEANINGS['42']} ({_words(error)})") from error
     except (UnicodeEncodeError, psycopg.DataError, psycopg.ProgrammingError) as error:
         meaning = _meaning(getattr(error, "sqlstate", None) or "22", _MEANINGS)
         raise StoreError(f"{shown(url)} {meaning} ({_words(error)})") from error

@@ -24,9 +24,9 @@ from etude.record.columns import (
     texts_of,
 )
 from etude.record.process import Process, is_gone, this_process
-from etude.record.store import RunKey, RunRecord, Status, Store
+from etude.record.store import NotThereError, RunKey, RunRecord, Status, Store
 
-__all__ = ["Rows", "SqlConnection", "SqlStore"]
+__all__ = ["Rows", "SqlConnection", "SqlStore", "readings_of"]
 
 _READING = ", ".join(READING)
 
@@ -89,10 +89,32 @@ class SqlStore(Store):
         versions: Mapping[str, str],
         plan: RunPlan | None = None,
     ) -> int:
+        return self._start(key, label, fingerprint, versions, plan, this_process(), _now())
+
+    def restart(self, record: RunRecord) -> int:
+        """Record an attempt that was in a store which is gone; return its id in this one."""
+        plan, process = record.plan, record.process
+        return self._start(
+            record.key, record.label, record.fingerprint, record.versions, plan, process, record.started
+        )
+
+    def remains(self, run_id: int) -> list[Reading]:
+        """Return what can still be read of a run whose store is gone."""
+        return []
+
+    def _start(
+        self,
+        key: RunKey,
+        label: str,
+        fingerprint: str,
+        versions: Mapping[str, str],
+        plan: RunPlan | None,
+        process: Process,
+        started: str,
+    ) -> int:
         for name, text in (("label", label), ("fingerprint", fingerprint)):
             if not isinstance(text, str):
                 raise StoreError(f"{name} must be a text; got {text!r}")
-        process = this_process()
         with self._writing() as connection:
             added: int = connection.execute(
                 "INSERT INTO run (task, schedule, peak, budget, seed, label, fingerprint, versions, status,"
@@ -107,7 +129,7 @@ class SqlStore(Store):
                     process.host,
                     process.pid,
                     process.born,
-                    _now(),
+                    started,
                     plan_column(plan),
                 ),
             ).fetchone()["id"]
@@ -172,11 +194,7 @@ class SqlStore(Store):
     def readings(self, run_id: int, start: int = 0) -> list[Reading]:
         self.run(run_id)
         with self._reading() as connection:
-            rows = connection.execute(
-                f"SELECT {_READING} FROM reading WHERE run = ? ORDER BY id LIMIT {2**62} OFFSET ?",
-                (run_id, start),
-            ).fetchall()
-            return [reading_of(**dict(row)) for row in rows]
+            return readings_of(connection, run_id, start)
 
     def __enter__(self) -> Self:
         return self
@@ -204,11 +222,19 @@ class SqlStore(Store):
                 "change; start() another attempt"
             )
 
-    def _unknown(self, run_id: int) -> StoreError:
-        return StoreError(
+    def _unknown(self, run_id: int) -> NotThereError:
+        return NotThereError(
             f"there is no run {run_id!r} in {self.place}; store.runs(), or `etude runs --all`, lists those "
             f"there are"
         )
+
+
+def readings_of(connection: SqlConnection, run_id: int, start: int = 0) -> list[Reading]:
+    """Read a run's readings, in the order in which they were appended, without the first ``start``."""
+    rows = connection.execute(
+        f"SELECT {_READING} FROM reading WHERE run = ? ORDER BY id LIMIT {2**62} OFFSET ?", (run_id, start)
+    ).fetchall()
+    return [reading_of(**dict(row)) for row in rows]
 
 
 def _now() -> str:

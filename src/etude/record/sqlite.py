@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from etude.files import given_path
+from etude.readings import Reading
 from etude.record.process_connection import ProcessConnection
-from etude.record.sql_store import SqlStore
+from etude.record.sql_store import SqlStore, readings_of
 from etude.record.sqlite_errors import explained
-from etude.record.sqlite_file import open_file, transaction
+from etude.record.sqlite_file import FileConnection, open_file, transaction
 
 __all__ = ["SqliteStore"]
 
@@ -33,7 +33,7 @@ class SqliteStore(SqlStore):
 
     def __init__(self, path: str | Path, *, busy_seconds: float = 30.0) -> None:
         self.path = given_path(path, "a store").absolute()
-        self._connection: ProcessConnection[sqlite3.Connection] = ProcessConnection(
+        self._connection: ProcessConnection[FileConnection] = ProcessConnection(
             partial(open_file, self.path, busy_seconds), partial(explained, self.path), _never
         )
 
@@ -49,19 +49,28 @@ class SqliteStore(SqlStore):
         return self.path.parent
 
     def open(self) -> None:
-        self._connection.open()
+        with self._reading():
+            pass
 
     def close(self) -> None:
         self._connection.close()
 
-    def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
-        return self._connection.held()
+    def remains(self, run_id: int) -> list[Reading]:
+        # Of a file that is gone there is all that this connection holds.
+        with self._connection.held() as connection:
+            return readings_of(connection.remaining(), run_id)
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._connection.held() as connection, transaction(connection, "IMMEDIATE"):
+    def _reading(self) -> Iterator[FileConnection]:
+        with self._connection.held() as connection:
+            connection.check()
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[FileConnection]:
+        with self._reading() as connection, transaction(connection, "IMMEDIATE"):
             yield connection
 
 
-def _never(_: sqlite3.Connection) -> bool:
+def _never(_: FileConnection) -> bool:
     return False

@@ -7,13 +7,14 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from etude.errors import StoreError
 from etude.record.migrations import scripts_of
+from etude.record.store import NotThereError
 
-__all__ = ["APPLICATION_ID", "migrate", "migrations", "open_file", "transaction"]
+__all__ = ["APPLICATION_ID", "FileConnection", "migrate", "migrations", "open_file", "transaction"]
 
 # What marks a file as ours, at the place in SQLite's header that is meant for it.
 APPLICATION_ID = int.from_bytes(b"Etud")
@@ -25,7 +26,60 @@ _BESIDE = "-journal"
 _LONGEST_PATH = 511
 
 
-def open_file(path: Path, busy_seconds: float) -> sqlite3.Connection:
+class FileConnection(sqlite3.Connection):
+    """A connection that knows its file: SQLite itself goes on with one that nobody finds any more."""
+
+    _seen: tuple[Path, os.stat_result] | None = None
+
+    def remember(self, path: Path) -> None:
+        """Take note of which file it is of."""
+        self._seen = path, path.stat()
+
+    def check(self) -> None:
+        """See that the file is where it was, with what was in it.
+
+        Raises:
+            NotThereError: where it was removed, renamed, replaced, emptied or cut short.
+        """
+        assert self._seen is not None
+        path, seen = self._seen
+        try:
+            now = path.stat()
+        except OSError:
+            became = "removed or renamed"
+        else:
+            if not os.path.samestat(now, seen):
+                became = "replaced"
+            elif now.st_size < seen.st_size and not self._is_whole(now):
+                became = "cut short"
+            else:
+                self._seen = path, now
+                return
+        raise NotThereError(
+            f"{path} was {became} while it was in use, and takes nothing more; put it back, or open the "
+            "store where it is now"
+        )
+
+    def remaining(self) -> sqlite3.Connection:
+        """Return the connection, which still reads a file that is gone; what was moved is made complete."""
+        assert self._seen is not None
+        path, seen = self._seen
+        if not (path.exists() and os.path.samestat(path.stat(), seen)):
+            with suppress(sqlite3.Error):
+                self.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return self
+
+    def _is_whole(self, now: os.stat_result) -> bool:
+        """Whether a file that has shrunk is in order, as after a VACUUM."""
+        # Of an empty one another connection would throw the journal away, which may have it all.
+        try:
+            self.execute("PRAGMA shrink_memory")  # in which pages may be that the file has lost
+            return now.st_size > 0 and self.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
+        except sqlite3.DatabaseError:
+            return False
+
+
+def open_file(path: Path, busy_seconds: float) -> FileConnection:
     """Open a store's file for reading and writing; make it, and its folders, where there is none.
 
     Nothing is written before the file is known to be a store, or empty.
@@ -46,7 +100,9 @@ def open_file(path: Path, busy_seconds: float) -> sqlite3.Connection:
     _prepare_place(path)
     # isolation_level=None: transactions begin and end where this package says. The lock of the
     # connection's owner is what lets several threads use it.
-    connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        path, timeout=busy_seconds, isolation_level=None, check_same_thread=False, factory=FileConnection
+    )
     try:
         connection.row_factory = sqlite3.Row
         scripts = migrations()
@@ -60,6 +116,7 @@ def open_file(path: Path, busy_seconds: float) -> sqlite3.Connection:
         connection.execute("PRAGMA foreign_keys = ON")
         if version < len(scripts):
             migrate(connection, path, scripts)
+        connection.remember(path)
     except BaseException:
         connection.close()
         raise

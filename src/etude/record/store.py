@@ -12,9 +12,13 @@ from etude.planned import RunPlan
 from etude.readings import Reading
 from etude.record.process import Process
 
-__all__ = ["RunKey", "RunRecord", "Status", "Store"]
+__all__ = ["NotThereError", "RunKey", "RunRecord", "Status", "Store"]
 
 Status = Literal["running", "finished", "failed", "interrupted"]
+
+
+class NotThereError(StoreError):
+    """A run, or the store itself, that is not there, or not there any more."""
 
 
 @dataclass(frozen=True, slots=True)

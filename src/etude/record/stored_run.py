@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -17,7 +18,7 @@ from etude.record.leftovers import Leftovers, end
 from etude.record.opening import open_store
 from etude.record.process import versions
 from etude.record.sql_store import SqlStore
-from etude.record.store import RunKey
+from etude.record.store import NotThereError, RunKey
 from etude.spec import parse
 
 __all__ = ["StoredRun"]
@@ -41,10 +42,12 @@ class StoredRun:
         self._store = store
         self._written = len(store.readings(run_id))
         self._unsure = self._is_left = False
+        self._record = store.run(run_id)
+        self._is_there = True
+        # Where the store is gone, what could still be read of the run when that was found.
+        self._remains: list[Reading] | None = None
         # All that a file of leftovers tells, but for the readings.
-        self._end = Leftovers(
-            store.place, run_id, store.run(run_id).started, "interrupted", {}, None, readings=()
-        )
+        self._end = Leftovers(store.place, run_id, self._record.started, "interrupted", {}, None, readings=())
 
     @classmethod
     def start(cls, address: str | Path, plan: RunPlan, name: str | None, task: str, seed: int) -> Self:
@@ -75,11 +78,12 @@ class StoredRun:
         Raises:
             StoreError: the store cannot be written.
         """
-        # Whoever loses a server while it commits does not learn whether it has.
-        if not (self._unsure and self._are_there(readings)):
-            self._unsure = True
-            self._store.append(self.run_id, readings)
-        self._unsure = False
+        with self._there():
+            # Whoever loses a server while it commits does not learn whether it has.
+            if not (self._unsure and self._are_there(readings)):
+                self._unsure = True
+                self._store.append(self.run_id, readings)
+            self._unsure = False
         self._written += len(readings)
         self._note_results(readings)
 
@@ -101,8 +105,15 @@ class StoredRun:
         """
         self._is_left = True
         self._note_results(readings)
-        path = replace(self._end, readings=readings).save(self._store.folder)
-        return f"what it lacks is in {path}; `etude add {path}` adds it"
+        known = [*(self._remains or ()), *readings]
+        run = None if self._is_there else self._record
+        path = replace(self._end, readings=known, run=run).save(self._store.folder)
+        if self._remains is None:
+            return f"what it lacks is in {path}; `etude add {path}` adds it"
+        return (
+            f"all {len(known):,} that are left of the run are in {path}; `etude add {path} --store STORE` "
+            "puts them into a store, be it a new one"
+        )
 
     def close(self) -> None:
         """End the run, and close the store.
@@ -113,11 +124,35 @@ class StoredRun:
         try:
             # What is left in a file ends the run when it is taken up.
             if not self._is_left:
-                end(self._store, self._end)
+                with self._there():
+                    end(self._store, self._end, self.run_id)
         except StoreError as error:
             raise StoreError(f"{error}; {self.leave(())}") from error
         finally:
             self._store.close()
+
+    @contextmanager
+    def _there(self) -> Iterator[None]:
+        """See that the run is still in its store; where it is not, keep at once what is left of it."""
+        self._is_there = False
+        try:
+            # A store that was made anew may have given its number to another.
+            if self._store.run(self.run_id).started != self._record.started:
+                raise NotThereError(f"{self._store.place} was made anew, and has another run {self.run_id}")
+            self._is_there = True
+            yield
+        except NotThereError:
+            self._is_there = False
+            if self._remains is None:
+                self._remains = self._readable()
+            raise
+        self._remains = None
+
+    def _readable(self) -> list[Reading]:
+        try:
+            return self._store.remains(self.run_id)
+        except StoreError:  # nor is it readable
+            return []
 
     def _note_results(self, readings: Sequence[Reading]) -> None:
         for reading in readings:

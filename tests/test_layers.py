@@ -16,6 +16,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 LAYERS = [
     {"etude.texts"},
     {"etude.errors"},
+    {"etude.names"},
     {"etude.levels", "etude.durations", "etude.eases", "etude.readings", "etude.files", "etude.json_text"},
     {"etude.timeline", "etude.check", "etude.plots", "etude.planned"},
     {"etude.tables"},

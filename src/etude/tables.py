@@ -17,6 +17,7 @@ from etude import check
 from etude.durations import LARGEST_STEP, DurationLike, Horizon
 from etude.eases import Array
 from etude.errors import HorizonError, ScheduleError
+from etude.names import nearest
 from etude.timeline import HOLD, Combined, Context, Node, ceil_float, just_before
 
 if TYPE_CHECKING:  # pictures are imported when one is asked for: most programs only want the numbers
@@ -400,8 +401,11 @@ class Table:
         Args:
             base: the optimizer's own rate, where it is known; then the rates in the messages are real
                 ones, not shares of it, and a base rate that is never used is told.
-            of: the hyperparameter that it is for; of another than ``"lr"``, such as ``"momentum"``, only
-                what holds for any is told.
+            of: the hyperparameter that it is for: ``"lr"``; another of torch's, such as ``"momentum"``; or
+                ``"other"``. Of another than ``"lr"`` only what holds for any is told.
+
+        Raises:
+            ScheduleError: for a hyperparameter that is not known.
         """
         return check.findings(self, base, of)
 
@@ -481,10 +485,11 @@ def _traces(
         if len(followed) > 1:
             raise ScheduleError(f"replay needs a dict of metrics, for there are {', '.join(followed)}")
         metrics = {followed[0]: metrics}
-    if sorted(metrics) != followed:
+    if sorted(map(str, metrics)) != followed:
+        hints = "".join(nearest(name, followed) for name in metrics if name not in followed)
         raise ScheduleError(
             f"the metrics to replay must be {', '.join(followed)}; "
-            f"got {', '.join(map(str, metrics)) or 'none'}"
+            f"got {', '.join(map(str, metrics)) or 'none'}{hints}"
         )
     traces: dict[str, list[float]] = {}
     for name, trace in metrics.items():

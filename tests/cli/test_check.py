@@ -54,6 +54,7 @@ def test_it_can_be_the_schedule_of_another_hyperparameter() -> None:
 
     assert etude(*options).lines[2] == "warning: run-ends-inside-cycle"
     assert etude(*options, "--of", "momentum").lines == ["1,000 updates in all", "Nothing is amiss."]
+    assert etude(*options, "--of", "other").lines == ["1,000 updates in all", "Nothing is amiss."]
 
 
 def test_json_has_the_numbers() -> None:
@@ -79,6 +80,11 @@ def test_where_nothing_is_amiss_it_says_so() -> None:
         (["cosine()"], "Here these are options: --horizon 90ep, --steps-per-epoch"),
         (["Linear(over=0)"], "must have at least 1 update"),
         (["cosin()", "--horizon", "9"], "did you mean 'cosine'?"),
+        (
+            ["cosine()", "--horizon", "9", "--of", "wd"],
+            "--of must be one of 'lr', 'momentum', 'weight_decay', ",
+        ),
+        (["cosine()", "--horizon", "9", "--of", "wd"], "; got 'wd'; did you mean 'weight_decay'?"),
         (
             ["fixed()", "--horizon", "9", "--base", "-1"],
             "a base rate must be finite and at least 0; got -1.0",

@@ -98,7 +98,8 @@ def test_the_version_is_the_packages() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["shwo"], "No such command 'shwo'"),
+        (["shwo"], "No such command 'shwo'; did you mean 'show'?"),
+        (["convert", "cosine()", "--to", "pytorch"], "'transformers'; did you mean 'torch'?"),
         (["show"], "Missing argument 'EXPRESSION'"),
         (["show", "fixed()", "--horizn", "3"], "--horizn"),
         (["compare"], "Missing argument 'TASK'"),

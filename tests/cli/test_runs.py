@@ -49,13 +49,20 @@ def test_runs_are_counted_by_task_schedule_and_status(store: Path) -> None:
         assert [record.status for record in opened.runs("theirs@01234567")] == ["interrupted"]
 
 
-@pytest.mark.parametrize(
-    ("task", "count"), [("mine", 5), ("mine@89abcdef", 1), ("theirs", 1), ("nobodys", 0)]
-)
+@pytest.mark.parametrize(("task", "count"), [("mine", 5), ("mine@89abcdef", 1), ("theirs", 1)])
 def test_runs_of_one_task(store: Path, task: str, count: int) -> None:
     said = etude("runs", "--store", store, "--task", task)
 
     assert f"{count} run{'s' if count != 1 else ''} in" in said.text
+
+
+def test_e7_runs_of_an_unknown_task_are_refused_with_the_nearest(store: Path) -> None:
+    said = etude("runs", "--store", store, "--task", "thiers")
+
+    assert (said.status, said.text) == (1, "")
+    assert said.refusal == (
+        "the store has no runs of 'thiers'; there are runs of 'mine', 'theirs'; did you mean 'theirs'?"
+    )
 
 
 def test_every_run_is_a_line_of_its_own(store: Path) -> None:

@@ -51,7 +51,8 @@ def test_a_long_chain_is_broken_into_lines() -> None:
         (
             {"to": "pytorch"},
             ScheduleError,
-            "convert(to=) must be one of python, json, yaml, torch, optax, transf",
+            "convert(to=) must be one of 'python', 'json', 'yaml', 'torch', 'optax', 'transformers'; got "
+            "'pytorch'; did you mean 'torch'?",
         ),
         (
             {"to": "torch"},

@@ -9,8 +9,9 @@ import pytest
 
 import etude
 from etude import BASE, CATALOGUE, EtudeError, Schedule
+from etude.names import nearest
 from etude.schedules import recipes
-from etude.spec.catalogue import FAMILIES, METHODS, nearest
+from etude.spec.catalogue import FAMILIES, METHODS
 from tests.strategies import EVERY_KIND, HORIZON
 
 # The least that builds each.

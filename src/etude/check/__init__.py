@@ -2,6 +2,6 @@
 
 from etude.check.course import Subject
 from etude.check.finding import Finding, Severity
-from etude.check.rules import CODES, findings
+from etude.check.rules import CODES, OF, OTHER, findings
 
-__all__ = ["CODES", "Finding", "Severity", "Subject", "findings"]
+__all__ = ["CODES", "OF", "OTHER", "Finding", "Severity", "Subject", "findings"]

@@ -8,8 +8,9 @@ from typing import TypeAlias
 from etude.check import cycles, ends, starts
 from etude.check.course import Course, Subject
 from etude.check.finding import Finding, Severity
+from etude.names import choice
 
-__all__ = ["CODES", "RULES", "Rule", "findings"]
+__all__ = ["CODES", "OF", "OTHER", "RULES", "Rule", "findings"]
 
 Rule: TypeAlias = Callable[[Course], Iterator[Finding]]
 
@@ -34,6 +35,12 @@ RULES: tuple[Rule, ...] = (
 )
 
 LR = "lr"
+OTHER = "other"
+OF = (
+    LR, "momentum", "weight_decay", "betas[0]", "betas[1]", "eps", "dampening", "alpha", "rho", "lr_decay",
+    "lambd", "t0", "momentum_decay", "beta2_decay", "etas[0]", "etas[1]", OTHER,
+)  # fmt: skip
+"""What a schedule may be for: the numbers in the groups of torch's optimizers, or any other."""
 
 CODES = tuple(rule.__name__.replace("_", "-") for rule in RULES)
 """What each rule's finding is called."""
@@ -56,11 +63,15 @@ def findings(table: Subject, base: float | None = None, of: str = LR) -> tuple[F
     Args:
         table: the schedule on its horizon.
         base: the optimizer's own value, where it is known.
-        of: the hyperparameter that it is for.
+        of: the hyperparameter that it is for, one of ``OF``.
 
     Returns:
         the findings, the gravest first; empty where nothing is amiss.
+
+    Raises:
+        ScheduleError: for a hyperparameter that is not known.
     """
+    choice(of, "check(of=)", OF)
     rules, noun = (RULES, "rate") if of == LR else (ANY, "value")
     course = Course(table, base, noun)
     found = [finding for rule in rules for finding in rule(course)]

@@ -9,6 +9,7 @@ import click
 
 from etude import __version__
 from etude.errors import EtudeError, MissingError
+from etude.names import nearest
 
 __all__ = ["main"]
 
@@ -44,6 +45,13 @@ class Verbs(click.Group):
                 f"`etude {name}` needs {error.name}, which is not installed: pip install 'etude[study]'"
             ) from error
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in VERBS and not args[0].startswith("-"):
+            ctx.fail(f"No such command {args[0]!r}{nearest(args[0], VERBS)}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -13,8 +13,9 @@ from rich.table import Table as Grid
 from etude import plots
 from etude.cli.console import new_console, paragraphs
 from etude.errors import SpecError
+from etude.names import nearest
 from etude.spec import CATALOGUE, parse
-from etude.spec.catalogue import FAMILIES, nearest
+from etude.spec.catalogue import FAMILIES
 from etude.spec.examples import EXAMPLES, HORIZON
 
 __all__ = ["command"]

@@ -9,11 +9,12 @@ import sys
 import click
 from rich.text import Text
 
-from etude.check import Finding
+from etude.check import OF, Finding
 from etude.cli.console import new_console
 from etude.cli.horizon_options import HINT, horizon_of, horizon_options, table_of
 from etude.cli.imports import typed
 from etude.errors import HorizonError
+from etude.names import choice
 from etude.texts import shown
 
 __all__ = ["command"]
@@ -28,7 +29,10 @@ STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
     "--base", type=float, help="The optimizer's own rate, BASE; not given, rates are told as shares of it."
 )
 @click.option(
-    "--of", default="lr", show_default=True, help="The hyperparameter that it is for, such as momentum."
+    "--of",
+    default="lr",
+    show_default=True,
+    help="The hyperparameter that it is for, such as momentum; or other.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as a JSON list.")
 def command(
@@ -48,6 +52,7 @@ def command(
     \b
     etude check "sgdr('10ep', 2)" --horizon 100ep --steps-per-epoch 391 --base 0.1
     """
+    choice(of, "--of", OF)
     table = table_of(typed(expression), horizon_of(total, steps_per_epoch, samples_per_step, tokens_per_step))
     if total is None and table.length is None:
         raise HorizonError(f"{table.text} never ends; say how long the run is, such as --horizon 1000")

@@ -8,13 +8,24 @@ from etude.cli.horizon_options import HINT, horizon_of, horizon_options
 from etude.cli.imports import typed
 from etude.convert import ON_A_RUN, TARGETS, convert
 from etude.errors import HorizonError
+from etude.names import nearest
 
 __all__ = ["command"]
 
 
+class Target(click.Choice[str]):
+    """One of the names of what can be written."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value not in TARGETS:
+            known = ", ".join(map(repr, TARGETS))
+            self.fail(f"{value!r} is not one of {known}{nearest(value, TARGETS)}", param, ctx)
+        return value
+
+
 @click.command("convert")
 @click.argument("expression")
-@click.option("--to", type=click.Choice(TARGETS), required=True, help="What to write.")
+@click.option("--to", type=Target(TARGETS), required=True, help="What to write.")
 @horizon_options
 def command(
     expression: str,

@@ -9,6 +9,8 @@ from rich.table import Table as Grid
 
 from etude.cli.console import new_console, paragraphs
 from etude.cli.stores import Address, open_existing, store_option
+from etude.errors import StoreError
+from etude.names import nearest
 from etude.record import RunRecord, Status
 
 __all__ = ["command"]
@@ -25,9 +27,13 @@ def command(task: str | None, failed: bool, every: bool, store_path: Address) ->
     with open_existing(store_path) as store:
         store.mark_interrupted()
         # A task's name in the store ends with a digest of its source.
-        records = [
-            record for record in store.runs() if task is None or task in (record.key.task, _name(record))
-        ]
+        records = store.runs()
+    if task is not None:
+        tasks = list(dict.fromkeys(_name(record) for record in records))
+        records = [record for record in records if task in (record.key.task, _name(record))]
+        if not records:
+            there = f"there are runs of {', '.join(map(repr, tasks))}" if tasks else "there are none at all"
+            raise StoreError(f"the store has no runs of {task!r}; {there}{nearest(task, tasks)}")
     if failed:
         records = [record for record in records if record.status == "failed"]
         for record in records:

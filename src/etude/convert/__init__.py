@@ -10,6 +10,7 @@ from etude.convert.torch_code import to_torch
 from etude.convert.transformers_code import to_transformers
 from etude.durations import Horizon
 from etude.errors import HorizonError, ScheduleError
+from etude.names import choice
 from etude.schedules.algebra import Schedule
 from etude.spec import to_yaml
 
@@ -64,7 +65,7 @@ def convert(schedule: Schedule, to: str, horizon: Horizon | None = None) -> str:
             )
         return AS_WRITTEN[to](schedule)
     if to not in ON_A_RUN:
-        raise ScheduleError(f"convert(to=) must be one of {', '.join(TARGETS)}; got {to!r}")
+        choice(to, "convert(to=)", TARGETS)
     if horizon is None:
         raise HorizonError(f"to={to!r} counts in steps and needs the run: horizon=Horizon(total=...)")
     return ON_A_RUN[to](schedule, horizon)

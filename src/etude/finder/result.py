@@ -17,6 +17,7 @@ from etude.finder.curve import Curve
 from etude.finder.saved import curve_values, from_json, to_json
 from etude.finder.suggestions import suggest
 from etude.finder.views import look
+from etude.names import choice
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -75,8 +76,8 @@ class RangeTest:
         """
         if self.curve.of != "lr":
             raise ScheduleError(f"plans are of the learning rate; this test was of {self.curve.of!r}")
-        if by is not None and by not in list(self.suggestions):
-            raise ScheduleError(f"by must be one of {', '.join(map(repr, self.suggestions))}; got {by!r}")
+        if by is not None:
+            choice(by, "by", self.suggestions)
         edge = next(name for name in self.suggestions if name.startswith("edge/"))
         rules = ["peak", edge, "steepest"] if by is None else [by]
         peak = self._first(rules)

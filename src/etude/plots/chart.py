@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from etude.errors import ScheduleError
+from etude.names import choice
 
 __all__ = ["Chart", "FloatArray", "Mark", "Rule", "Scale", "Series", "Shade", "Style", "Unit", "overlay"]
 
@@ -65,8 +66,7 @@ class Series:
         owner = f"the series {label!r}"
         if (low is None) != (high is None):
             raise ScheduleError(f"{owner} has only one edge of a band; give both low= and high=, or neither")
-        if style not in get_args(Style):
-            raise ScheduleError(f"style of {owner} must be one of {get_args(Style)}; got {style!r}")
+        choice(style, f"style of {owner}", get_args(Style))
         arrays = {
             name: None if values is None else _column(values, f"{name} of {owner}")
             for name, values in {"x": x, "y": y, "low": low, "high": high}.items()
@@ -202,8 +202,7 @@ class Chart:
                 raise ScheduleError(f"{name} must be a list of {kind.__name__}; got {given!r}")
             object.__setattr__(self, name, items)
         for name in ("x_scale", "y_scale"):
-            if getattr(self, name) not in get_args(Scale):
-                raise ScheduleError(f"{name} must be one of {get_args(Scale)}; got {getattr(self, name)!r}")
+            choice(getattr(self, name), name, get_args(Scale))
         if self.above is not None and self.x_scale != "linear":
             raise ScheduleError(f"above={self.above!r} needs a linear x axis; got x_scale={self.x_scale!r}")
 

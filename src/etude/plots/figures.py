@@ -21,6 +21,7 @@ import numpy as np
 
 from etude.errors import MissingError, ScheduleError
 from etude.files import check_writable, write_whole
+from etude.names import nearest
 from etude.plots.axes import Axis, above, axes, vacancy
 from etude.plots.chart import Chart, Mark, Series
 from etude.plots.fitting import apart, in_a_row, in_rows, plain, shorten
@@ -189,7 +190,10 @@ def _path(path: str | os.PathLike[str]) -> Path:
 def _suffix(path: Path) -> str:
     suffix = path.suffix.lower()
     if suffix not in _METADATA:
-        raise ScheduleError(f"a picture's name must end in one of {', '.join(_METADATA)}; got {str(path)!r}")
+        raise ScheduleError(
+            f"a picture's name must end in one of {', '.join(_METADATA)}; got {str(path)!r}"
+            f"{nearest(suffix, _METADATA) if suffix else ''}"
+        )
     return suffix
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self, get_args
 
 from etude.errors import StoreError
+from etude.names import choice
 from etude.planned import RunPlan
 from etude.readings import Reading
 from etude.record.columns import (
@@ -163,8 +164,8 @@ class SqlStore(Store):
         return [self.run(run_id) for _, run_id in gone]
 
     def runs(self, task: str | None = None, status: Status | None = None) -> list[RunRecord]:
-        if status is not None and status not in get_args(Status):
-            raise StoreError(f"status must be one of {', '.join(get_args(Status))}; got {status!r}")
+        if status is not None:
+            choice(status, "status", get_args(Status), StoreError)
         with self._reading() as connection:
             return _records(
                 connection,

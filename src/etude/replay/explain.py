@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from etude.errors import StoreError
+from etude.names import nearest
 from etude.readings import Reading
 from etude.replay.recorded import Recorded, factors_of, same
 from etude.tables import PhaseRow, Table
@@ -161,7 +162,9 @@ def explain(run: Recorded, step: int, group: str | None = None) -> Explanation:
         group = run.groups[0] if run.groups else ""
     elif group not in run.groups:
         known = ", ".join(map(repr, run.groups))
-        raise StoreError(f"run {record.id} has no parameter group {group!r}; there are {known}")
+        raise StoreError(
+            f"run {record.id} has no parameter group {group!r}; there are {known}{nearest(group, run.groups)}"
+        )
     own = run.at(step)
     seen = own or run.before(step) or run.readings[0]
     table, override = run.followed(seen, group)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from difflib import get_close_matches
 from fractions import Fraction
 from numbers import Integral
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 from etude.durations import LARGEST_STEP, Duration, DurationLike, read_fraction, to_duration, to_fraction
 from etude.errors import ScheduleError
 from etude.levels import finite, is_number
+from etude.names import choice
 
 __all__ = ["choice", "flag", "length", "number", "ratio", "share", "whole"]
 
@@ -59,16 +58,6 @@ def flag(value: Any, field: str) -> bool:
     if not isinstance(value, bool):
         raise ScheduleError(f"{field} must be True or False; got {value!r}")
     return value
-
-
-def choice(value: Any, field: str, choices: Iterable[str]) -> str:
-    """Return one of the choices."""
-    choices = list(choices)
-    if value not in choices:
-        near = get_close_matches(str(value), choices, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ScheduleError(f"{field} must be one of {', '.join(map(repr, choices))}; got {value!r}{hint}")
-    return str(value)
 
 
 def length(value: DurationLike, field: str, *, positive: bool = False) -> Duration:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 
 from etude import schedules
 from etude.schedules.algebra import (
@@ -20,7 +19,7 @@ from etude.schedules.algebra import (
     Until,
 )
 
-__all__ = ["CATALOGUE", "COMBINATORS", "FAMILIES", "METHODS", "nearest"]
+__all__ = ["CATALOGUE", "COMBINATORS", "FAMILIES", "METHODS"]
 
 CATALOGUE: dict[str, Callable[..., Schedule]] = {
     name: getattr(schedules, name) for name in schedules.__all__ if name not in ("Schedule", "PlateauState")
@@ -59,12 +58,3 @@ COMBINATORS: dict[str, type[Schedule]] = {
     for kind in (Cooldown, Maximum, Minimum, Product, Repeat, Sequence, Shift, Stretch, Sum, Until)
 }
 """What operators and methods build: JSON names these, text writes them with their operators."""
-
-
-def nearest(name: str, known: list[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the known name nearest to this one, if any is near."""
-    near = get_close_matches(name, known, 1, 0.6)
-    if not near:
-        lowered = {option.lower(): option for option in known}
-        near = [lowered[option] for option in get_close_matches(name.lower(), lowered, 1, 0.5)]
-    return f"; did you mean {near[0]!r}?" if near else ""

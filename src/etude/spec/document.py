@@ -8,9 +8,10 @@ from typing import Any, Literal, TypeAlias, get_args
 from etude.errors import EtudeError, SpecError
 from etude.json_text import read_json, shortened
 from etude.levels import Level
+from etude.names import nearest
 from etude.schedules.algebra import JSON_VERSION, Schedule
 from etude.schedules.names import named_only
-from etude.spec.catalogue import CATALOGUE, COMBINATORS, nearest
+from etude.spec.catalogue import CATALOGUE, COMBINATORS
 
 __all__ = ["TYPES", "Functions", "check_functions", "from_json", "read_document"]
 

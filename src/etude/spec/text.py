@@ -18,9 +18,10 @@ from typing import Any, NoReturn
 from etude.errors import EtudeError, SpecError
 from etude.json_text import shortened
 from etude.levels import BASE, Level, LevelLike
+from etude.names import nearest
 from etude.schedules.algebra import Product, Schedule, Sequence, Sum, to_schedule
 from etude.schedules.names import named_only
-from etude.spec.catalogue import CATALOGUE, METHODS, nearest
+from etude.spec.catalogue import CATALOGUE, METHODS
 from etude.spec.document import Functions, check_functions
 
 __all__ = ["parse"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from etude.errors import SpecError
 from etude.levels import BASE
+from etude.names import nearest
 from etude.schedules import (
     Constant,
     Plateau,
@@ -75,11 +75,9 @@ def choose_arms(only: Iterable[str] = (), added: Iterable[Schedule] = ()) -> tup
     labels = [arm.label for arm in TUTORIALS]
     for label in only:
         if label not in labels:
-            near = get_close_matches(label, labels, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
             raise SpecError(
-                f"there is no schedule labelled {label!r} to compare; there are {', '.join(labels)}{hint}. "
-                f"An expression of your own goes into -s"
+                f"there is no schedule labelled {label!r} to compare; there are {', '.join(labels)}, and an "
+                f"expression of your own goes into -s{nearest(label, labels)}"
             )
     kept = [arm for arm in TUTORIALS if not only or arm.label in (*only, FIXED)]
     there = {arm.schedule for arm in kept}

@@ -10,11 +10,11 @@ import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from etude.errors import TaskError
+from etude.names import nearest
 
 __all__ = ["BUILT_IN", "Task", "find_task", "task"]
 
@@ -145,11 +145,9 @@ def find_task(reference: str) -> Task:
     """
     where, colon, name = BUILT_IN.get(reference, reference).rpartition(":")
     if not colon:
-        near = get_close_matches(reference, BUILT_IN, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
         raise TaskError(
             f"there is no task called {reference!r}: the built-in ones are {', '.join(BUILT_IN)}, and your "
-            f"own is 'path/to/file.py:name' or 'package.module:name'{hint}"
+            f"own is 'path/to/file.py:name' or 'package.module:name'{nearest(reference, BUILT_IN)}"
         )
     found = getattr(_module(reference, where), name, None)
     if not isinstance(found, Task):

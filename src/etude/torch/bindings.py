@@ -152,7 +152,7 @@ def bind(
         for name, plan in pick(plans, group, index).items():
             if name in targets:
                 continue
-            place = place_of(group, name)
+            place = place_of(group, name, targets)
             other = places.setdefault((index, place), name)
             if other != name:
                 raise ScheduleError(

@@ -18,11 +18,11 @@ from etude.durations import Duration, DurationLike, Horizon, fraction_text, to_d
 from etude.eases import EASES, Array
 from etude.errors import EtudeError, ScheduleError
 from etude.levels import Level, LevelLike, to_level
+from etude.names import nearest
 from etude.schedules import Constant, Plateau, Schedule, bounds
 from etude.schedules.algebra import GEOMETRIC, Cooldown, Joined, Minimum, Product, Until, write
 from etude.schedules.algebra import Sequence as Successive
 from etude.spec import parse
-from etude.spec.catalogue import nearest
 from etude.tables import Table
 from etude.timeline import ceil_float
 

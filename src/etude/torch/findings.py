@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from torch.optim import Optimizer
 
-from etude.check import Finding
+from etude.check import OF, OTHER, Finding
 from etude.errors import EtudeError
 from etude.torch.bindings import Binding
 from etude.torch.groups import group_names
@@ -40,7 +40,8 @@ def _of_table(binding: Binding, names: list[str]) -> list[Finding]:
     # The numbers are those of the group with the highest base rate.
     shown = int(binding.asked.argmax())
     try:
-        found = binding.table.check(float(binding.asked[shown]), of=binding.name)
+        of = binding.name if binding.name in OF else OTHER
+        found = binding.table.check(float(binding.asked[shown]), of=of)
     except EtudeError:  # a check that cannot be made must not stop a run that can
         return []
     groups = tuple(names[index] for index in binding.indices)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from numbers import Real
 from typing import Any, TypeAlias, TypeVar
@@ -12,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 from torch import Tensor
 
 from etude.errors import ScheduleError
+from etude.names import nearest
 
 __all__ = [
     "Chooser",
@@ -88,17 +88,21 @@ def check_names(choices: Mapping[Any, object], groups: list[Group]) -> None:
     for key in choices:
         matched = _is_pattern(key) and any(fnmatchcase(name, key) for name in names)
         if not (callable(key) or key in known or matched):
-            near = get_close_matches(str(key), names, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ScheduleError(
-                f"no parameter group is called {key!r}; there are {', '.join(map(repr, names))}{hint}"
+                f"no parameter group is called {key!r}; there are {', '.join(map(repr, names))}"
+                f"{nearest(key, names)}"
             )
 
 
-def place_of(group: Group, name: str) -> Place:
+def place_of(group: Group, name: str, others: Iterable[str] = ()) -> Place:
     """The key of a hyperparameter in its group, and its place where that holds a tuple.
 
     ``momentum`` is ``betas[0]`` in the optimizers of Adam's kind.
+
+    Args:
+        group: the parameter group.
+        name: the hyperparameter.
+        others: what else may have been meant.
 
     Raises:
         ScheduleError: where the group has no such number.
@@ -120,7 +124,7 @@ def place_of(group: Group, name: str) -> Place:
     numeric = [key for key, value in group.items() if is_number(value)]
     numeric = [key for key in numeric if not key.startswith("initial_")]
     numeric += [f"{key}[{i}]" for key, pair in group.items() if key == "betas" for i in range(len(pair))]
-    fix = ""
+    fix = nearest(name, [*numeric, *others])
     if name == "momentum":
         fix = "; this optimizer has neither momentum nor betas: leave the momentum's schedule out"
     raise ScheduleError(

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from etude.durations import Horizon
 from etude.errors import ScheduleError
+from etude.names import nearest
 from etude.planned import Planned
 from etude.schedules import Schedule
 from etude.torch.bindings import Binding, Followed, bind
@@ -107,7 +108,9 @@ class Laid:
         names = self.names
         index = group if isinstance(group, int) else names.index(group) if group in names else -1
         if not 0 <= index < len(names):
-            raise ScheduleError(f"no parameter group is called {group!r}; there are {', '.join(names)}")
+            raise ScheduleError(
+                f"no parameter group is called {group!r}; there are {', '.join(names)}{nearest(group, names)}"
+            )
         for binding in self.of(name):
             if binding.is_target:
                 return binding, 0

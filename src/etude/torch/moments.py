@@ -11,6 +11,7 @@ from etude.durations import DurationLike
 from etude.eases import Array
 from etude.errors import ScheduleError
 from etude.levels import LevelLike
+from etude.names import nearest
 from etude.schedules import Plateau, PlateauState
 from etude.timeline import ceil_float
 from etude.torch import scalars
@@ -154,7 +155,9 @@ class Moment:
         for name, metric in metrics.items():
             if name not in known:
                 followed = f"they follow {', '.join(known)}" if known else "none of them has a Plateau"
-                raise ScheduleError(f"no schedule follows the metric {name!r}; {followed}")
+                raise ScheduleError(
+                    f"no schedule follows the metric {name!r}; {followed}{nearest(name, known)}"
+                )
             values[name] = scalars.metric(name, metric)
         feedback = {
             plateau: plateau.observe(past, values[plateau.metric]) if plateau.metric in values else past

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from etude.files import write_whole
-from tests.soak import compositions, edges, texts
+from tests.soak import compositions, edges, kills, texts
 from tests.soak.tally import OutOfTimeError, Tally
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "soak.md"
@@ -31,6 +31,8 @@ PARTS: dict[str, tuple[Run, int]] = {
     "compositions": (compositions.run, 10_000),
     "texts": (texts.run, 1_000_000),
     "edges": (edges.run, 30_000),
+    "kills": (kills.run_training, 100),
+    "comparisons": (kills.run_comparison, 40),
 }
 """Name, which is also its option → the part, and how many cases it tries."""
 

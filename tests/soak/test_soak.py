@@ -7,7 +7,13 @@ import pytest
 from tests.soak.__main__ import PARTS
 from tests.soak.tally import Tally
 
-SLICES: dict[str, int] = {"compositions": 100, "texts": 500, "edges": 100}
+SLICES: dict[str, int] = {
+    "compositions": 100,
+    "texts": 500,
+    "edges": 100,
+    "kills": 2,
+    "comparisons": 2,
+}
 """Name of the part → how many of its cases the suite runs."""
 
 

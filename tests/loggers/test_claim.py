@@ -225,6 +225,19 @@ def test_b5_an_observer_pickles_without_what_it_has(tmp_path: Path) -> None:
     copy.observe(readings(2, 4))
 
 
+@pytest.mark.parametrize("which", FILES)
+def test_b5_two_recorders_do_not_share_an_observer(tmp_path: Path, which: str) -> None:
+    observer, first, second = FILES[which](tmp_path), Run(), Run()
+    with Recorder(first.scheduler, observer) as recorder:
+        first.train(recorder, 5)
+        with pytest.raises(StoreError, match="another recorder writes to it"):
+            Recorder(second.scheduler, observer)
+        first.train(recorder, 5)
+
+    with Recorder(second.scheduler, observer) as recorder:
+        second.train(recorder, 5)
+
+
 def test_b5_what_is_no_file_has_one_writer_in_a_process(tmp_path: Path) -> None:
     first, second = (Claim("cannot log to the run 7", "give each its own") for _ in range(2))
     first.take()

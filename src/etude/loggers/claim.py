@@ -34,12 +34,24 @@ class Claim:
         self._given = place, instead, path
         self._key = place if path is None else os.path.realpath(path)
         self._descriptor: int | None = None
+        self._is_open = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Claim, self._given
 
     def __del__(self) -> None:
         self._let_go()
+
+    def open(self) -> None:
+        """Take the place for one recorder: two may share an observer as little as a place.
+
+        Raises:
+            StoreError: where it is another's.
+        """
+        if self._is_open:
+            raise self._refusal("recorder")
+        self.take()
+        self._is_open = True
 
     def take(self) -> None:
         """See that the place is this one's, as it is there now: it may have been put there anew.
@@ -62,6 +74,7 @@ class Claim:
 
     def release(self) -> None:
         """Let go of it, for others."""
+        self._is_open = False
         with _LOCK:
             if _HELD.get(self._key) is self:
                 del _HELD[self._key]
@@ -99,6 +112,7 @@ class Claim:
         return StoreError(f"{place}: another {whose} writes to it; {instead}, or close that one first")
 
     def _after_fork_in_child(self) -> None:
+        self._is_open = False
         # The parent's lock stays; it would outlive the parent if this copy stayed, too.
         self._let_go()
 

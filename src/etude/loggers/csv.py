@@ -83,6 +83,10 @@ class CsvObserver:
         Raises:
             StoreError: where another writes to it, or it cannot be written.
         """
+        self._claim.open()
+        self._prepare()
+
+    def _prepare(self) -> None:
         self._claim.take()
         if self._seen is not None and _is_there(self.path, self._seen):
             return
@@ -110,7 +114,7 @@ class CsvObserver:
         """
         if not readings:
             return
-        self.open()
+        self._prepare()
         rows = [_row(reading) for reading in readings]
         columns = list(dict.fromkeys([*self._columns, *(name for row in rows for name in row)]))
         block = _text([row.get(name, "") for name in columns] for row in rows)

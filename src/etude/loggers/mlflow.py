@@ -66,7 +66,7 @@ class MLflowObserver:
         Raises:
             StoreError: where another of this process logs to it.
         """
-        self._claim.take()
+        self._claim.open()
 
     def close(self) -> None:
         """Let others have the run; whoever has started it ends it."""
@@ -80,7 +80,7 @@ class MLflowObserver:
         """
         if not readings:
             return
-        self.open()
+        self._claim.take()
         # MLflow leaves out what it has, told by name, step, value and time: so the time stays that of the
         # first attempt.
         if readings[0] is not self._first:

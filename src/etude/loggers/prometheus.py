@@ -83,7 +83,7 @@ class PrometheusObserver:
             StoreError: where another writes to it.
         """
         if self._claim is not None:
-            self._claim.take()
+            self._claim.open()
 
     def close(self) -> None:
         """Let others have the file."""
@@ -96,7 +96,8 @@ class PrometheusObserver:
         Raises:
             StoreError: where another writes to the file, or it cannot be written.
         """
-        self.open()
+        if self._claim is not None:
+            self._claim.take()
         if readings:
             metrics = {} if self._seen is None else dict(self._seen[1])
             for reading in readings:

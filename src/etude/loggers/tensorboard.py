@@ -76,6 +76,10 @@ class TensorBoardObserver:
         Raises:
             StoreError: where another writes to it, or it cannot be written.
         """
+        self._claim.open()
+        self._prepare()
+
+    def _prepare(self) -> None:
         self._claim.take()
         # Where the folder is not there, writing tells of it: it may come back.
         if not self._path.exists() and self.folder.is_dir():
@@ -91,7 +95,7 @@ class TensorBoardObserver:
         """
         if not readings:
             return
-        self.open()
+        self._prepare()
         now, last = time.time(), dict(self._texts)
         # What earlier files have from here on is hidden by the start of a session.
         start = [

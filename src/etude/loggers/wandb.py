@@ -46,7 +46,7 @@ class WandbObserver:
         Raises:
             StoreError: where another of this process logs to it.
         """
-        self._claim.take()
+        self._claim.open()
 
     def close(self) -> None:
         """Let others have the run; whoever has started it finishes it."""
@@ -58,7 +58,7 @@ class WandbObserver:
         Raises:
             StoreError: where it does not take them, as after the run was finished.
         """
-        self.open()
+        self._claim.take()
         try:
             rows = [{AXIS: reading.step, **texts(reading), **numbers(reading)} for reading in readings]
             self._define(name for row in rows for name in row if name != AXIS)

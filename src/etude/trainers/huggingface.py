@@ -265,6 +265,8 @@ class Record(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **now: Any
     ) -> None:
         """Begin: the clock has been restored by now."""
+        if self._recording is not None:
+            self._recording.broken_off()
         self._recording = Recording(now["lr_scheduler"], self.observers, self.options)
 
     def on_step_begin(

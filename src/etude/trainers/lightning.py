@@ -245,6 +245,8 @@ class Record(Callback):
         """Begin: the clock has been restored by now."""
         optimizer = trainer.optimizers[self.optimizer]
         own = (scheduler for scheduler in _schedulers(trainer) if scheduler.optimizer is optimizer)
+        if self._recording is not None:
+            self._recording.broken_off()
         self._recording = Recording(next(own, None), self.observers, self.options)
 
     def on_train_batch_start(

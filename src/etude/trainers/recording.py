@@ -51,6 +51,10 @@ class Recording:
             self.recorder.log(**self._measured)
         self._measured = {}
 
+    def broken_off(self) -> None:
+        """Let go of a run that has not been ended, as after Ctrl-C; nothing where it has."""
+        self.recorder.close(KeyboardInterrupt())
+
     def close(self, error: BaseException | None = None) -> None:
         """Log the last update, and end the run."""
         self.log()

@@ -191,8 +191,9 @@ def test_b2_where_something_else_has_taken_its_place_it_is_left_alone(tmp_path: 
     path.unlink()
     path.write_text("my notes\n" * 1000)
 
-    with pytest.raises(StoreError, match="there is something else in it; give another path"):
-        observer.observe(readings(2, 4))
+    for ask in (observer.open, observer.open, lambda: observer.observe(readings(2, 4))):
+        with pytest.raises(StoreError, match="there is something else in it; give another path"):
+            ask()
 
     assert path.read_text() == "my notes\n" * 1000
 

@@ -77,7 +77,11 @@ class TensorBoardObserver:
             StoreError: where another writes to it, or it cannot be written.
         """
         self._claim.open()
-        self._prepare()
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
 
     def _prepare(self) -> None:
         self._claim.take()

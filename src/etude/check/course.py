@@ -86,6 +86,8 @@ class Subject(Protocol):
     @property
     def length(self) -> float | None: ...
     @property
+    def text(self) -> str: ...
+    @property
     def depends_on_base(self) -> bool: ...
     @property
     def multiplied(self) -> Sequence[Subject]: ...
@@ -642,9 +644,19 @@ class Course:
 
     def level(self, value: float) -> str:
         """A value as it is written in a schedule, where it may have been a multiple of BASE."""
-        if not self.table.depends_on_base or self.base == 0:
-            return f"{value:g}"
+        if not self.table.depends_on_base or self.base == 0 or value == 0:
+            return f"{value!r}" if value == 0 else f"{value:g}"
         return f"{ratio(value, self.base or 1.0):g} * BASE"
+
+    @property
+    def moves_with_the_run(self) -> bool:
+        """Whether lengths are shares of the run: then another end of the run is another schedule."""
+        return "%" in self.table.text
+
+    def hold(self, step: float, value: float) -> str:
+        """What to add, to hold a value from a step on."""
+        until = "" if self.table.length is not None else f".until({self.written(step)}) "
+        return f"{until}>> Constant({self.level(value)})"
 
     def duration(self, length: float) -> str:
         """A length in a unit: in epochs where they fit, else in whole updates."""

@@ -65,8 +65,10 @@ def run_ends_inside_cycle(course: Course) -> Iterator[Finding]:
         "warning",
         f"The run ends inside cycle {cycle.index} (counted from 0), where the rate is {course.finish:g}, "
         f"{course.of_peak(course.finish)}; cycles end at {near}.",
-        f"End the run with a cycle, total={' or '.join(course.written(end) for end in ends)}, or give the "
-        f"cycles a length that fits.",
+        "Give the cycles a length that fits."
+        if course.moves_with_the_run
+        else f"End the run with a cycle, total={' or '.join(course.written(end) for end in ends)}, or give "
+        f"the cycles a length that fits.",
         {
             "cycle": cycle.index,
             "last": course.finish,

@@ -94,13 +94,14 @@ def floor_never_reached(course: Course) -> Iterator[Finding]:
         return
     start, arrival = course.final.start, course.arrival
     rest = f"'100% - {course.duration(start)}'" if start else "'100%'"
-    longer = "lengthen the run" if arrival is None else f"lengthen the run, total={course.written(arrival)}"
+    longer = "" if course.moves_with_the_run else ", or lengthen the run"
+    longer += f", total={course.written(arrival)}" if longer and arrival is not None else ""
     yield Finding(
         "floor-never-reached",
         "warning",
         f"The run ends before the decay does: at {course.finish:g}, {course.of_peak(course.finish)}, "
         f"not at {floor:g}.",
-        f"Let the decay end with the run (from {course.at(start)} on {rest} is left), or {longer}.",
+        f"Let the decay end with the run (from {course.at(start)} on {rest} is left){longer}.",
         {"last": course.finish, "floor": floor, "peak": course.peak},
     )
 
@@ -115,10 +116,10 @@ def floor_reached_early(course: Course) -> Iterator[Finding]:
             f"The schedule is over at {course.at(start)}: {course.from_on(start)} updates stay at "
             f"{course.last:g}, {course.of_peak(course.last)}."
         )
+        end = "" if course.moves_with_the_run else f", or end the run there, total={course.written(start)}"
         fix = (
-            f"Let it last as long as the run (a bare number counts steps, '30ep' epochs), or end the run "
-            f"there, total={course.written(start)}; to hold a rate on purpose add "
-            f">> Constant({course.level(course.last)})."
+            f"Let it last as long as the run (a bare number counts steps, '30ep' epochs){end}; to hold a "
+            f"rate on purpose add {course.hold(start, course.last)}."
         )
     elif course.tiny_from is not None and course.steps - course.tiny_from > EARLY_TINY * course.steps:
         start = course.tiny_from
@@ -147,8 +148,10 @@ def jump_at_end(course: Course) -> Iterator[Finding]:
         "jump-at-end",
         "warning",
         f"The {course.noun} jumps from {jump.before:g} to {jump.after:g} for the last update alone.",
-        f"Let the run end at step {number(jump.step)}, total={course.written(jump.step)}, or the schedule "
-        f"last one step longer.",
+        "Let the schedule last one step longer."
+        if course.moves_with_the_run
+        else f"Let the run end at step {number(jump.step)}, total={course.written(jump.step)}, or the "
+        f"schedule last one step longer.",
         {"step": jump.step, "before": jump.before, "after": jump.after},
     )
 
@@ -166,18 +169,20 @@ def length_differs(course: Course) -> Iterator[Finding]:
         return
     if longer:
         then = f"from {course.at(length)} on its last value, {course.last:g}, is held"
-        fix = f"to hold that value on purpose add >> Constant({course.level(course.last)})"
+        fix = f"to hold that value on purpose add {course.hold(length, course.last)}"
     else:
         then = (
             f"the run ends at {course.finish:g}, {course.lasts(length - float(total))} before the plan does"
         )
         fix = "or shorten a part"
+    whole = "L"
+    if not course.moves_with_the_run:
+        whole = f"Let the run be as long as the plan, total={course.written(length)}, or l"
     yield Finding(
         "length-differs",
         "note",
         f"The plan is {course.lasts(length)}, the run {course.lasts(float(total))}: {then}.",
-        f"Let the run be as long as the plan, total={course.written(length)}, or the last part what is left "
-        f"of the run; {fix}.",
+        f"{whole}et the last part be what is left of the run; {fix}.",
         {"length": length, "steps": course.steps},
     )
 

@@ -93,9 +93,10 @@ def zero_updates(course: Course) -> Iterator[Finding]:
     most = max(zeros.start, zeros.between, zeros.end)
     if most == zeros.end:
         over = course.final.start
+        end = "" if course.moves_with_the_run else f", or end the run there, total={course.written(over)}"
         fix = (
-            f"The schedule is over at {course.at(over)}: let it last as long as the run, or end the run "
-            f"there, total={course.written(over)}; to stay at 0 on purpose add >> Constant(0.0)."
+            f"The schedule is over at {course.at(over)}: let it last as long as the run{end}; to stay at 0 "
+            f"on purpose add {course.hold(over, 0.0)}."
             if course.final.name == HOLD
             else "Decay more slowly (a bare number counts steps: per='1ep' makes it epochs), or end above 0."
         )

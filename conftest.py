@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Any
 
@@ -14,6 +15,12 @@ import numpy as np
 import pytest
 
 import etude
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the millions of objects of which the frameworks are made."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

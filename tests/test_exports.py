@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import doctest
+import functools
 import importlib
 import inspect
 from types import ModuleType
@@ -13,7 +14,7 @@ import pytest
 import etude
 from etude import CATALOGUE
 from etude.spec.catalogue import METHODS
-from tests.test_layers import LEVELS, MODULES, package
+from tests.test_layers import LEVELS, MODULES, package, tree_of
 
 FACADE = [
     "BASE",
@@ -104,9 +105,20 @@ def test_nothing_else_is_visible_there() -> None:
     assert sorted(visible) == sorted(FACADE)
 
 
+@functools.cache
+def taken() -> list[tuple[str, str, set[str]]]:
+    """Who of the core imports what from which module."""
+    return [
+        (user, str(node.module), {alias.name for alias in node.names})
+        for user in CORE
+        for node in ast.walk(tree_of(user))
+        if isinstance(node, ast.ImportFrom)
+    ]
+
+
 @pytest.mark.parametrize("module", CORE)
 def test_all_lists_what_a_module_defines_for_others(module: str) -> None:
-    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    tree = tree_of(module)
     loaded = importlib.import_module(module)
     offered = list(loaded.__all__)
     assert len(set(offered)) == len(offered)
@@ -117,11 +129,9 @@ def test_all_lists_what_a_module_defines_for_others(module: str) -> None:
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_")
     }
     # What is defined and not offered is used by nobody else.
-    for other in CORE:
-        for node in ast.walk(ast.parse(MODULES[other].read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.module == module and other != module:
-                used = {alias.name for alias in node.names}
-                assert used & defined <= set(offered), f"{other} uses {used & defined - set(offered)}"
+    for user, source, names in taken():
+        if source == module != user:
+            assert names & defined <= set(offered), f"{user} uses {names & defined - set(offered)}"
 
 
 @pytest.mark.parametrize("name", CATALOGUE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -82,9 +83,19 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
-def imports(module: str) -> Iterator[Import]:
+@functools.cache
+def tree_of(module: str) -> ast.Module:
+    """What a module is, parsed once for all tests."""
+    return ast.parse(MODULES[module].read_text(encoding="utf-8"))
+
+
+@functools.cache
+def imports(module: str) -> list[Import]:
     """Everything that a module imports, at its top, in functions and under TYPE_CHECKING."""
-    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    return list(_imports(tree_of(module), module))
+
+
+def _imports(tree: ast.Module, module: str) -> Iterator[Import]:
     for_types = {
         id(inner)
         for node in ast.walk(tree)
@@ -177,7 +188,7 @@ CORE = [module for module in MODULES if LEVELS.get(package(module), 9) <= LEVELS
 
 @pytest.mark.parametrize("module", CORE)
 def test_the_core_needs_numpy_and_the_standard_library_only(module: str) -> None:
-    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    tree = tree_of(module)
     at_top = {node.lineno for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)}
     top = {found.module.split(".")[0] for found in imports(module) if found.line in at_top}
     assert top <= BARE

@@ -40,7 +40,7 @@ _BLOCKS = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _OUTPUT = re.compile(r"\n\s*```text\n(?P<output>.*?)^[ ]*```[ ]*$", re.MULTILINE | re.DOTALL)
-_SHOWN = re.compile(r"#\s*→\s*(.+)$")
+SHOWN = re.compile(r"#\s*→\s*(.+)$", re.MULTILINE)
 _LENIENT = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 
@@ -116,7 +116,7 @@ class Page:
         lines = block.code.splitlines()
         for statement in ast.parse(block.code).body:
             last = statement.end_lineno or statement.lineno
-            shown = _SHOWN.search(lines[last - 1], statement.end_col_offset or 0)
+            shown = SHOWN.search(lines[last - 1], statement.end_col_offset or 0)
             line = block.line + statement.lineno - 1
             ast.increment_lineno(statement, block.line - 1)
             value, printed = self._statement(statement)

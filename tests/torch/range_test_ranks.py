@@ -142,7 +142,8 @@ def failing(where: str) -> dict[str, Any]:
     }
 
 
-if __name__ == "__main__":
+def main(folder: str) -> None:
+    """Tell all of it."""
     # As long as a process waits for one that has failed.
     dist.init_process_group("gloo", timeout=timedelta(seconds=10))
     report(

@@ -250,11 +250,12 @@ def those_that_are_compiled() -> list[Any]:
 def test_which_optimizers_are_compiled_at_each_change_is_known(kind: Any, options: dict[str, Any]) -> None:
     optimizer = Training(kind, tensors=False, **options).optimizer
     each_change = recompiles_with_floats(optimizer)
-    found = compiled_at(kind, options, tensors=False, steps=4)
-    assert found[-1] == (3 if each_change else 1)
+    # The second update may be compiled for the state that the first has made; the third is so for its rate.
+    found = compiled_at(kind, options, tensors=False, steps=3)
+    assert found[-1] == (2 if each_change else 1)
     if not refused(kind, options):
         assert not recompiles_with_floats(tensorize(optimizer))
-        assert compiled_at(kind, options, tensors=True, steps=4) in ([], [0])  # [] where torch breaks it all
+        assert compiled_at(kind, options, tensors=True, steps=3) in ([], [0])  # [] where torch breaks it all
 
 
 def test_at_the_limit_a_whole_graph_is_an_error() -> None:

@@ -26,7 +26,7 @@ from etude import Horizon, Linear, Plateau
 from etude.errors import ScheduleError
 from etude.finder import Curve, NoAnswer, RangeTest, suggest
 from etude.torch import Scheduler, range_test, tensorize
-from tests.trainers.processes import torchrun
+from tests.trainers.processes import together
 
 FOLLOWING = 50
 OPTIMIZERS: dict[str, Callable[[Any], Optimizer]] = {
@@ -673,7 +673,7 @@ def test_a_test_that_learns_nothing_has_no_answer() -> None:
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     folder: Path = tmp_path_factory.mktemp("ranks")
-    return torchrun("tests.torch.range_test_ranks", 2, folder)
+    return together("tests.torch.range_test_ranks", 2, folder)
 
 
 def test_both_processes_end_where_the_first_diverges(ranks: list[Any]) -> None:

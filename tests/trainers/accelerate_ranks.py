@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -194,12 +193,8 @@ def everything(folder: Path) -> dict[str, Any]:
     }
 
 
-def main(folder: Path, before: Path | None = None) -> None:
+def main(folder: str, before: str | None = None) -> None:
     """Run everything, and go on from the state of this run or of one before."""
     warnings.simplefilter("error", ScheduleWarning)
     Accelerator(cpu=True)
-    report(everything(folder) | {"resumed": resumed(before or folder)})
-
-
-if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    report(everything(Path(folder)) | {"resumed": resumed(Path(before or folder))})

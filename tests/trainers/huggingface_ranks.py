@@ -1,8 +1,7 @@
-"""What each process of a distributed Trainer used, run by torchrun: the folder."""
+"""What each process of a distributed Trainer used; it is given the folder."""
 
 from __future__ import annotations
 
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,3 @@ def main(folder: str) -> None:
     trainer, used = train(args, et.linear_to_zero(warmup=3), optimizers=(None, None))
     horizons = {repr(horizon_of(args, Sentences())), repr(trainer.lr_scheduler.horizon)}
     report({"used": used.first, "horizons": sorted(horizons)})
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

@@ -1,8 +1,7 @@
-"""What each process of a distributed fit used, run by torchrun: folder, number of processes."""
+"""What each process of a distributed fit used; it is given the folder and the number of processes."""
 
 from __future__ import annotations
 
-import sys
 import warnings
 from pathlib import Path
 
@@ -21,7 +20,3 @@ def main(folder: str, processes: str) -> None:
     module = Module(scheduled(et.linear_to_zero(warmup=3)), loader)
     fit(module, keep, devices=int(processes), strategy="ddp", max_epochs=3)
     report({"used": used(module), "horizon": repr(module.scheduler.horizon)})
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -19,7 +19,7 @@ from etude.torch import Scheduler
 from etude.trainers.accelerate import prepare
 from tests.test_examples import EXAMPLES, run
 from tests.trainers.accelerate_ranks import SETTINGS, UPDATES, resumed
-from tests.trainers.processes import torchrun
+from tests.trainers.processes import together
 
 CURVE = [1 - step / UPDATES for step in range(UPDATES)]
 """T18: 1, 0.875, 0.75, ... at any world size."""
@@ -35,13 +35,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def alone(folder: Path) -> list[Any]:
     """What one process told."""
-    return torchrun(RANKS, 1, folder / "1")
+    return together(RANKS, 1, folder / "1")
 
 
 @pytest.fixture(scope="module")
 def both(alone: list[Any], folder: Path) -> list[Any]:
     """What each of two processes told; they also go on from the state that the one has saved."""
-    return torchrun(RANKS, 2, folder / "2", str(folder / "1"))
+    return together(RANKS, 2, folder / "2", str(folder / "1"))
 
 
 @pytest.fixture(params=[1, 2], ids=["1 process", "2 processes"])

@@ -30,7 +30,7 @@ from etude.errors import HorizonError, ResumeError, ScheduleError, ScheduleWarni
 from etude.record import open_store
 from etude.torch import Scheduler
 from etude.trainers.huggingface import Observe, Record, ScheduledTrainer, horizon_of
-from tests.trainers.processes import torchrun
+from tests.trainers.processes import together
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -355,25 +355,34 @@ def test_a_metric_that_was_not_measured_is_told(tmp_path: Path) -> None:
 # Resuming.
 
 
+FLAT_FACTOR = et.Plateau("eval_loss", factor=0.5, patience=1, threshold=0.9)
+RESUMED = et.Linear(0.1 * BASE, BASE, over=2) >> et.Cosine(BASE, 0, over="100% - 2st") * FLAT_FACTOR
+
+
+def resumable(folder: Path) -> TrainingArguments:
+    each = {"save_strategy": "steps", "save_steps": 1, "eval_strategy": "steps", "eval_steps": 2}
+    return arguments(folder, num_train_epochs=5, **each)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any, Used]:
+    """A run from its beginning to its end, and the folder of its checkpoints."""
+    folder: Path = tmp_path_factory.mktemp("whole")
+    return folder, *train(resumable(folder), RESUMED, Observe())
+
+
 @pytest.mark.parametrize("step", [3, 4, 6])
-def test_a_run_is_resumed_in_the_middle_of_an_epoch_bit_for_bit(tmp_path: Path, step: int) -> None:
-    plan = et.Linear(0.1 * BASE, BASE, over=2) >> et.Cosine(BASE, 0, over="100% - 2st") * FLAT_FACTOR
-    options = {"save_strategy": "steps", "save_steps": 1, "eval_strategy": "steps", "eval_steps": 2}
-    whole, used = train(arguments(tmp_path, num_train_epochs=5, **options), plan, Observe())
-    rest, again = train(
-        arguments(tmp_path, num_train_epochs=5, **options),
-        plan,
-        Observe(),
-        resume=str(tmp_path / f"checkpoint-{step}"),
-    )
+def test_a_run_is_resumed_in_the_middle_of_an_epoch_bit_for_bit(
+    tmp_path: Path, whole: tuple[Path, Any, Used], step: int
+) -> None:
+    folder, trained, used = whole
+    resume = str(folder / f"checkpoint-{step}")
+    rest, again = train(resumable(tmp_path), RESUMED, Observe(), resume=resume)
 
     assert again.first == used.first[step:]
     assert min(used.first) < 1e-3 < used.first[step]
-    for ours, theirs in zip(rest.model.parameters(), whole.model.parameters(), strict=True):
+    for ours, theirs in zip(rest.model.parameters(), trained.model.parameters(), strict=True):
         assert torch.equal(ours, theirs)
-
-
-FLAT_FACTOR = et.Plateau("eval_loss", factor=0.5, patience=1, threshold=0.9)
 
 
 def longer(tmp_path: Path, plan: et.Schedule, on_change: Any) -> list[float]:
@@ -425,7 +434,7 @@ def test_a_longer_run_is_on_the_new_curve_from_its_first_update(
 
 def test_two_processes_have_the_rates_of_one_and_a_run_goes_on_with_another_number(tmp_path: Path) -> None:
     plan = et.linear_to_zero(warmup=3)
-    both = torchrun("tests.trainers.huggingface_ranks", 2, tmp_path / "two")
+    both = together("tests.trainers.huggingface_ranks", 2, tmp_path / "two")
     args = arguments(tmp_path, num_train_epochs=3)
     resume = str(tmp_path / "run" / "checkpoint-5")
     alone, again = train(args, plan, optimizers=(None, None), resume=resume)

@@ -29,7 +29,7 @@ from etude.errors import HorizonError, ResumeError, ScheduleError, ScheduleWarni
 from etude.record import open_store
 from etude.torch import Scheduler
 from etude.trainers.lightning import Observe, RateMonitor, Record, config, horizon_of
-from tests.trainers.processes import torchrun
+from tests.trainers.processes import together
 
 pytestmark = [
     # Lightning 2.6.6 under torch 2.13.
@@ -744,7 +744,7 @@ def test_a_skipped_update_does_not_tick(fused: bool, theirs: list[float], rates:
 
 
 def test_two_processes_have_the_rates_of_one_and_a_fit_goes_on_with_another_number(tmp_path: Path) -> None:
-    both = torchrun("tests.trainers.lightning_ranks", 2, tmp_path / "two", "2")
+    both = together("tests.trainers.lightning_ranks", 2, tmp_path / "two", "2")
     alone = Module(scheduled(et.linear_to_zero(warmup=3)))
     with pytest.warns(UserWarning, match="your dataloader is not resumable"):
         fit(alone, max_epochs=3, ckpt_path=tmp_path / "step=5.ckpt")

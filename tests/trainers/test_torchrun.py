@@ -1,4 +1,4 @@
-"""torchrun over gloo, with one, two and four processes: DDP, FSDP2, distributed checkpoints, feedback."""
+"""One, two and four processes over gloo: DDP, FSDP2, distributed checkpoints, feedback; and torchrun."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch.distributed as dist
 
 from etude import Cosine, Horizon
 from tests.test_examples import EXAMPLES, run
-from tests.trainers.processes import torchrun
+from tests.trainers.processes import together
 from tests.trainers.torchrun_ranks import KINDS, UPDATES, resumed
 
 CURVE = [1 - step / UPDATES for step in range(UPDATES)]
@@ -29,13 +29,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def alone(folder: Path) -> list[Any]:
     """What one process told; it goes on from its own checkpoints."""
-    return torchrun(RANKS, 1, folder / "1")
+    return together(RANKS, 1, folder / "1")
 
 
 @pytest.fixture(scope="module")
 def both(alone: list[Any], folder: Path) -> list[Any]:
     """What each of two processes told; they go on from the checkpoints of the one."""
-    return torchrun(RANKS, 2, folder / "2", str(folder / "1"))
+    return together(RANKS, 2, folder / "2", str(folder / "1"))
 
 
 def test_under_ddp_one_and_two_processes_have_the_same_curve(alone: list[Any], both: list[Any]) -> None:
@@ -44,7 +44,7 @@ def test_under_ddp_one_and_two_processes_have_the_same_curve(alone: list[Any], b
 
 
 def test_under_ddp_four_processes_have_the_same_curve(folder: Path) -> None:
-    for rank in torchrun(RANKS, 4, folder / "4", "only ddp"):
+    for rank in together(RANKS, 4, folder / "4", "only ddp"):
         assert rank["ddp"] == {"rates": CURVE, "horizon": str(UPDATES)}
 
 

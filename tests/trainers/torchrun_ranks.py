@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -212,7 +211,3 @@ def main(folder: str, before: str | None = None) -> None:
     else:
         report(everything(Path(folder), Path(before or folder)))
     dist.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

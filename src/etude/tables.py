@@ -31,6 +31,8 @@ Number: TypeAlias = "float | np.integer[Any] | np.floating[Any]"
 
 # Values are worked out in blocks that stay in the processor's cache; a block is also what bounds memory.
 BLOCK = 1 << 16
+# What a difference of two equal numbers may be below 0.
+ROUNDING = 1e-12
 # Above this many steps, sums over a run are estimated from as many evenly spaced steps.
 EXACT_STEPS = 1 << 22
 MAX_PHASES = 10_000
@@ -535,6 +537,12 @@ def _check_finite(values: Array, steps: NDArray[Any]) -> None:
     if not values.max() < math.inf:
         row = int(np.flatnonzero(~(values < math.inf).all(axis=1))[0])
         raise ScheduleError(f"the value at step {steps[row, 0]:g} is too large for a float")
+    if values.min() < -ROUNDING:
+        row, column = np.argwhere(values < -ROUNDING)[0].tolist()
+        raise ScheduleError(
+            f"the value at step {steps[row, 0]:g} is negative, {values[row, column]:g}: .under(level) must "
+            f"leave at least 0; give it a higher level, or multiply the schedule by less"
+        )
 
 
 def _bases_array(base: Any) -> NDArray[np.float64]:

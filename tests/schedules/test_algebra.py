@@ -13,6 +13,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+import etude as et
 from etude import (
     BASE,
     Constant,
@@ -626,3 +627,13 @@ def test_all_errors_are_etudes_own() -> None:
         stairs.repeat(0)
     with pytest.raises(ValueError, match="at least 1"):
         stairs.repeat(0)
+
+
+def test_d8_under_is_what_a_schedule_leaves_of_a_level() -> None:
+    plan = et.cyclic(0.0, 0.1, 2, mode="triangular2").under(0.95)
+    assert plan.on(Horizon(total=8))(range(8)) == pytest.approx(
+        [0.95, 0.9, 0.85, 0.9, 0.95, 0.925, 0.9, 0.925], rel=1e-15
+    )
+    assert et.parse(repr(plan)) == et.from_json(plan.to_json()) == plan
+    with pytest.raises(ScheduleError, match="negative"):
+        Constant(0.5).under(0.25).on(Horizon(total=1))(0)

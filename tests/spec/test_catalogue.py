@@ -235,7 +235,7 @@ def test_the_catalogue_is_what_the_facade_offers() -> None:
 
 
 def test_methods_are_the_schedules_own() -> None:
-    assert sorted(METHODS) == ["clip", "cooldown", "repeat", "shift", "stretch", "until"]
+    assert sorted(METHODS) == ["clip", "cooldown", "repeat", "shift", "stretch", "under", "until"]
     for name, method in METHODS.items():
         assert getattr(Schedule, name) is method
 

@@ -392,3 +392,91 @@ def test_what_no_expression_says_is_refused(make: Make, message: str) -> None:
 def test_only_timm_is_told_the_clock() -> None:
     with pytest.raises(ScheduleError, match="StepLR keeps its own clock; leave out clock=3"):
         adopt(peers.StepLR(sgd(0.1), 3), clock=3)
+
+
+@pytest.mark.parametrize("of", [peers, lr_scheduler], ids=["torch", "ours"])
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        {"factor": 0.1, "patience": 1},
+        {"factor": 0.5, "patience": 0, "cooldown": 2},
+        {"factor": 0.3, "patience": 2, "min_lr": [0.01, 0.2]},
+        {"factor": 0.5, "patience": 0, "eps": 0.02},
+        {"mode": "max", "factor": 0.1, "patience": 1, "threshold_mode": "abs", "threshold": 0.2},
+    ],
+)
+def test_a4_what_is_adopted_of_a_plateau_goes_on_in_a_scheduler(of: Any, keywords: dict[str, Any]) -> None:
+    """The rate, the best, the patience and the cooldown, for groups of which one stops falling before."""
+    losses = [1.0] * 6 + [0.5] + [0.6] * 30
+    for done in (0, 5, 7, 12, 30):
+        optimizer = sgd(1.0, 1e-6)
+        for group in optimizer.param_groups:
+            group["initial_lr"] = group["lr"]
+        scheduler = of.ReduceLROnPlateau(optimizer, **keywords)
+        for loss in losses[:done]:
+            optimizer.step()
+            scheduler.step(loss)
+        adopted, other = adopt(scheduler), copy.deepcopy(optimizer)
+        assert adopted.notes == ()
+        heir = Scheduler(other, **adopted.arguments)
+        heir.seek(adopted.clock)
+        for loss in losses[done:]:
+            # A fall to less than a millionth of the base rate is told from 0 by nobody.
+            shares = [rate / base for rate, base in zip(heir.get_last_lr(), (1.0, 1e-6), strict=True)]
+            wanted = [rate / base for rate, base in zip(scheduler.get_last_lr(), (1.0, 1e-6), strict=True)]
+            assert shares == pytest.approx(wanted, rel=1e-6, abs=1e-6)
+            for one in (optimizer, other):
+                one.step()
+            scheduler.step(loss)
+            heir.step()
+            heir.observe(metric=loss)
+
+
+def test_a4_twice_reduced_is_a_hundredth() -> None:
+    optimizer = sgd(1.0)
+    scheduler = lr_scheduler.ReduceLROnPlateau(optimizer, patience=0)
+    for _ in range(3):
+        optimizer.step()
+        scheduler.step(1.0)
+    adopted = adopt(scheduler)
+    heir = Scheduler(optimizer, **adopted.arguments)
+    heir.seek(adopted.clock)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.01, rel=1e-15)
+
+
+def test_a4_a_schedulers_own_feedback_is_handed_on() -> None:
+    optimizer = sgd(1.0)
+    scheduler = Scheduler(optimizer, et.Constant(BASE) * et.Plateau("loss", patience=0))
+    for _ in range(3):
+        optimizer.step()
+        scheduler.step()
+        scheduler.observe(loss=1.0)
+    adopted = adopt(scheduler)
+    heir = Scheduler(copy.deepcopy(optimizer), **adopted.arguments)
+    heir.seek(adopted.clock)
+    assert heir.get_last_lr() == scheduler.get_last_lr() == [pytest.approx(0.01)]
+    heir.observe(loss=1.0)
+    assert heir.get_last_lr() == [pytest.approx(0.001)]
+
+
+def test_a4_a_clock_of_samples_is_told() -> None:
+    scheduler = Scheduler(sgd(1.0), et.Cosine(over="100smp"), Horizon(samples_per_step=10))
+    scheduler.optimizer.step()
+    scheduler.step(samples=15)
+    assert "has counted samples or tokens" in adopt(scheduler).notes[-1]
+
+
+def test_a4_feedback_of_another_plateau_is_refused() -> None:
+    with pytest.raises(ScheduleError, match=r"feedback=\): none of the schedules has a Plateau\('loss'\)"):
+        Scheduler(sgd(1.0), et.cosine(), Horizon(total=9), feedback={et.Plateau("loss"): et.PlateauState()})
+
+
+@pytest.mark.parametrize("of", [peers, lr_scheduler], ids=["torch", "ours"])
+@pytest.mark.parametrize("mode", ["triangular", "triangular2", "exp_range"])
+@pytest.mark.parametrize("kind", [SGD, Adam])
+def test_d8_cycled_momentum_is_adopted_in_every_mode(of: Any, mode: str, kind: Any) -> None:
+    optimizer = kind([Parameter(torch.zeros(1))], lr=1.0, **({"momentum": 0.9} if kind is SGD else {}))
+    scheduler = of.CyclicLR(optimizer, 0.01, 0.2, 3, 4, mode=mode, gamma=0.97, max_momentum=0.95)
+    adopted = assert_goes_on(scheduler, 5)
+    plan = adopted.schedule["momentum"]  # type: ignore[call-overload,index]
+    assert et.parse(repr(plan)) == et.from_json(plan.to_json()) == plan

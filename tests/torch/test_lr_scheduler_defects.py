@@ -20,7 +20,7 @@ from torch.optim import SGD, Adam, Optimizer, Rprop, swa_utils
 import etude as et
 from etude import BASE, Horizon
 from etude.errors import ScheduleError, ScheduleWarning, SpecError
-from etude.torch import formulas, functions
+from etude.torch import formulas
 from etude.torch import lr_scheduler as ours
 from tests.torch.beside import ARGUMENTS, Stateful, build, decay, quietly, rates, step, theirs, walk
 
@@ -379,13 +379,11 @@ def test_a_function_that_can_be_imported_is_text_and_others_say_why_they_are_not
             schedule.to_json()
 
 
-def test_what_is_left_of_a_momentum_says_that_it_has_no_text() -> None:
+def test_d8_what_is_left_of_a_momentum_is_text() -> None:
     schedule = formulas.of(ours.CyclicLR(sgd(), 0.1, 0.5, mode="triangular2"), 0)["momentum"]
-    assert isinstance(schedule, functions.Under)
-    with pytest.raises(SpecError, match="there is no difference of schedules in text"):
-        schedule.to_json()
+    assert repr(schedule).endswith(".repeat(gain=0.5).under(0.9)")
     table = schedule.on(Horizon(total=8_000))
-    assert table(2_000) == pytest.approx(0.8)
+    assert table([0, 2_000, 6_000]) == pytest.approx([0.9, 0.8, 0.85])
     assert table.phase(0).name == "linear"
 
 

@@ -28,6 +28,7 @@ from etude.schedules.algebra import (
     Shift,
     Stretch,
     Sum,
+    Under,
     Until,
 )
 from etude.schedules.factors import ExponentialWarmup, RAdamWarmup
@@ -239,6 +240,8 @@ class _Writer:
                 return " * ".join(f"({self.value(part, clock)})" for part in parts)
             case Sum(together=parts):
                 return " + ".join(f"({self.value(part, clock)})" for part in parts)
+            case Under(schedule=part, level=level):
+                return f"({_level(level)}) - ({self.value(part, clock)})"
             case Minimum(together=parts):
                 return f"min({', '.join(self.value(part, clock) for part in parts)})"
             case Maximum(together=parts):

@@ -46,6 +46,7 @@ __all__ = [
     "Shift",
     "Stretch",
     "Sum",
+    "Under",
     "Until",
     "encode",
     "maximum",
@@ -147,6 +148,10 @@ class Schedule(ABC):
     def stretch(self, factor: float | Fraction | str) -> Stretch:
         """Play it ``factor`` times as slowly."""
         return Stretch(self, factor)
+
+    def under(self, level: LevelLike) -> Under:
+        """Leave of a level what it does not take: ``level - schedule``; see ``Under``."""
+        return Under(self, level)
 
     def until(self, at: DurationLike) -> Until:
         """Play it until a step only, so that another can follow: see ``Until``."""
@@ -774,6 +779,35 @@ class Stretch(Applied):
 
     def resolve(self, clock: Clock) -> Node:
         return self.schedule.resolve(clock.slowed(Fraction(self.factor)))
+
+
+@dataclass(frozen=True, repr=False)
+class Under(Applied):
+    """What a schedule leaves of a level: ``cyclic(0.0, 0.1, 500).under(0.95)``, a momentum that dips.
+
+    lr(t) = level - schedule(t), which must not be less than 0
+
+    >>> (Constant(0.1, over=1) >> Constant(0.2)).under(0.95).on(Horizon(total=2))(range(2))
+    array([0.85, 0.75])
+    """
+
+    level: LevelLike
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set(level=to_level(self.level, self._named("level")))
+
+    @property
+    def extent(self) -> Extent:
+        return self.schedule.extent
+
+    def length(self, horizon: Horizon) -> Fraction | None:
+        return self.schedule.length(horizon)
+
+    def resolve(self, clock: Clock) -> Node:
+        nodes = Constant(self.level).resolve(clock), self.schedule.resolve(clock)
+        # What is left tends to no power of anything that the schedule tends to.
+        return Combined(np.subtract, nodes, lambda _: 0.0)
 
 
 @dataclass(frozen=True, repr=False)

@@ -16,6 +16,7 @@ from etude.schedules.algebra import (
     Shift,
     Stretch,
     Sum,
+    Under,
     Until,
 )
 
@@ -49,12 +50,13 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 """Heading → the names under it, in the order in which lists and galleries show them."""
 
 METHODS: dict[str, Callable[..., Schedule]] = {
-    name: getattr(Schedule, name) for name in ("clip", "cooldown", "repeat", "shift", "stretch", "until")
+    name: getattr(Schedule, name)
+    for name in ("clip", "cooldown", "repeat", "shift", "stretch", "under", "until")
 }
 """The methods of a schedule that may stand in an expression."""
 
 COMBINATORS: dict[str, type[Schedule]] = {
     kind.__name__: kind
-    for kind in (Cooldown, Maximum, Minimum, Product, Repeat, Sequence, Shift, Stretch, Sum, Until)
+    for kind in (Cooldown, Maximum, Minimum, Product, Repeat, Sequence, Shift, Stretch, Sum, Under, Until)
 }
 """What operators and methods build: JSON names these, text writes them with their operators."""

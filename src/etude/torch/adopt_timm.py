@@ -9,10 +9,11 @@ from typing import Any
 
 from etude.errors import ScheduleError
 from etude.levels import BASE, Level
-from etude.schedules import Constant, Cosine, Linear, Plateau, Polynomial, Schedule, Steps
+from etude.schedules import Constant, Cosine, Linear, Plateau, PlateauState, Polynomial, Schedule, Steps
 from etude.schedules.shapes import Shape, Tanh
+from etude.torch.groups import base_of, scale_of
 
-__all__ = ["TIMM"]
+__all__ = ["TIMM", "plateau_state"]
 
 
 def _cosine(scheduler: Any) -> Schedule:
@@ -83,6 +84,21 @@ def _plateau(scheduler: Any) -> Schedule:
         else Constant(BASE)
     )
     return warmup * factor
+
+
+def plateau_state(scheduler: Any, clock: float) -> PlateauState:
+    """Return what PlateauLRScheduler remembers at an epoch."""
+    inner, group = scheduler.lr_scheduler, scheduler.optimizer.param_groups[0]
+    factor, base = 1.0, base_of(group, "lr") * scale_of(group, "lr")
+    if clock > scheduler.warmup_t and base:  # before, its rate is the warmup's
+        factor = min(float(group["lr"]) / base, 1.0)
+    best = float(inner.best)
+    return PlateauState(
+        factor=factor,
+        best=best if math.isfinite(best) else None,
+        bad=inner.num_bad_epochs,
+        resting=inner.cooldown_counter,
+    )
 
 
 def _cycles(scheduler: Any, shape: Callable[[Level, Level, Fraction], Shape]) -> Schedule:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Hashable, Mapping
 from fractions import Fraction
 from typing import Any
@@ -14,13 +15,14 @@ from etude.convert.transformers_names import TRANSFORMERS
 from etude.durations import Horizon
 from etude.errors import ScheduleError, SpecError
 from etude.levels import BASE, Level
-from etude.schedules import Custom, Plateau, PlateauState, Schedule, bounds
+from etude.schedules import Constant, Custom, Plateau, PlateauState, Schedule, bounds
 from etude.schedules.algebra import Until
 from etude.torch import formulas
 from etude.torch.adopt_timm import TIMM
+from etude.torch.adopt_timm import plateau_state as timm_plateau_state
 from etude.torch.adopted import NO_HORIZON, Adopted
-from etude.torch.functions import Called, Under
-from etude.torch.groups import base_of, group_names, place_of, read
+from etude.torch.functions import Called
+from etude.torch.groups import Group, base_of, group_names, place_of, read
 from etude.torch.plans import Plan
 from etude.torch.scheduler import Scheduler
 
@@ -30,6 +32,8 @@ __all__ = ["read_scheduler"]
 NOT_CHAINABLE = ("LambdaLR", "CosineAnnealingWarmRestarts", "CyclicLR", "OneCycleLR")
 # What a running product of torch's may be off.
 CLOSE = 1e-6
+# A share of the base rate below which nothing is told from 0.
+LEAST_SHARE = 1e-6
 
 
 def read_scheduler(scheduler: Any, clock: float | None) -> Adopted:
@@ -58,18 +62,49 @@ def _is_peer(scheduler: object) -> bool:
 def _of_torch(scheduler: Any) -> Adopted:
     scheduler = _in_charge(scheduler)
     groups = scheduler.optimizer.param_groups
-    plans, feedback = [], {}
+    plans: list[dict[str, Schedule]] = []
+    feedback: dict[Plateau, PlateauState] = {}
     for index, group in enumerate(groups):
         plan = {name: _written(schedule) for name, schedule in formulas.of(scheduler, index).items()}
         if formulas.kind(scheduler) == "SWALR":
             plan["lr"] = _from_where_it_began(scheduler, plan["lr"], index)
         if formulas.kind(scheduler) == "ReduceLROnPlateau":
-            attributes = vars(scheduler)
-            feedback[formulas.plateau(attributes, group, index)] = formulas.plateau_state(
-                attributes, group, index
-            )
+            plan["lr"] = _reduced(scheduler, group, index, feedback)
         plans.append(plan)
     return _adopted(plans, _clock(scheduler), scheduler.optimizer, feedback)
+
+
+def _reduced(scheduler: Any, group: Group, index: int, feedback: dict[Plateau, PlateauState]) -> Schedule:
+    """The schedule of a group under ReduceLROnPlateau; what that remembers is put into ``feedback``."""
+    attributes = vars(scheduler)
+    plateau = formulas.plateau(attributes, group, index)
+    state = formulas.plateau_state(attributes, group, index)
+    least = _least_left(scheduler, base_of(group, "lr"), state.factor, plateau)
+    if least > plateau.minimum:
+        plateau = dataclasses.replace(plateau, minimum=min(least, 1.0))
+    known = feedback.setdefault(plateau, state).factor
+    if not known or not state.factor or math.isclose(known, state.factor, rel_tol=CLOSE):
+        return Constant(BASE) * plateau
+    # Another group has the same Plateau and was reduced less, or more: what is left of it is in the rate.
+    ratio = state.factor / known
+    if plateau.minimum:
+        plateau = dataclasses.replace(plateau, minimum=min(plateau.minimum / ratio, 1.0))
+        feedback[plateau] = dataclasses.replace(state, factor=known)
+    return Constant(ratio * BASE) * plateau
+
+
+def _least_left(scheduler: Any, base: float, factor: float, plateau: Plateau) -> float:
+    """The share of the base rate from which on torch leaves out all falls, which would be by ``eps`` or less.
+
+    Where that is below anything that counts, it is 0: no bound is better to read than one of 1e-7.
+    """
+    rate, share, floor = base * factor, plateau.factor, base * plateau.minimum
+    while base and rate > LEAST_SHARE * base:
+        lower = max(rate * share, floor)
+        if rate - lower <= scheduler.eps:
+            return rate / base
+        rate = lower
+    return 0.0
 
 
 def _clock(scheduler: Any) -> float:
@@ -108,7 +143,15 @@ def _of_scheduler(scheduler: Scheduler) -> Adopted:
     for binding in moment.laid.bindings:
         for index in binding.indices:
             plans[index][binding.name] = binding.course.schedule
-    return _adopted(plans, scheduler.last_epoch, scheduler.optimizer, moment.feedback, scheduler.horizon)
+    adopted = _adopted(plans, scheduler.last_epoch, scheduler.optimizer, moment.feedback, scheduler.horizon)
+    if not moment.meters:
+        return adopted
+    note = (
+        f"this Scheduler has counted samples or tokens, and stands at "
+        f"{moment.progress(scheduler.last_epoch):g} steps of its horizon, where a clock of "
+        f"{scheduler.last_epoch} does not lead; give the next one its state_dict() instead"
+    )
+    return dataclasses.replace(adopted, notes=(*adopted.notes, note))
 
 
 def _adopted(
@@ -178,7 +221,11 @@ def _of_timm(scheduler: Any, clock: float | None) -> Adopted:
     plan = TIMM[type(scheduler).__name__](scheduler)
     groups = scheduler.optimizer.param_groups
     plans = [{"lr": plan * group["lr_scale"] if "lr_scale" in group else plan} for group in groups]
-    adopted = _adopted(plans, int(clock) if clock.is_integer() else clock, scheduler.optimizer, {})
+    feedback = {}
+    for part in plan.walk():
+        if isinstance(part, Plateau):
+            feedback[part] = timm_plateau_state(scheduler, clock)
+    adopted = _adopted(plans, int(clock) if clock.is_integer() else clock, scheduler.optimizer, feedback)
     return dataclasses.replace(adopted, unit="epoch" if scheduler.t_in_epochs else "step")
 
 
@@ -204,7 +251,7 @@ def _written(schedule: Schedule) -> Schedule:
         known = _of_transformers(schedule.function)
         if known is not None:
             return known if schedule.start == BASE else _as_factor(known)
-    if isinstance(schedule, Called | Under):
+    if isinstance(schedule, Called):
         try:
             schedule.to_json()
         except SpecError as why:

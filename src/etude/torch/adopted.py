@@ -29,7 +29,7 @@ class Adopted:
         unit: what one step of it is, where that is known: ``"epoch"`` or ``"step"``; else ``"tick"``, one
             call of ``scheduler.step()``.
         every: how many of these units one step of it is.
-        feedback: what its Plateaus remember.
+        feedback: what its Plateaus remember; among the arguments.
         notes: what a reader should know, in sentences.
     """
 
@@ -47,5 +47,6 @@ class Adopted:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What to give to ``Scheduler``: ``Scheduler(optimizer, **adopted.arguments)``."""
-        return {"groups" if self.by_group else "schedules": self.schedule, "horizon": self.horizon}
+        """What to give to ``Scheduler(optimizer, **adopted.arguments)``, which then seeks ``clock``."""
+        plan = {"groups" if self.by_group else "schedules": self.schedule, "horizon": self.horizon}
+        return {**plan, "feedback": self.feedback} if self.feedback else plan

@@ -48,7 +48,7 @@ from etude.schedules import (
 from etude.schedules.algebra import Product
 from etude.schedules.shapes import Shape
 from etude.spec import parse
-from etude.torch.functions import Called, Multiplied, Under, called
+from etude.torch.functions import Called, Multiplied, called
 from etude.torch.groups import Group, base_of
 
 __all__ = [
@@ -265,7 +265,7 @@ def _cyclic(attributes: Attributes, group: Group, index: int) -> dict[str, Sched
         )
         plain = mode == "triangular" and scale is None
         schedules[name] = (
-            cyclic_momentum(low, high, up, down) if plain else Under(high, between(0.0, high - low))
+            cyclic_momentum(low, high, up, down) if plain else between(0.0, high - low).under(high)
         )
     return schedules
 

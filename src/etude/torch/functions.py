@@ -1,4 +1,4 @@
-"""Schedules that only torch's classes need: a callable that has no name, its running product, and a mirror.
+"""Schedules that only torch's classes need: a callable that has no name, and its running product.
 
 They are no part of the catalogue: text and JSON hold names and numbers, and a callable object is neither.
 """
@@ -11,7 +11,6 @@ import math
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any, ClassVar, NoReturn, TypeAlias
 
 import numpy as np
@@ -20,11 +19,9 @@ from etude.durations import Horizon
 from etude.eases import Array
 from etude.errors import ScheduleError, SpecError
 from etude.schedules import Custom, Schedule, bounds
-from etude.schedules.algebra import Extent
 from etude.schedules.laws import Function
-from etude.timeline import Clock, Context, Node, Phase
 
-__all__ = ["Called", "Factor", "Multiplied", "Under", "called", "is_called", "named"]
+__all__ = ["Called", "Factor", "Multiplied", "called", "is_called", "named"]
 
 Factor: TypeAlias = Callable[[int], Any]
 """A user's function of the step."""
@@ -139,51 +136,3 @@ class Multiplied(Called):
 def _each(function: Callable[[float], float], t: Array) -> Array:
     steps = [int(step) if step.is_integer() else step for step in t.ravel().tolist()]
     return np.array(list(map(function, steps)), dtype=np.float64).reshape(t.shape)
-
-
-@dataclass(frozen=True, repr=False)
-class Under(Schedule):
-    """What a schedule leaves of a number: ``number - schedule(t)``."""
-
-    number: float
-    schedule: Schedule
-
-    def __repr__(self) -> str:
-        return f"<{self.number!r} less {self.schedule!r}>"
-
-    def to_json(self) -> NoReturn:
-        raise SpecError(f"{self!r} cannot be written down: there is no difference of schedules in text")
-
-    @property
-    def extent(self) -> Extent:
-        return self.schedule.extent
-
-    def length(self, horizon: Horizon) -> Fraction | None:
-        return self.schedule.length(horizon)
-
-    def resolve(self, clock: Clock) -> Node:
-        return Mirrored(self.number, self.schedule.resolve(clock))
-
-
-@dataclass(frozen=True, slots=True)
-class Mirrored(Node):
-    """A number less a node's values."""
-
-    number: float
-    node: Node
-
-    def __call__(self, x: Array, context: Context) -> Array:
-        return self.number - self.node(x, context)
-
-    def before(self, x: Fraction, context: Context) -> Array:
-        return self.number - self.node.before(x, context)
-
-    def phase_at(self, x: Fraction) -> Phase:
-        return self.node.phase_at(x)
-
-    def denominator(self, stop: Fraction) -> int:
-        return self.node.denominator(stop)
-
-    @property
-    def decay_power(self) -> float:
-        return 0.0

@@ -25,7 +25,7 @@ from etude.errors import ScheduleError
 from etude.levels import LevelLike
 from etude.planned import RunPlan
 from etude.readings import Reading
-from etude.schedules import bounds
+from etude.schedules import Plateau, PlateauState, bounds
 from etude.torch import resuming, state
 from etude.torch.ahead import STALE, Ahead
 from etude.torch.changes import Policy, Seam, to_policy
@@ -81,6 +81,7 @@ class Scheduler(LRScheduler):
         on_change: what to do with the checkpoint of another plan: not given, it is refused with what differs;
             ``"stretch"`` follows the present plan at the same step, ``"keep"`` the checkpoint's, ``"hold"``
             the rate that was reached, and ``redecay(over="10%")`` decays from there.
+        feedback: what Plateaus among the schedules have seen elsewhere, as ``adopt`` reads it.
 
     Raises:
         ScheduleError: for a group without a schedule, a name without a group, or a hyperparameter that
@@ -117,6 +118,7 @@ class Scheduler(LRScheduler):
         count: Literal["updates", "attempts"] = "updates",
         scaler: GradScaler | None = None,
         on_change: Policy | str | None = None,
+        feedback: Mapping[Plateau, PlateauState] | None = None,
     ) -> None:
         # Not super().__init__(): it wraps optimizer.step, which breaks compiled graphs.
         if not isinstance(optimizer, Optimizer):
@@ -148,7 +150,10 @@ class Scheduler(LRScheduler):
         self._ahead = Ahead()
         check_names(plans, optimizer.param_groups)
         laid = Laid(plans, targets_of(targets), self.horizon, optimizer.param_groups, joined={})
-        self._moment = Moment(laid).on(laid)
+        self._moment = Moment(laid, {} if feedback is None else dict(feedback)).on(laid)
+        for plateau in feedback or {}:
+            if plateau not in self._moment.feedback:
+                raise ScheduleError(f"Scheduler(feedback=): none of the schedules has a {plateau!r}")
         self._lay(self._moment)
         self._write()
         if scaler is not None:

@@ -12,8 +12,8 @@ from etude.errors import EtudeError
 
 __all__ = ["DEEPEST", "MOST_DIGITS", "read_json", "shortened"]
 
-DEEPEST = 250
-"""How deep lists and objects may lie in each other; Python bears some 1,000 calls, and each takes a few."""
+DEEPEST = 350
+"""How deep lists and objects may lie in each other: two for each level that a schedule may have."""
 LONGEST = 1 << 26
 MOST_DIGITS = 1000
 """As many as a duration's; the largest float has 309 before its point."""

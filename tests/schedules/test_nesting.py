@@ -26,6 +26,7 @@ from etude import (
 from etude.convert import convert
 from etude.errors import ScheduleError
 from etude.schedules.algebra import MAX_DEPTH
+from etude.spec import from_yaml, to_yaml
 from etude.tracing import formula
 
 RUN = Horizon(total=100)
@@ -60,7 +61,7 @@ def deepest(way: str) -> tuple[Schedule, str]:
 def test_d5_what_is_too_deep_to_be_read_is_refused_and_all_else_can_be_used(way: str) -> None:
     plan, refused = deepest(way)
     assert re.match(rf"this \w+ is {MAX_DEPTH + 1} levels deep, .* may have {MAX_DEPTH}; put pieces", refused)
-    assert parse(repr(plan)) == from_json(plan.to_json()) == plan
+    assert parse(repr(plan)) == from_json(plan.to_json()) == from_yaml(to_yaml(plan)) == plan
     assert copy.deepcopy(plan) == pickle.loads(pickle.dumps(plan)) == plan
     assert len({plan, copy.copy(plan)}) == 1
     assert len(plan.fingerprint) == 16

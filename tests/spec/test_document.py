@@ -224,8 +224,8 @@ def test_a_field_added_since_a_document_was_written_has_its_default() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[" * 100_000, r"^this is nested too deeply to read: more than 250 deep, at character 251$"),
-        ('{"a":' * 20_000, r"^this is nested too deeply to read: more than 250 deep, at character 1,251$"),
+        ("[" * 100_000, r"^this is nested too deeply to read: more than 350 deep, at character 351$"),
+        ('{"a":' * 20_000, r"^this is nested too deeply to read: more than 350 deep, at character 1,751$"),
         ('["' + "[" * 1_000, r"^this is not JSON: Unterminated string"),
         ("1" * 5_000, r"^this is not JSON: a number has 5,000 digits, and at most 1000 are read$"),
         (b"{}", r"^this is not JSON: it must be a text; got b'{}'$"),

@@ -342,8 +342,8 @@ def test_only_text_is_read(value: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("fixed()" + ".shift(1)" * 150, r"this is nested too deeply to read: more than 150 deep\n"),
-        ("minimum(" * 160 + "1, 1" + ")" * 160, r"more than 150 deep\n.*\n *\^ column 1201$"),
+        ("fixed()" + ".shift(1)" * 190, r"this is nested too deeply to read: more than 180 deep\n"),
+        ("minimum(" * 190 + "1, 1" + ")" * 190, r"more than 180 deep\n.*\n *\^ column 1441$"),
         ("-" * 100_000, "this is nested too deeply to read: Python itself gives up on it"),
         ("minimum(" + "1," * 20_000 + "1)", "may hold 20,000 values, and this is one more"),
         (

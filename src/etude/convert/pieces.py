@@ -61,19 +61,16 @@ def in_steps(schedule: Schedule, horizon: Horizon) -> Schedule:
 def _mapped(schedule: Schedule, steps: Callable[[Duration], Fraction]) -> Schedule:
     """The same schedule with each duration replaced."""
 
-    def map_value(value: Any, name: str) -> Any:
+    def map_value(value: Any) -> Any:
         if isinstance(value, Duration):
             return Duration.of({"st": steps(value)})
         if isinstance(value, Schedule):
             return _mapped(value, steps)
         if isinstance(value, tuple):
-            return tuple(map_value(item, name) for item in value)
+            return tuple(map(map_value, value))
         return value
 
-    fields = {
-        field.name: map_value(getattr(schedule, field.name), field.name)
-        for field in dataclasses.fields(schedule)
-    }
+    fields = {field.name: map_value(getattr(schedule, field.name)) for field in dataclasses.fields(schedule)}
     changed = {name: value for name, value in fields.items() if value != getattr(schedule, name)}
     return dataclasses.replace(schedule, **changed) if changed else schedule
 

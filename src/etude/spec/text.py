@@ -19,7 +19,7 @@ from etude.errors import EtudeError, SpecError
 from etude.json_text import shortened
 from etude.levels import BASE, Level, LevelLike
 from etude.names import nearest
-from etude.schedules.algebra import Product, Schedule, Sequence, Sum, to_schedule
+from etude.schedules.algebra import MAX_DEPTH, Product, Schedule, Sequence, Sum, to_schedule
 from etude.schedules.names import named_only
 from etude.spec.catalogue import CATALOGUE, METHODS
 from etude.spec.document import Functions, check_functions
@@ -27,8 +27,8 @@ from etude.spec.document import Functions, check_functions
 __all__ = ["parse"]
 
 MAX_LENGTH = 100_000
-# Of calls and operations in each other; Python bears some 1,000 calls, and reading takes four for each.
-MAX_DEPTH = 150
+# Calls and operations in each other: one for each level of the schedule, and those of its numbers.
+DEEPEST = MAX_DEPTH + 10
 # As many as a list of points that fills the longest text.
 MAX_VALUES = 20_000
 MAX_NUMBER = 1e300
@@ -144,8 +144,8 @@ class _Reader:
                 return -number if isinstance(sign, ast.USub) else number
             case ast.BinOp() | ast.Call():
                 self.depth += 1
-                if self.depth > MAX_DEPTH:
-                    self.at(node, f"this is nested too deeply to read: more than {MAX_DEPTH} deep")
+                if self.depth > DEEPEST:
+                    self.at(node, f"this is nested too deeply to read: more than {DEEPEST} deep")
                 value = self.call(node) if isinstance(node, ast.Call) else self.operations(node)
                 self.depth -= 1
                 return value

@@ -12,10 +12,12 @@ from etude.json_text import DEEPEST, MOST_DIGITS, shortened
 from etude.levels import Level
 from etude.schedules.algebra import JSON_VERSION, Constant, Schedule, encode
 from etude.spec.document import TYPES, Functions, read_document
-from etude.spec.text import MAX_LENGTH, parse
+from etude.spec.text import parse
 
 __all__ = ["from_yaml", "to_yaml"]
 
+# Far more than an expression's, for each line of a deep schedule begins with as many blanks as it is deep.
+LONGEST = 400_000
 # What YAML 1.2 takes for more than a text, and 1_000 beside it.
 _WORDS = {"": None, "~": None} | {
     word: value
@@ -44,16 +46,26 @@ def to_yaml(schedule: Schedule) -> str:
     yaml = _yaml()
 
     class Dumper(yaml.SafeDumper):  # type: ignore[misc, name-defined]  # imported when needed
-        """Writes lists inside their parent's indentation, and every list in full."""
-
-        def ignore_aliases(self, data: Any) -> bool:
-            return True
+        """Writes lists inside their parent's indentation."""
 
     # PyYAML writes YAML 1.1, which would not put a text like 1e-5 into quotes.
     for number in (_WHOLE, _FLOAT):
         Dumper.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+.0123456789"))
-    document = {"etude": JSON_VERSION, "schedule": _with_written_levels(encode(schedule, terse=True))}
-    text: str = yaml.dump(document, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
+    scalar = yaml.representer.SafeRepresenter().represent_data
+
+    # Not PyYAML's own way to nodes, which takes three calls for each list and mapping.
+    def node(value: Any) -> Any:
+        if isinstance(value, list):
+            return yaml.SequenceNode("tag:yaml.org,2002:seq", list(map(node, value)), flow_style=False)
+        if not isinstance(value, dict):
+            return scalar(value)
+        if set(value) == {"factor", "offset"}:
+            return scalar(repr(Level(**value)))
+        pairs = [(scalar(name), node(item)) for name, item in value.items()]
+        return yaml.MappingNode("tag:yaml.org,2002:map", pairs, flow_style=False)
+
+    document = node({"etude": JSON_VERSION, "schedule": encode(schedule, terse=True)})
+    text: str = yaml.serialize(document, Dumper=Dumper, allow_unicode=True, width=100)
     return text.rstrip("\n")
 
 
@@ -79,8 +91,8 @@ def from_yaml(text: str, *, custom: Functions = "name") -> Schedule:
     yaml = _yaml()
     if not isinstance(text, str):
         raise SpecError(f"a schedule's YAML must be a text; got {shortened(text)}")
-    if len(text) > MAX_LENGTH:
-        raise SpecError(f"a schedule's YAML may have {MAX_LENGTH:,} characters; this has {len(text):,}")
+    if len(text) > LONGEST:
+        raise SpecError(f"a schedule's YAML may have {LONGEST:,} characters; this has {len(text):,}")
     # PyYAML's parser in C where it has one, which is as strict and ten times as fast.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
@@ -180,16 +192,6 @@ def _scalar(event: Any) -> str | float | bool | None:
     if _FLOAT.match(text):
         return float(re.sub(r"_|\.(?=[in])", "", text))
     return text
-
-
-def _with_written_levels(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_with_written_levels(item) for item in value]
-    if not isinstance(value, dict):
-        return str(value) if isinstance(value, str) else value  # PyYAML writes no kinds of str
-    if set(value) == {"factor", "offset"}:
-        return repr(Level(**value))
-    return {name: _with_written_levels(item) for name, item in value.items()}
 
 
 def _with_read_levels(value: Any) -> Any:

@@ -88,6 +88,8 @@ def seen(value: Any, known: dict[int, Any] | None = None) -> Any:
         return id(value), place, value.tolist(), gradient, hooks, seen(value.__dict__, known)
     if isinstance(value, np.ndarray):
         return id(value), value.tolist()
+    if isinstance(value, bytearray):
+        return id(value), list(value)
     if isinstance(value, np.random.Generator):
         return id(value), value.bit_generator.state
     inside: list[Any] = []
@@ -158,6 +160,7 @@ CHANGES: dict[str, tuple[Callable[[Net], Any], Callable[[Any], Any]]] = {
         hold(all=deque([torch.zeros(1)], maxlen=3)),
         lambda net: net.all.append(net.all[0].add_(1).clone()),
     ),
+    "bytes": (hold(all=bytearray(b"ab")), lambda net: (net.all.append(1), net.all.__setitem__(0, 2))),
     "an array": (hold(all=np.zeros(3)), lambda net: net.all.__iadd__(1)),
     "deep in each other": (hold(deep={"a": [(0, {"b": torch.zeros(2)})]}), deeper),
     "a dataclass": (
@@ -408,3 +411,27 @@ def test_d9_what_cannot_be_put_back_keeps_nothing_else_from_it() -> None:
         trained(net, lambda _: numbers.random(), keep=[Stuck(), numbers])
     assert seen([net, numbers])[2] == before[2]
     assert torch.is_grad_enabled()
+
+
+def test_d9_each_repeat_begins_with_the_same_state_of_what_is_kept() -> None:
+    class Average:
+        def __init__(self) -> None:
+            self.updates = 0
+
+        def state_dict(self) -> dict[str, int]:
+            return {"updates": self.updates}
+
+        def load_state_dict(self, state: dict[str, int]) -> None:
+            self.updates = state["updates"]
+
+    average, numbers = Average(), {"updates": 0}
+    began: list[tuple[int, int]] = []
+
+    def change(_: Net) -> None:
+        began.append((average.updates, numbers["updates"]))
+        average.updates += 1
+        numbers["updates"] += 1
+
+    trained(Net(), change, keep=[average, numbers])
+    assert began == 2 * [(step, step) for step in range(20)]
+    assert average.updates == numbers["updates"] == 0

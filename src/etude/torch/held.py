@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import random
 import sys
+from array import array
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
@@ -94,6 +95,8 @@ class Held:
             parts = list(value)
             self._contents.append(partial(_refill, value, parts))
             return parts
+        if isinstance(value, bytearray | array):
+            self._contents.append(partial(_refill_numbers, value, value[:]))
         if isinstance(value, np.ndarray):
             if value.flags.writeable:
                 self._values.append(partial(np.copyto, value, value.copy()))
@@ -287,6 +290,10 @@ def _refill(owner: Any, parts: list[Any]) -> None:
         base: Any = list if isinstance(owner, list) else deque
         base.clear(owner)
         base.extend(owner, parts)
+
+
+def _refill_numbers(owner: Any, numbers: Any) -> None:
+    owner[:] = numbers
 
 
 def _restore_class(module: nn.Module, kind: type) -> None:

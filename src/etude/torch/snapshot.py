@@ -41,15 +41,19 @@ class Snapshot:
     def __init__(self, held: Iterable[Any], others: Iterable[Any]) -> None:
         self._held = Held()
         self._held.add(*held)
-        self._course = [random_states(), *self._held.generators, *(_state_of(other) for other in others)]
+        self._training, self._course = [self._held.put_back], [random_states(), *self._held.generators]
+        for other in others:
+            # What can be iterated over is data.
+            trained = is_stateful(other) and not isinstance(other, Iterable)
+            (self._training if trained else self._course).append(_state_of(other))
 
     def put_back_training(self) -> None:
         """Put back what is trained; the data and the random numbers go on."""
-        self._held.put_back()
+        put_all_back(self._training)
 
     def put_back(self) -> None:
         """Put back everything."""
-        put_all_back([self._held.put_back, *self._course])
+        put_all_back([*self._training, *self._course])
 
 
 def random_states() -> Restore:

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from etude.files import write_whole
-from tests.soak import compositions, edges, kills, texts
+from tests.soak import compositions, edges, kills, programs, texts
 from tests.soak.tally import OutOfTimeError, Tally
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "soak.md"
@@ -29,6 +29,7 @@ SHOWN = 20
 Run: TypeAlias = Callable[[Tally, int, int], None]
 PARTS: dict[str, tuple[Run, int]] = {
     "compositions": (compositions.run, 10_000),
+    "programs": (programs.run, 10_000),
     "texts": (texts.run, 1_000_000),
     "edges": (edges.run, 30_000),
     "kills": (kills.run_training, 100),

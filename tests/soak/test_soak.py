@@ -8,7 +8,8 @@ from tests.soak.__main__ import PARTS
 from tests.soak.tally import Tally
 
 SLICES: dict[str, int] = {
-    "compositions": 100,
+    "compositions": 200,
+    "programs": 100,
     "texts": 500,
     "edges": 100,
     "kills": 2,

@@ -377,3 +377,36 @@ def test_a_group_replaced_in_the_list_is_written_at_the_next_step(
     for k in range(4, 9):
         scheduler.step()
         assert rates(optimizer) == pytest.approx([1 - k / 10, 2 - k / 5])
+
+
+@pytest.mark.parametrize("cooled", [False, True])
+def test_groups_with_clocks_of_their_own_may_come_after_the_state_is_loaded(cooled: bool) -> None:
+    plan = et.Linear(0.1 * BASE, BASE, over="30smp") >> et.Cosine(over="700tok")
+    horizon = et.Horizon(samples_per_step=1, tokens_per_step=64)
+
+    def begun(count: int) -> tuple[Optimizer, Scheduler]:
+        optimizer = SGD([{"params": [Parameter(torch.zeros(1))], "lr": 0.5} for _ in range(count)])
+        return optimizer, Scheduler(optimizer, plan, horizon, added="own")
+
+    def add(optimizer: Optimizer) -> None:
+        optimizer.add_param_group({"params": [Parameter(torch.zeros(1))], "lr": 0.2})
+
+    def on(optimizer: Optimizer, scheduler: Scheduler) -> list[float]:
+        optimizer.step()
+        scheduler.step(samples=25, tokens=94)
+        return scheduler.get_last_lr()
+
+    optimizer, scheduler = begun(1)
+    on(optimizer, scheduler)
+    add(optimizer)
+    on(optimizer, scheduler)
+    if cooled:
+        scheduler.cooldown("20smp")
+    on(optimizer, scheduler)
+    states = copy.deepcopy((optimizer.state_dict(), scheduler.state_dict()))
+    again, resumed = begun(1)
+    resumed.load_state_dict(states[1])
+    add(again)
+    again.load_state_dict(states[0])
+    assert resumed.get_last_lr() == scheduler.get_last_lr()
+    assert on(again, resumed) == on(optimizer, scheduler)

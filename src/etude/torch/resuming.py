@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from etude.durations import fraction_text
+from etude.durations import fraction_text, read_fraction
 from etude.errors import ResumeError
+from etude.spec import parse
 from etude.torch.bindings import Binding, Followed
 from etude.torch.changes import Course, Policy, Seam
 from etude.torch.clock import Meter
@@ -140,6 +141,16 @@ def resume(loaded: Snapshot, present: Laid, policy: Policy | None) -> Resumed:
             became[binding.followed] = course
         if match.first.position is not None:
             positions[course] = match.at
+    if policy is None:
+        for saved in loaded.courses:
+            # Of groups that the optimizer is still to get, each with a clock of its own.
+            if saved.groups and not saved.coupled and min(saved.groups) >= len(present.groups):
+                saved.check_text()
+                course = checkpoint.course(saved)
+                if saved.now is not None:
+                    became[saved.of, parse(saved.schedule)] = course
+                if saved.position is not None:
+                    positions[course] = read_fraction(saved.position, "the position")
     rates = {
         place: pair
         for match in matches

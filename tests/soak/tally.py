@@ -14,6 +14,8 @@ from typing import TypeAlias
 __all__ = ["Check", "Fault", "Found", "OutOfTimeError", "Tally"]
 
 PROCESSES = min(os.cpu_count() or 1, 2)
+SHARED = 2_500
+"""Cases from which on other processes are worth their start."""
 
 
 class OutOfTimeError(Exception):
@@ -78,7 +80,7 @@ class Tally:
 
     def spread(self, check: Check, count: int, seed: int, *, processes: int = PROCESSES) -> None:
         """Try the cases 0 to ``count`` - 1, in this process or shared among several."""
-        if processes == 1 or count < 200:
+        if processes == 1 or count < SHARED:
             for number in range(count):
                 self.case(check(seed, number))
             return

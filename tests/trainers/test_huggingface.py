@@ -32,8 +32,6 @@ from etude.torch import Scheduler
 from etude.trainers.huggingface import Observe, Record, ScheduledTrainer, horizon_of
 from tests.trainers.processes import together
 
-pytestmark = pytest.mark.timeout(120)
-
 EXAMPLES = 16
 PROGRAMS = Path(__file__).parents[2] / "examples"
 DECAY = et.Linear(BASE, 0, over="100%")

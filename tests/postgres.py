@@ -22,20 +22,23 @@ from pathlib import Path
 
 PATIENCE_SECONDS = 60
 
-# What is left once the process that runs the tests is gone, however it ended: the servers, and their folder.
+# What ends the servers and removes their folder, once the process that runs the tests is gone.
 KEEPER = """
-import contextlib, pathlib, shutil, signal, sys
+import contextlib, pathlib, shutil, signal, sys, time
 import psutil
 
 folder, runner = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 with contextlib.suppress(psutil.NoSuchProcess):
     psutil.Process(runner).wait()
-for path in folder.glob("*/postmaster.pid"):
-    with contextlib.suppress(OSError, psutil.NoSuchProcess):
-        server = psutil.Process(int(path.read_text().split()[0]))
-        server.send_signal(signal.SIGQUIT)
-        server.wait()
-shutil.rmtree(folder, ignore_errors=True)
+# Again, where a server was only being made: a number below 0 is that of a part of initdb.
+while folder.exists():
+    for path in folder.glob("*/postmaster.pid"):
+        with contextlib.suppress(OSError, ValueError, IndexError, psutil.Error):
+            server = psutil.Process(abs(int(path.read_text().split()[0])))
+            server.send_signal(signal.SIGQUIT)
+            server.wait(10)
+    shutil.rmtree(folder, ignore_errors=True)
+    time.sleep(0.1)
 """
 
 

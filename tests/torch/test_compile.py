@@ -135,8 +135,6 @@ def test_the_whole_step_is_compiled_once_for_a_thousand_rates(kind: Any, backend
     assert losses[-1] < losses[0]
 
 
-# One kernel is compiled sooner than all the headers that many would share.
-@torch._inductor.config.patch(cpp_cache_precompile_headers=False)
 def test_inductor_compiles_it_once_too() -> None:
     training = Training(SGD, tensors=True, backend="inductor")
     scheduler = ours(training.optimizer)

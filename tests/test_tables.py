@@ -344,6 +344,23 @@ def test_d1_facts_at_the_edges_of_a_float(base: float) -> None:
     assert facts.area_of_squares == (0.0 if base < 1 else math.inf)
 
 
+@pytest.mark.parametrize(
+    ("step", "text"),
+    [
+        (1_234_567, "step 1234567 = base 0.1 × 0.150616: phase 'cosine' [0, 1654321), 75 % through"),
+        (9_007_199_254_740_992, "step 9007199254740992 = base 0.1 × 0: phase 'hold' [1654321, ∞)"),
+        (2.5, "step 2.5 = base 0.1 × 1: phase 'cosine' [0, 1654321), 0 % through"),
+    ],
+)
+def test_e1_a_step_is_told_exactly(step: float, text: str) -> None:
+    assert Cosine(over=1_654_321).on(Horizon()).explain(step, 0.1).endswith(text)
+
+
+def test_d1_of_a_base_next_to_0_no_infinite_multiple_is_told() -> None:
+    said = Linear(0.001 * BASE, 2.0, over=4).on(Horizon()).explain(4, 5e-324)
+    assert said == "2 at step 4: phase 'hold' [4, ∞)"
+
+
 # Facts.
 
 
@@ -610,7 +627,12 @@ def test_replay_gives_a_column_for_each_base() -> None:
     ("schedule", "metrics", "every", "message"),
     [
         (Linear(over=4), [1.0], 1, r"^Linear\(BASE, 0.0, over=4\) follows no metric, so there is nothing to"),
-        (Plateau("loss"), {"los": [1.0]}, 1, r"the metrics to replay must be loss; got los$"),
+        (
+            Plateau("loss"),
+            {"los": [1.0]},
+            1,
+            r"the metrics to replay must be loss; got los; did you mean 'loss'\?$",
+        ),
         (Plateau("loss"), {}, 1, r"the metrics to replay must be loss; got none"),
         (Plateau("loss"), ["low"], 1, r"the metric 'loss' must be a list of numbers; got \['low'\]"),
         (Plateau("loss"), [[1.0]], 1, r"the metric 'loss' must be a list of numbers"),

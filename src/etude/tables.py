@@ -375,16 +375,18 @@ class Table:
         """
         value = self(k, 1.0 if base is None else base, factors=factors)
         phase = self.phase(k)
-        text = f"{value:.6g} at step {k:g}"
+        text = f"{value:.6g} at step {k:.16g}"
         if self.depends_on_base:
             text += f" = base × {value:.6g}" if base is None else ""
-            text += f" = base {base:.6g} × {value / base:.6g}" if base else ""
-        text += f": phase {phase.name!r} [{phase.start:g}, "
+            # Of a base that is next to 0 an absolute level may be more multiples than a float holds.
+            if base and math.isfinite(value / base):
+                text += f" = base {base:.6g} × {value / base:.6g}"
+        text += f": phase {phase.name!r} [{phase.start:.16g}, "
         if math.isinf(phase.stop):
             text += "∞)"
         else:
             through = (k - phase.start) / (phase.stop - phase.start)
-            text += f"{phase.stop:g}), {100 * through:.0f} % through"
+            text += f"{phase.stop:.16g}), {100 * through:.0f} % through"
         text += "" if phase.cycle is None else f", in cycle {phase.cycle}"
         for follower in dict.fromkeys(part for part in self.schedule.walk() if isinstance(part, Feedback)):
             text += f"; {follower.metric} plateau factor {(factors or {}).get(follower, 1.0):.6g}"
@@ -536,12 +538,12 @@ def _array(values: Any) -> NDArray[Any]:
 def _check_finite(values: Array, steps: NDArray[Any]) -> None:
     if not values.max() < math.inf:
         row = int(np.flatnonzero(~(values < math.inf).all(axis=1))[0])
-        raise ScheduleError(f"the value at step {steps[row, 0]:g} is too large for a float")
+        raise ScheduleError(f"the value at step {steps[row, 0]:.16g} is too large for a float")
     if values.min() < -ROUNDING:
         row, column = np.argwhere(values < -ROUNDING)[0].tolist()
         raise ScheduleError(
-            f"the value at step {steps[row, 0]:g} is negative, {values[row, column]:g}: .under(level) must "
-            f"leave at least 0; give it a higher level, or multiply the schedule by less"
+            f"the value at step {steps[row, 0]:.16g} is negative, {values[row, column]:g}: .under(level) "
+            f"must leave at least 0; give it a higher level, or multiply the schedule by less"
         )
 
 

@@ -211,7 +211,7 @@ class Ramp(Node):
     def __call__(self, x: Array, context: Context) -> Array:
         if self.raises and x.max() > ceil_float(self.stop):
             raise ScheduleError(
-                f"step {x.max():g} is past the end of {self.name} at {float(self.stop):g}, and it was "
+                f"step {x.max():.16g} is past the end of {self.name} at {float(self.stop):.16g}, and it was "
                 f"written with after='raise'"
             )
         first, last = self.first.at(context.base), self.last.at(context.base)

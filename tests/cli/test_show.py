@@ -181,3 +181,11 @@ def test_a_picture_that_cannot_be_drawn_is_refused_before_anything_is_shown(
     assert (said.status, said.text) == (1, "")
     assert refusal in said.refusal
     assert list(tmp_path.iterdir()) == []
+
+
+def test_e1_what_was_not_counted_says_so() -> None:
+    said = etude("show", "sgdr(1)", "--horizon", "10000000")
+
+    assert "too many to count" in said.text
+    assert said.text.count("(estimated)") == 5
+    assert fits(said)

@@ -197,8 +197,8 @@ def _questions(build: Build) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "check", lambda: _told(table.check(base))
     yield "check without a base", lambda: _told(table.check())
     yield "check of another", lambda: _told(table.check(base, of="momentum"))
-    yield "explain", lambda: [table.explain(k, base) for k in every]
-    yield "explain without a base", lambda: [table.explain(k) for k in every]
+    yield "explain", lambda: [_said(table.explain(k, base)) for k in every]
+    yield "explain without a base", lambda: [_said(table.explain(k)) for k in every]
     yield "svg", lambda: plots.to_svg(table.chart(base))
     yield "text", lambda: plots.to_text(table.chart(base))
     yield "display", lambda: (plan._repr_svg_(), table._repr_svg_())
@@ -207,9 +207,13 @@ def _questions(build: Build) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "a training run", lambda: _train(plan, build)
 
 
+def _said(text: str) -> None:
+    assert not re.search(r"\b(inf|nan)\b", text), text
+
+
 def _told(findings: Iterable[Finding]) -> None:
     for finding in findings:
-        assert not re.search(r"\b(inf|nan)\b", str(finding)), finding
+        _said(str(finding))
         assert all(math.isfinite(number) for number in finding.numbers.values()), finding
 
 

@@ -91,7 +91,7 @@ def pieces(
         if found and start >= steps:
             break
         if start.denominator != 1:
-            raise Unwritable(f"{part!r} begins between two steps, at {float(start):g}")
+            raise Unwritable(f"{part!r} begins between two steps, at {float(start):.16g}")
         if len(found) == MOST_PIECES:
             raise Unwritable(f"the run has more than {MOST_PIECES:,} pieces")
         if found:

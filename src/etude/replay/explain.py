@@ -98,10 +98,10 @@ class Explanation:
         if self.place.cycle is not None:
             text += f" of cycle {self.place.cycle}"
         if math.isinf(stop):
-            return text + f" (from update {start:,g} on)"
+            return text + f" (from update {start:,.16g} on)"
         # Rounded down: the last update is not yet through.
         through = int(100 * (self.step - start) / (stop - start))
-        return text + f" (updates {start:,g} to {stop:,g}, {through} % through)"
+        return text + f" (updates {start:,.16g} to {stop:,.16g}, {through} % through)"
 
     def _parts(self) -> str:
         if not self.parts:

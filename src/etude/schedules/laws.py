@@ -489,9 +489,9 @@ class Custom(Function):
             value = function(int(step) if step.is_integer() else step)
         except Exception as error:  # it is the user's, and may fail in any way
             raise ScheduleError(
-                f"{self.function} failed at the step {step:g}: {type(error).__name__}: {error}"
+                f"{self.function} failed at the step {step:.16g}: {type(error).__name__}: {error}"
             ) from error
-        return bounds.number(value, f"the value of {self.function} at {step:g}", least=0)
+        return bounds.number(value, f"the value of {self.function} at {step:.16g}", least=0)
 
     @property
     def decay_power(self) -> float:

@@ -166,7 +166,7 @@ class _Ramped(Run):
         rate, step = float(optimizer.param_groups[0]["lr"]), len(self._sweep.losses)
         if self._bound().last_epoch != step:
             raise TaskError(
-                f"update {step} came when the scheduler stood at {self._bound().last_epoch:g}; call "
+                f"update {step} came when the scheduler stood at {self._bound().last_epoch:.16g}; call "
                 f"scheduler.step() once after every optimizer.step()"
             )
         if not self.seen.losses:

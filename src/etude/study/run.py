@@ -93,7 +93,7 @@ class Run:
         if not made:
             raise TaskError(
                 f"run.report: step is the update just made, counted from 0; got {step!r} when the scheduler "
-                f"stands at {scheduler.last_epoch:g} of {self.updates}"
+                f"stands at {scheduler.last_epoch:.16g} of {self.updates}"
             )
         values = {name: _number(f"run.report: {name}", value) for name, value in metrics.items()}
         self._store.append(self._run_id, [scheduler.reading(operator.index(step), values)])
@@ -117,7 +117,7 @@ class Run:
         done = self._bound().last_epoch
         if done != self.updates:
             raise TaskError(
-                f"the run was given {self.updates} updates and its scheduler was stepped {done:g} times; "
+                f"the run was given {self.updates} updates and its scheduler was stepped {done:.16g} times; "
                 f"call scheduler.step() once after every optimizer.step(), run.updates times in all"
             )
         unseen = self._followed - self._observed

@@ -173,7 +173,7 @@ def _adopted(
             if abs(given - found) > CLOSE * max(given, found):
                 notes.append(
                     f"{key} of the group {name} is {found:g}, and this scheduler alone gives {given:g} at "
-                    f"{clock:g}: something else wrote it too; adopt every scheduler, and multiply or join "
+                    f"{clock:.16g}: something else wrote it too; adopt every scheduler, and multiply or join "
                     f"their schedules"
                 )
     simple = [_simple(plan) for plan in plans]

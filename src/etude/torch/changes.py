@@ -474,7 +474,7 @@ def _values(table: Table, at: float, factors: Mapping[Hashable, float]) -> Array
     try:
         return table(at, BASES, factors=factors)
     except ScheduleError as why:
-        raise ScheduleError(f"the value at step {at:g} must be known for any base rate: {why}") from None
+        raise ScheduleError(f"the value at step {at:.16g} must be known for any base rate: {why}") from None
 
 
 def _level(values: Array) -> Level | None:

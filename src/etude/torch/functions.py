@@ -102,15 +102,15 @@ class Called(Function):
             value = self.function(step)  # type: ignore[arg-type] # a fraction only where one was asked for
         except Exception as error:  # it is the user's, and may fail in any way
             raise ScheduleError(
-                f"{self!r} failed at the step {step:g}: {type(error).__name__}: {error}"
+                f"{self!r} failed at the step {step:.16g}: {type(error).__name__}: {error}"
             ) from error
         if (
             type(value) is float and 0 <= value < math.inf
         ):  # as nearly always; what follows says what is wrong
             return value
         if not hasattr(value, "__float__"):
-            raise ScheduleError(f"the value of {self!r} at {step:g} must be a number; got {value!r}")
-        return bounds.number(float(value), f"the value of {self!r} at {step:g}", least=0)
+            raise ScheduleError(f"the value of {self!r} at {step:.16g} must be a number; got {value!r}")
+        return bounds.number(float(value), f"the value of {self!r} at {step:.16g}", least=0)
 
     @property
     def decay_power(self) -> float:

@@ -49,3 +49,11 @@ def test_a_number_without_a_name_is_refused() -> None:
 def test_whatever_is_no_text_is_refused(texts: dict[str, str]) -> None:
     with pytest.raises(StoreError, match="versions must be texts by name; got "):
         texts_column("versions", texts)
+
+
+@pytest.mark.parametrize(
+    "column", ["[" * 100_000, "9" * 5_000, "[1]", "null", '{"a": []}', '{"a": 1' + "0" * 400 + "}"]
+)
+def test_b6_a_column_that_is_none_is_one_value_error(column: str) -> None:
+    with pytest.raises(ValueError, match=r"^the numbers of a run cannot be read back"):
+        numbers_of(column)

@@ -428,3 +428,14 @@ def test_b2_tables_that_vanish_are_told_and_the_rest_is_left(
         assert (store.run(number).label, store.run(number).status) == ("mine", "finished")
         if anew:
             assert store.readings(1) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 100_000, '{"a": ' * 20_000, "9" * 5_000, '{"etude": 1, "run": 1}', '{"etude": 1} ' + "[" * 300],
+)
+def test_b6_a_file_that_is_broken_off_is_refused_at_once(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "etude-run-1.jsonl"
+    path.write_text(text)
+    with pytest.raises(StoreError, match="is no file that a run has left"):
+        Leftovers.load(path)

@@ -465,3 +465,13 @@ def test_the_stages_of_the_clr_paper_are_one_expression() -> None:
 def test_what_is_refused(build: Any, message: str) -> None:
     with pytest.raises(EtudeError, match=message):
         build()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"peak": 1e-300}, {"peak": 5e-324}, {"peak": 1e300}, {"a": 1e300}, {"a": 1e-300}, {"b": 1e-300}],
+    ids=str,
+)
+def test_d7_power_scheduler_refuses_a_crossing_that_is_no_duration(arguments: dict[str, float]) -> None:
+    with pytest.raises(EtudeError, match=r"^power_scheduler comes below its peak at \(a / peak\)\^\(1 / b\)"):
+        power_scheduler(**{"peak": 0.02, **arguments})

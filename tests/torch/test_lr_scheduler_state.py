@@ -489,3 +489,69 @@ def test_a_damaged_state_is_refused_and_changes_nothing(
     assert rates(optimizer) == before
     optimizer.step()
     scheduler.step(*([1.0] if name == "ReduceLROnPlateau" else []))
+
+
+def nested(depth: int) -> list[Any]:
+    """A list in a list in a list."""
+    found: list[Any] = []
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "damage"),
+    [
+        # What is counted with, and what would be counted up to.
+        ("MultiStepLR", ([3, 5],), {"milestones": {3: 10**12}}),
+        ("MultiStepLR", ([3, 5],), {"milestones": {3: 1, 5: 10**400}}),
+        ("StepLR", (3,), {"_step_count": None}),
+        ("StepLR", (3,), {"last_epoch": 10**400}),
+        ("OneCycleLR", (1.0, 20), {"total_steps": None}),
+        ("ReduceLROnPlateau", (), {"num_bad_epochs": "3"}),
+        ("ReduceLROnPlateau", (), {"cooldown_counter": [1]}),
+        ("ReduceLROnPlateau", (), {"best": 10**400}),
+        # What is nested without end.
+        ("StepLR", (3,), {"step_size": nested(100_000)}),
+        ("StepLR", (3,), {"anything": nested(100_000)}),
+        # What would hide a method.
+        ("StepLR", (3,), {"step": 5}),
+        ("StepLR", (3,), {"get_lr": None}),
+        ("StepLR", (3,), {3: 5}),
+        # What is no number at all.
+        ("StepLR", (3,), {"gamma": torch.zeros(2)}),
+    ],
+)
+def test_b6_a_state_that_no_scheduler_has_written_is_refused_at_once(
+    name: str, arguments: tuple[Any, ...], damage: dict[Any, Any]
+) -> None:
+    optimizer = sgd()
+    scheduler = getattr(ours, name)(optimizer, *arguments)
+    before, state = rates(optimizer), {**scheduler.state_dict(), **damage}
+    with pytest.raises(EtudeError):
+        scheduler.load_state_dict(state)
+    assert rates(optimizer) == before
+    optimizer.step()
+    scheduler.step(*([1.0] if name == "ReduceLROnPlateau" else []))
+
+
+def test_b6_the_parts_of_a_composite_are_looked_at_too() -> None:
+    def build() -> Any:
+        optimizer = sgd()
+        parts = [ours.ConstantLR(optimizer, 0.5), ours.ExponentialLR(optimizer, 0.9)]
+        return ours.SequentialLR(optimizer, parts, [3])
+
+    for damage in ({"step": 1}, {"_step_count": None}, {"gamma": nested(100_000)}):
+        state = build().state_dict()
+        state["_schedulers"][1] |= damage
+        with pytest.raises(EtudeError):
+            build().load_state_dict(state)
+
+
+def test_c1_a_level_in_a_state_that_names_a_function_is_no_level() -> None:
+    def build() -> Any:
+        return ours.CyclicCosineDecayLR(sgd(), init_decay_epochs=10, min_decay_lr=0.01)
+
+    state = {**build().state_dict(), "min_decay_lr": ["Custom('no_such_module:function')"]}
+    with pytest.raises(EtudeError, match="rates must be levels, such as"):
+        build().load_state_dict(state)

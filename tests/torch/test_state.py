@@ -562,3 +562,39 @@ def test_a_snapshot_comes_back_as_it_was() -> None:
         joined={"2": 1.5},
     )
     assert state.load({"etude": state.dump(snapshot)}) == snapshot
+
+
+def edited(**changes: Any) -> dict[str, str]:
+    """A state of a run of one group, with some of its fields changed."""
+    values = json.loads(Scheduler(sgd(1.0), et.cosine(), Horizon(total=8)).state_dict()["etude"])
+    return {"etude": json.dumps({**values, **changes})}
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"etude": "[" * 100_000}, "it is nested too deeply to read: more than 250 deep, at character 251"),
+        ({"etude": '{"version": 2, "courses": ' + "[" * 100_000}, "it is nested too deeply to read"),
+        ({"etude": '{"version": 2, "groups": ' + "9" * 5_000}, "it is not JSON: a number has 5,000 digits"),
+        ({"etude": None}, "it is not JSON: it must be a text; got None"),
+        ({"etude": b"{}"}, "it is not JSON: it must be a text; got b'{}'"),
+        (edited(step=10**300), "its step must be a number"),
+        (edited(count=10**30), "its count must be a whole number"),
+        (edited(joined={"9" * 5_000: 1}), "its joined must be steps by group index"),
+        (edited(**{f"k{i}": 1 for i in range(5_000)}), "the fields k0, k1, k10, k100, .* do not fit$"),
+    ],
+)
+def test_b6_a_state_that_is_broken_off_or_without_bounds_is_refused_at_once(
+    state: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ResumeError, match=f"^the scheduler's state is damaged: {message}"):
+        Scheduler(sgd(1.0), et.cosine(), Horizon(total=8)).load_state_dict(state)
+
+
+def test_b6_how_many_groups_a_state_says_that_it_had_is_a_mere_number() -> None:
+    scheduler = Scheduler(sgd(1.0), et.cosine(), Horizon(total=8))
+    state = edited(groups=999_999_999_999)
+    values = json.loads(state["etude"])
+    values["courses"].append({**values["courses"][0], "of": "momentum"})
+    with pytest.raises(ResumeError, match=r"momentum of group '0': .* in the checkpoint, none now"):
+        scheduler.load_state_dict({"etude": json.dumps(values)})

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import SupportsFloat, SupportsIndex
 
-from etude.errors import EtudeError, StoreError
+from etude.errors import SpecError, StoreError
+from etude.json_text import read_json
 from etude.planned import RunPlan
 from etude.readings import Reading
 
@@ -67,11 +69,21 @@ def numbers_of(column: str) -> dict[str, float]:
     >>> numbers_of('{"loss": 2.5, "accuracy": "nan"}')
     {'loss': 2.5, 'accuracy': nan}
     """
-    return _numbers(json.loads(column))
+    with _reading("the numbers"):
+        return _numbers(read_json(column, SpecError, "it"))
 
 
 def _numbers(written: Mapping[str, float | str]) -> dict[str, float]:
     return {name: float(value) for name, value in written.items()}
+
+
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """Tell whatever a column that Etude did not write leads to as one ValueError."""
+    try:
+        yield
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise ValueError(f"{what} of a run cannot be read back: {error}") from None
 
 
 def texts_column(what: str, texts: Mapping[str, str]) -> str:
@@ -88,7 +100,8 @@ def texts_column(what: str, texts: Mapping[str, str]) -> str:
 
 def texts_of(column: str) -> dict[str, str]:
     """Read what ``texts_column`` wrote."""
-    return dict(json.loads(column))
+    with _reading("the texts"):
+        return dict(read_json(column, SpecError, "it"))
 
 
 def plan_column(plan: RunPlan | None) -> str | None:
@@ -113,10 +126,8 @@ def plan_of(column: str | None) -> RunPlan | None:
     Raises:
         ValueError: for what it did not write.
     """
-    try:
-        return None if column is None else RunPlan.from_dict(json.loads(column))
-    except (EtudeError, KeyError, TypeError) as error:
-        raise ValueError(f"the plan of a run has no such form: {error}") from None
+    with _reading("the plan"):
+        return None if column is None else RunPlan.from_dict(read_json(column, SpecError, "it"))
 
 
 def reading_columns(reading: Reading) -> tuple[object, ...]:
@@ -171,7 +182,9 @@ def reading_of(
     override: str,
 ) -> Reading:
     """Read what ``reading_columns`` wrote."""
-    by_name = {name: _numbers(by_group) for name, by_group in json.loads(others).items()}
+    with _reading("the readings"):
+        written = read_json(others, SpecError, "it")
+        by_name = {name: _numbers(by_group) for name, by_group in written.items()}
     return Reading(
         step,
         numbers_of(rates),

@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from etude.errors import EtudeError, StoreError
+from etude.errors import EtudeError, SpecError, StoreError
 from etude.files import given_path, write_whole
+from etude.json_text import read_json
 from etude.planned import RunPlan
 from etude.readings import Reading
 from etude.record.columns import (
@@ -93,7 +94,8 @@ class Leftovers:
         try:
             if path.exists() and not path.is_file():  # to open a pipe would wait for ever
                 raise ValueError
-            head, *lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+            texts = path.read_text(encoding="utf-8").splitlines()
+            head, *lines = (read_json(text, SpecError) for text in texts)
             known = head["etude"] == VERSION
             readings = [_reading(line) for line in lines] if known else []
             results = numbers_of(json.dumps(head["results"]))
@@ -103,7 +105,7 @@ class Leftovers:
             )  # fmt: skip
         except OSError as error:
             raise StoreError(f"cannot read {path}: {error.strerror}") from error
-        except (ValueError, KeyError, TypeError, AttributeError, EtudeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, EtudeError):
             raise StoreError(
                 f"{path} is no file that a run has left; these are called etude-run-*.jsonl"
             ) from None

@@ -75,6 +75,7 @@ NO_HORIZON = Horizon()
 COMPUTING = ("get_lr", "step")
 # A rate that is nearer to its end than this says nothing any more of where it came from.
 LEAST_SHARE = 1e-9
+MOST_MILESTONES = 10_000
 EASES: dict[str, type[Shape]] = {"cos": Cosine, "linear": Linear}
 
 
@@ -152,9 +153,13 @@ def _step(attributes: Attributes, group: Group, index: int) -> dict[str, Schedul
 
 def _multistep(attributes: Attributes, group: Group, index: int) -> dict[str, Schedule]:
     gamma = _number(attributes, "gamma", "MultiStepLR", least=0)
+    given = attributes["milestones"].items()
+    most = sum(_whole({"milestones": times}, "milestones", "MultiStepLR", least=0) for _, times in given)
+    if most > MOST_MILESTONES:
+        raise ScheduleError(f"MultiStepLR(milestones=) must be at most {MOST_MILESTONES:,}; got {most:,}")
     milestones = [
         _whole({"milestones": milestone}, "milestones", "MultiStepLR", least=0)
-        for milestone, times in attributes["milestones"].items()
+        for milestone, times in given
         for _ in range(times)
     ]
     return {"lr": Steps(gamma, at=sorted(milestones)) if milestones else Constant(BASE)}
@@ -350,8 +355,9 @@ def _cyclic_cosine_decay(attributes: Attributes, group: Group, index: int) -> di
 
 def _level(value: float | str) -> Level:
     """A rate, or the text of one that follows BASE."""
-    plan = parse(value) if isinstance(value, str) else Constant(value)
-    assert isinstance(plan, Constant)
+    plan = parse(value, custom="name") if isinstance(value, str) else Constant(value)
+    if not isinstance(plan, Constant):
+        raise ScheduleError(f"CyclicCosineDecayLR's rates must be levels, such as 0.1 * BASE; got {plan!r}")
     return to_level(plan.level, "CyclicCosineDecayLR's rates")
 
 

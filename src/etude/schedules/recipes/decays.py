@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from fractions import Fraction
 
-from etude.durations import STEP, Duration, DurationLike
+from etude.durations import STEP, Duration, DurationLike, to_fraction
 from etude.errors import ScheduleError
 from etude.levels import BASE, LevelLike
 from etude.schedules import algebra, bounds
@@ -344,8 +343,16 @@ def power_scheduler(
     exponent = check.number("b", b, above=0)
     bounds.choice(unit, check.named("unit"), ("tok", "smp", "st", "ep"))
     # Where the power law comes below the peak.
-    crossing = (check.number("a", a, above=0) / highest) ** (1 / exponent)
-    start = Duration.of({unit: Fraction(repr(crossing))})
+    ratio = check.number("a", a, above=0) / highest
+    try:
+        start = Duration.of({unit: to_fraction(ratio ** (1 / exponent))})
+    except (ArithmeticError, ScheduleError):
+        start = Duration(())
+    if start.is_zero:
+        raise ScheduleError(
+            f"power_scheduler comes below its peak at (a / peak)^(1 / b), which must be between 1e-30 and "
+            f"1e+30; got a={a!r}, peak={peak!r} and b={b!r}"
+        )
     length = check.length("warmup", warmup)
     law = PowerLaw(exponent, timescale=start, start=highest)
     flat = Constant(highest, over=check.rest("warmup", start, length))

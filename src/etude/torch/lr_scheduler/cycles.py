@@ -222,6 +222,7 @@ class OneCycleLR(Cycling, peers.OneCycleLR):
 
     _KEPT = ("max_lr", "min_lr", "base_momentum", "max_momentum")
     _GROUP_KEYS = ("initial_lr", *_KEPT)
+    _NUMBERS = ("last_epoch", "_step_count", "total_steps")
 
     def __init__(
         self,

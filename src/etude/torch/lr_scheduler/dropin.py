@@ -22,7 +22,7 @@ from etude.schedules import bounds
 from etude.torch import formulas
 from etude.torch.groups import Group, Place, group_name, own_tensors, place_of, write_all
 from etude.torch.lr_scheduler.lines import Lines
-from etude.torch.lr_scheduler.states import check_class, differences
+from etude.torch.lr_scheduler.states import check_class, check_values, differences
 from etude.torch.scalars import to_step
 from etude.torch.stack import Part, Stack
 from etude.torch.watch import tell_of_another_writer
@@ -45,7 +45,7 @@ CLOCK = {
 # How far two rates may be apart that are the same: torch's are running products.
 SAME_RATE = 1e-5
 # What a saved value of another type or size makes whoever calculates with it raise.
-DAMAGE = (TypeError, ValueError, ArithmeticError, AttributeError, LookupError, RecursionError)
+DAMAGE = (TypeError, ValueError, ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError)
 
 TOO_EARLY = (
     "Detected call of `lr_scheduler.step()` before `optimizer.step()`: the first value of the schedule is "
@@ -144,6 +144,8 @@ class DropIn(LRScheduler):
     _GROUP_KEYS: tuple[str, ...] = ()
     # The attributes with one value for each group.
     _PER_GROUP: tuple[str, ...] = ()
+    # The attributes that a step counts with.
+    _NUMBERS: tuple[str, ...] = ("last_epoch", "_step_count")
     # Where a step has more to do than to write.
     _last_glided = math.inf
     # Whether ``base_lrs`` are the groups' ``initial_lr``, as in torch but for CyclicLR.
@@ -618,6 +620,7 @@ class DropIn(LRScheduler):
 
     def _check_state(self, state: Mapping[str, Any]) -> None:
         check_class(self._kind, state)
+        check_values(self, state, self._NUMBERS)
         bases = state.get("base_lrs", [])
         if not isinstance(bases, list | tuple):
             raise ResumeError(f"the base rates in a state of {self._kind} are a list; got {bases!r}")

@@ -47,6 +47,8 @@ class ReduceLROnPlateau(DropIn, peers.ReduceLROnPlateau):
 
     _PER_GROUP = ("min_lrs",)
 
+    _NUMBERS = ("last_epoch", "_step_count", "best", "cooldown_counter", "num_bad_epochs")
+
     def __init__(
         self,
         optimizer: Optimizer,

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from numbers import Real
 from typing import Any
 
 from torch import Tensor
 
 from etude.errors import ResumeError
+from etude.json_text import shortened
 from etude.torch import state as own_states
 from etude.torch.formulas import PARAMETERS
 
-__all__ = ["check_class", "check_count", "differences"]
+__all__ = ["check_class", "check_count", "check_values", "differences"]
 
 EVERY = frozenset(name for names in PARAMETERS.values() for name in names)
 # A rate that was a float32 tensor's and one that was a float's are the same to within a rounding.
 TOLERANCE = 1e-6
+# How often a milestone is shown that a state says to come any number of times.
+MOST_TIMES = 9
 
 
 def check_class(kind: str, state: Mapping[str, Any]) -> None:
@@ -44,6 +48,25 @@ def check_class(kind: str, state: Mapping[str, Any]) -> None:
         f"    now:               {', '.join(sorted(expected))}\n"
         f"Build the scheduler as it was, or keep this one and seek(step) to where it should go on"
     )
+
+
+def check_values(scheduler: object, state: Mapping[str, Any], numbers: Iterable[str]) -> None:
+    """Refuse what would hide a method of a scheduler, and what a step counts with and is no number.
+
+    Raises:
+        ResumeError: naming it.
+    """
+    kind = type(scheduler).__name__
+    for name, value in state.items():
+        hides = isinstance(name, str) and callable(getattr(type(scheduler), name, None))
+        if not isinstance(name, str) or (hides and not callable(value)):
+            raise ResumeError(f"this state of {kind} is damaged: no state holds {shortened(name)}")
+    for name in numbers:
+        value = state.get(name, 0)
+        if not isinstance(value, int | float) or sys.float_info.max < abs(value) < math.inf:
+            raise ResumeError(
+                f"this state of {kind} is damaged: its {name} must be a number; got {shortened(value)}"
+            )
 
 
 def check_count(kind: str, what: str, saved: Any, present: Any) -> None:
@@ -85,5 +108,6 @@ def _text(value: Any) -> str:
         ends = [item["end_step"] for item in value if isinstance(item, Mapping) and "end_step" in item]
         return f"[{', '.join(map(_text, ends or value))}]"
     if isinstance(value, Mapping):  # milestones, with how often each comes
-        return f"[{', '.join(_text(key) for key, times in value.items() for _ in range(times))}]"
+        few = {key: times if times in range(MOST_TIMES) else MOST_TIMES for key, times in value.items()}
+        return f"[{', '.join(_text(key) for key, times in few.items() for _ in range(times))}]"
     return repr(float(value)) if isinstance(value, Tensor) else repr(value)

@@ -311,7 +311,8 @@ def encode(value: object, *, terse: bool = False) -> Any:
         return fraction_text(value)
     if isinstance(value, tuple):
         return [encode(item, terse=terse) for item in value]
-    return value
+    # A plain text also of a name that stood in data, which is a kind of text of its own.
+    return str(value) if isinstance(value, str) else value
 
 
 @dataclass(frozen=True, repr=False)

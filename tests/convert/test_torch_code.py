@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -217,3 +219,25 @@ def test_what_cannot_be_written_is_refused(plan: Schedule, total: int, message: 
     with pytest.raises(ScheduleError) as refusal:
         convert(plan, to="torch", horizon=Horizon(total=total))
     assert message in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "module", ["base", "step", "share", "k", "x", "n", "rate", "plain", "optimizer", "lr_scheduler", "part_1"]
+)
+def test_d6_a_users_module_may_be_called_as_what_is_written(
+    module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f"{module}.py").write_text(
+        "def workshare(t):\n    return 1 / (1 + t)\n\ndef share(t):\n    return 0.9**t\n", encoding="utf-8"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    try:
+        for name in ("workshare", "share"):
+            plan = Linear(0.5, 1.0, over=3) * laws.Custom(f"{module}:{name}")
+            code = convert(plan, to="torch", horizon=Horizon(total=8))
+            assert rates(code, 8) == pytest.approx(plan.on(Horizon(total=8))(range(8), base=BASES), rel=1e-12)
+        alone = convert(laws.Custom(f"{module}:workshare"), to="torch", horizon=Horizon(total=8))
+        assert "def share(" not in alone
+    finally:
+        sys.modules.pop(module, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
@@ -90,7 +91,6 @@ class Formula:
 
     imports: tuple[str, ...]
     functions: tuple[str, ...]
-    is_table: bool = False
 
     @property
     def text(self) -> str:
@@ -158,7 +158,6 @@ def _listed(schedule: Schedule, table: Table, why: str) -> Formula:
     return Formula(
         (),
         (f"RATES = [\n{listed},\n]", f"def rate(x, base):\n    return {factor}"),
-        is_table=True,
     )
 
 
@@ -171,26 +170,31 @@ class _Writer:
     """
 
     functions: list[str] = field(default_factory=list)
-    modules: set[str] = field(default_factory=lambda: {"math"})
+    # A user's modules, under names that meet none of those that are written here.
+    modules: dict[str, str] = field(default_factory=dict)
 
     def write(self, schedule: Schedule, clock: Clock) -> Formula:
         value = self.value(schedule, clock)
         self.functions.append(f"def rate(x, base):\n    return {value}")
         text = "\n".join(self.functions)
+
+        def calls(name: str) -> bool:
+            return re.search(rf"(?<![\w.]){name}\(", text) is not None
+
         helpers = []
-        if "plain(" in text:
+        if calls("plain"):
             helpers.append(
                 "def plain(t):\n"
                 '    """A step as an int where it is whole, else as a float."""\n'
                 "    return int(t) if t == int(t) else float(t)"
             )
-        if "share(" in text:
+        if calls("share"):
             helpers.append(
                 "def share(x, start, length):\n"
                 '    """How much of the stretch that begins at start is behind x, from 0 to 1."""\n'
                 "    return float(min(max((x - start) / length, 0), 1))"
             )
-        if "rectified(" in text:
+        if calls("rectified"):
             helpers.append(
                 "def rectified(k, beta2):\n"
                 '    """The factor of rectified Adam at its own step k."""\n'
@@ -198,20 +202,20 @@ class _Writer:
                 "    rho = limit - 2 * k * beta2**k / (1 - beta2**k)\n"
                 "    return math.sqrt((rho - 4) * (rho - 2) * limit / ((limit - 4) * (limit - 2) * rho))"
             )
-        if "geometric(" in text:
+        if calls("geometric"):
             helpers.append(
                 "def geometric(first, last, done):\n"
                 '    """The level after the share ``done`` of the way in log rate."""\n'
                 "    return first ** (1 - done) * last**done"
             )
-        if "between(" in text:
+        if calls("between"):
             helpers.append(
                 "def between(first, last, done):\n"
                 '    """The level after the share ``done`` of the way."""\n'
                 "    return first * (1 - done) + last * done"
             )
-        imports = [f"import {module}" for module in sorted(self.modules)]
-        if "Fraction(" in text:
+        imports = ["import math", *(f"import {module} as {name}" for module, name in self.modules.items())]
+        if calls("Fraction"):
             imports.insert(0, "from fractions import Fraction")
         return Formula(tuple(sorted(imports, key=lambda line: line.split()[1])), (*helpers, *self.functions))
 
@@ -309,8 +313,8 @@ class _Writer:
                 return f"({start}) * rectified(float({t} + {first}), {beta2!r})"
             case Custom(function=function):
                 module, _, name = function.partition(":")
-                self.modules.add(module)
-                return f"({start}) * {module}.{name}(plain({t}))"
+                alias = self.modules.setdefault(module, f"module_{len(self.modules) + 1}")
+                return f"({start}) * {alias}.{name}(plain({t}))"
         raise Unwritable(f"{law!r} has no closed form here")
 
     def stairs(self, steps: Steps, clock: Clock) -> str:

@@ -55,12 +55,14 @@ __all__ = [
     "FORMULAS",
     "PARAMETERS",
     "Formula",
+    "NoFunctionError",
     "alike",
     "at",
     "clock",
     "kind",
     "momentum_name",
     "of",
+    "plain",
     "plateau",
     "plateau_state",
     "restart",
@@ -77,6 +79,10 @@ COMPUTING = ("get_lr", "step")
 LEAST_SHARE = 1e-9
 MOST_MILESTONES = 10_000
 EASES: dict[str, type[Shape]] = {"cos": Cosine, "linear": Linear}
+
+
+class NoFunctionError(ScheduleError, TypeError):
+    """As torch raises it."""
 
 
 # Reading attributes.
@@ -100,23 +106,24 @@ def alike(values: Sequence[Any]) -> bool:
 
 
 def _number(attributes: Attributes, name: str, field: str, **bound: float) -> float:
-    return bounds.number(_plain(attributes[name]), f"{field}({name}=)", **bound)
+    return bounds.number(plain(attributes[name]), f"{field}({name}=)", **bound)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a tensor of one element as the number in it, and anything else as it is."""
     return value.item() if isinstance(value, Tensor) and value.numel() == 1 else value
 
 
 def _whole(attributes: Attributes, name: str, field: str, *, least: int) -> int:
     """A number of steps; 10.0 is one, as torch takes it."""
-    value = _plain(attributes[name])
+    value = plain(attributes[name])
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return bounds.whole(value, f"{field}({name}=)", least=least)
 
 
 def _rate(value: Any, field: str) -> float:
-    return bounds.number(_plain(value), field, least=0)
+    return bounds.number(plain(value), field, least=0)
 
 
 def _ease(strategy: Any, field: str) -> type[Shape]:
@@ -142,7 +149,7 @@ def _multiplicative(attributes: Attributes, group: Group, index: int) -> dict[st
 def _function(attributes: Attributes, index: int, name: str) -> Callable[[int], Any]:
     function: Any = at(attributes["lr_lambdas"], index, name, "lr_lambdas")
     if not callable(function):
-        raise TypeError(f"lr_lambda should be a function, but got {type(function).__name__}")
+        raise NoFunctionError(f"{name}: lr_lambda should be a function, but got {type(function).__name__}")
     return function  # type: ignore[no-any-return] # it was asked whether it can be called, no more
 
 
@@ -231,7 +238,7 @@ def _first_cycle(attributes: Attributes) -> Any:
     name = "CosineAnnealingWarmRestarts"
     first = _whole(attributes, "T_0", name, least=1)
     multiplier = _whole(attributes, "T_mult", name, least=1)
-    present = _plain(attributes.get("T_i", first))
+    present = plain(attributes.get("T_i", first))
     bounds.number(present, f"{name}(T_i=)", above=0)
     length = first
     while multiplier > 1 and length < present:
@@ -242,6 +249,8 @@ def _first_cycle(attributes: Attributes) -> Any:
 def _cyclic(attributes: Attributes, group: Group, index: int) -> dict[str, Schedule]:
     low = _rate(at(attributes["base_lrs"], index, "CyclicLR", "base_lrs"), "CyclicLR(base_lr=)")
     high = _rate(at(attributes["max_lrs"], index, "CyclicLR", "max_lrs"), "CyclicLR(max_lr=)")
+    if high < low:
+        raise ScheduleError(f"CyclicLR(max_lr=) must be at least base_lr, {low:g}; got {high:g}")
     up, down = _sizes(attributes)
     scale = attributes.get("_scale_fn_custom")
     mode = attributes["mode"]
@@ -268,10 +277,12 @@ def _cyclic(attributes: Attributes, group: Group, index: int) -> dict[str, Sched
         high = _rate(
             at(attributes["max_momentums"], index, "CyclicLR", "max_momentums"), "CyclicLR(max_momentum=)"
         )
-        plain = mode == "triangular" and scale is None
-        schedules[name] = (
-            cyclic_momentum(low, high, up, down) if plain else between(0.0, high - low).under(high)
-        )
+        if mode == "triangular" and scale is None:
+            schedules[name] = cyclic_momentum(low, high, up, down)
+        elif low <= high:
+            schedules[name] = between(0.0, high - low).under(high)
+        else:  # as torch lets it: up with the rate
+            schedules[name] = between(0.0, low - high) + Constant(high)
     return schedules
 
 
@@ -302,7 +313,7 @@ def _one_cycle(attributes: Attributes, group: Group, index: int) -> dict[str, Sc
     legacy = getattr(attributes.get("anneal_func"), "__name__", "_annealing_cos").removeprefix("_annealing_")
     shape = _ease(attributes.get("_anneal_func_type", legacy), "OneCycleLR(anneal_strategy=)")
     phases = attributes["_schedule_phases"]
-    ends = [_plain(phase["end_step"]) for phase in phases]
+    ends = [plain(phase["end_step"]) for phase in phases]
     if ends[-1] < ends[-2]:
         raise ScheduleError(
             f"OneCycleLR(pct_start=) must be at most 0.5 with three phases: they would end at the steps "
@@ -339,17 +350,21 @@ def _cyclic_cosine_decay(attributes: Attributes, group: Group, index: int) -> di
 
     low = level("min_decay_lr")
     assert low is not None  # the constructor demands it
-    plan = cyclic_cosine_decay(
-        attributes["init_decay_epochs"],
-        low,
-        attributes["restart_interval"],
-        attributes["restart_interval_multiplier"],
-        level("restart_lr"),
-        attributes["warmup_epochs"],
-        level("warmup_start_lr"),
-        init_lr=level("init_lr"),
-        warmup_shape=attributes["warmup_shape"],
-    )
+    try:
+        plan = cyclic_cosine_decay(
+            attributes["init_decay_epochs"],
+            low,
+            attributes["restart_interval"],
+            attributes["restart_interval_multiplier"],
+            level("restart_lr"),
+            attributes["warmup_epochs"],
+            level("warmup_start_lr"),
+            init_lr=level("init_lr"),
+            warmup_shape=attributes["warmup_shape"],
+        )
+    except ScheduleError as error:
+        # The arguments have the same names there.
+        raise ScheduleError(str(error).replace("cyclic_cosine_decay", "CyclicCosineDecayLR")) from None
     return {"lr": plan}
 
 
@@ -385,6 +400,8 @@ def swa_start(attributes: Attributes, group: Group, index: int) -> float | None:
 def plateau(attributes: Attributes, group: Group, index: int) -> Plateau:
     """Return the Plateau of ReduceLROnPlateau's attributes, for one group; its metric is ``metric``."""
     name = "ReduceLROnPlateau"
+    if _number(attributes, "factor", name, least=0) >= 1:
+        raise ScheduleError(f"{name}(factor=) must be less than 1, to reduce; got {attributes['factor']!r}")
     base = base_of(group, "lr")
     floor = _rate(at(attributes["min_lrs"], index, name, "min_lrs"), f"{name}(min_lr=)")
     # The two choices are words that bounds has checked, which the types cannot see.
@@ -631,7 +648,7 @@ def standing(name: str, attributes: Attributes) -> float:
     if name == "SWALR":  # it counts its own steps
         return max(int(attributes["_step_count"]) - 1, 0)
     if name == "CosineAnnealingWarmRestarts":
-        since, present = _plain(attributes["T_cur"]), _plain(attributes["T_i"])
+        since, present = plain(attributes["T_cur"]), plain(attributes["T_i"])
         first, multiplier = _first_cycle(attributes), attributes["T_mult"]
         # The cycles before the present one; of equal ones only the epoch says how many.
         gone = Fraction(present - first) / (multiplier - 1) if multiplier > 1 else 0
@@ -639,5 +656,5 @@ def standing(name: str, attributes: Attributes) -> float:
             gone = attributes["last_epoch"] - since
         step = float(gone) + float(since)
     else:
-        step = float(_plain(attributes["last_epoch"]))
+        step = float(plain(attributes["last_epoch"]))
     return int(step) if step.is_integer() else step

@@ -117,8 +117,8 @@ class CyclicLR(Cycling, peers.CyclicLR):
         last_epoch: int = -1,
     ) -> None:
         check_optimizer(optimizer)
-        base_lrs = per_group("base_lr", optimizer, base_lr)
-        self.max_lrs = per_group("max_lr", optimizer, max_lr)
+        base_lrs = per_group("CyclicLR", "base_lr", optimizer, base_lr)
+        self.max_lrs = per_group("CyclicLR", "max_lr", optimizer, max_lr)
         up = bounds.number(step_size_up, "CyclicLR(step_size_up=)", above=0)
         down = up
         if step_size_down is not None:
@@ -126,6 +126,8 @@ class CyclicLR(Cycling, peers.CyclicLR):
         # torch declares an int, and keeps a float.
         self.total_size = up + down  # type: ignore[assignment]
         self.step_ratio = up / self.total_size
+        if scale_fn is not None and not callable(scale_fn):
+            raise ScheduleError(f"CyclicLR(scale_fn=) must be a function of a number; got {scale_fn!r}")
         if scale_fn is None:
             bounds.choice(mode, "CyclicLR(mode=)", ("triangular", "triangular2", "exp_range"))
         self.mode = mode
@@ -137,8 +139,8 @@ class CyclicLR(Cycling, peers.CyclicLR):
         self.cycle_momentum = cycle_momentum
         self._check_momentum(optimizer)
         if cycle_momentum:
-            self.base_momentums = per_group("base_momentum", optimizer, base_momentum)
-            self.max_momentums = per_group("max_momentum", optimizer, max_momentum)
+            self.base_momentums = per_group("CyclicLR", "base_momentum", optimizer, base_momentum)
+            self.max_momentums = per_group("CyclicLR", "max_momentum", optimizer, max_momentum)
         self.base_lrs = base_lrs
         self.optimizer = optimizer
         self._check_parameters()
@@ -244,10 +246,14 @@ class OneCycleLR(Cycling, peers.OneCycleLR):
         check_optimizer(optimizer)
         if total_steps is None:
             if epochs is None or steps_per_epoch is None:
-                raise ScheduleError("You must define either total_steps OR (epochs AND steps_per_epoch)")
+                raise ScheduleError(
+                    "OneCycleLR: You must define either total_steps OR (epochs AND steps_per_epoch)"
+                )
             total_steps = bounds.whole(epochs, "OneCycleLR(epochs=)", least=1) * bounds.whole(
                 steps_per_epoch, "OneCycleLR(steps_per_epoch=)", least=1
             )
+        elif steps_per_epoch is not None:
+            bounds.whole(steps_per_epoch, "OneCycleLR(steps_per_epoch=)", least=1)
         self.total_steps = bounds.whole(total_steps, "OneCycleLR(total_steps=)", least=1)
         up = bounds.number(pct_start, "OneCycleLR(pct_start=)", least=0)
         if up > 1:
@@ -262,19 +268,13 @@ class OneCycleLR(Cycling, peers.OneCycleLR):
         self._anneal_func_type = anneal_strategy
         div = bounds.number(div_factor, "OneCycleLR(div_factor=)", above=0)
         final_div = bounds.number(final_div_factor, "OneCycleLR(final_div_factor=)", above=0)
-        highest = per_group("max_lr", optimizer, max_lr)
-        for rate in highest:
-            bounds.number(float(rate), "OneCycleLR(max_lr=)", least=0)
+        highest = per_group("OneCycleLR", "max_lr", optimizer, max_lr)
         self.cycle_momentum = cycle_momentum
         self._check_momentum(optimizer)
         least = most = []
         if cycle_momentum:
-            least = per_group("base_momentum", optimizer, base_momentum)
-            most = per_group("max_momentum", optimizer, max_momentum)
-            for value in least:
-                bounds.number(float(value), "OneCycleLR(base_momentum=)", least=0)
-            for value in most:
-                bounds.number(float(value), "OneCycleLR(max_momentum=)", least=0)
+            least = per_group("OneCycleLR", "base_momentum", optimizer, base_momentum)
+            most = per_group("OneCycleLR", "max_momentum", optimizer, max_momentum)
         groups = optimizer.param_groups
         with or_as_it_was(optimizer):
             own_tensors(groups, "lr")

@@ -103,8 +103,8 @@ def _per_group(name: str, value: Any, size: int) -> list[float | str]:
             values = []
     if len(values) != size:
         raise ScheduleError(
-            f"{name} must be a rate, or one for each of the optimizer's {size} parameter groups; "
-            f"got {value!r}"
+            f"CyclicCosineDecayLR: {name} must be a rate, or one for each of the optimizer's {size} "
+            f"parameter groups; got {value!r}"
         )
     levels = [to_level(item, f"CyclicCosineDecayLR({name}=)") for item in values]
     return [repr(level) if level.is_relative else level.offset for level in levels]

@@ -61,17 +61,25 @@ def clone(value: Any) -> Any:
     return (value.detach() if value.requires_grad else value).clone()
 
 
-def per_group(name: str, optimizer: Optimizer, value: Any) -> list[Any]:
-    """Return one value for each parameter group, of one for all or a list."""
+def per_group(owner: str, name: str, optimizer: Optimizer, value: Any) -> list[Any]:
+    """Return one number ≥ 0 for each parameter group, of one for all or a list."""
     size = len(optimizer.param_groups)
     if not isinstance(value, list | tuple):
         value = [value] * size
     if len(value) != size:
         raise ScheduleError(
-            f"{name} must have the same length as optimizer.param_groups. {name} has {len(value)} values, "
-            f"param_groups has {size}."
+            f"{owner}: {name} must have the same length as optimizer.param_groups. {name} has {len(value)} "
+            f"values, param_groups has {size}."
         )
+    for item in value:
+        bounds.number(formulas.plain(item), f"{owner}({name}=)", least=0)
     return [clone(item) for item in value]
+
+
+class NoBaseError(ScheduleError, KeyError):
+    """As torch raises it."""
+
+    __str__ = Exception.__str__
 
 
 def check_optimizer(optimizer: object) -> None:
@@ -196,16 +204,17 @@ class DropIn(LRScheduler):
         done = bounds.whole(last_epoch, f"{type(self).__name__}(last_epoch=)", least=-1)
         self.optimizer = optimizer
         groups = optimizer.param_groups
-        self._check_parameters()
         if done >= 0:
             for index, group in enumerate(groups):
                 if "initial_lr" not in group:
-                    raise KeyError(
-                        f"param 'initial_lr' is not specified in param_groups[{index}] when resuming "
+                    raise NoBaseError(
+                        f"{type(self).__name__}(last_epoch=): param 'initial_lr' is not specified in "
+                        f"param_groups[{index}] when resuming "
                         f"scheduler with last_epoch >= 0.\nIts base rate would be the rate of the moment. "
                         f"Load the optimizer's state first; or, to start in the middle of a new run, leave "
                         f"last_epoch out and call scheduler.seek({done + 1})"
                     )
+        self._check_parameters()
         own_tensors(groups, "lr")
         for group in groups:
             group.setdefault("initial_lr", clone(group["lr"]))

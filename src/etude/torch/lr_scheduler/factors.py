@@ -62,7 +62,12 @@ class MultiStepLR(DropIn, peers.MultiStepLR):
     def __init__(
         self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
-        self.milestones = Counter(milestones)
+        try:
+            self.milestones = Counter(milestones)
+        except TypeError:
+            raise ScheduleError(
+                f"MultiStepLR(milestones=) must be whole steps, such as [30, 60]; got {milestones!r}"
+            ) from None
         self.gamma = gamma
         self._begin(optimizer, last_epoch)
 

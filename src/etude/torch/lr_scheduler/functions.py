@@ -44,10 +44,15 @@ class Functions(DropIn):
         size = len(optimizer.param_groups)
         functions = list(lr_lambda) if isinstance(lr_lambda, list | tuple) else [lr_lambda] * size
         if len(functions) != size:
-            raise ScheduleError(f"Expected {size} lr_lambdas, but got {len(functions)}")
+            raise ScheduleError(
+                f"{type(self).__name__}(lr_lambda=): Expected {size} lr_lambdas, but got {len(functions)}"
+            )
         for function in functions:
             if not callable(function):
-                raise TypeError(f"lr_lambda should be a function, but got {type(function).__name__}")
+                raise formulas.NoFunctionError(
+                    f"{type(self).__name__}: lr_lambda should be a function, but got "
+                    f"{type(function).__name__}"
+                )
         self.lr_lambdas = functions
         self._begin(optimizer, last_epoch)
 

@@ -67,7 +67,9 @@ class ReduceLROnPlateau(DropIn, peers.ReduceLROnPlateau):
         self.default_min_lr: Any = None if each else min_lr
         self.min_lrs: list[Any] = list(min_lr) if isinstance(min_lr, list | tuple) else [min_lr] * len(groups)
         if len(self.min_lrs) != len(groups):
-            raise ScheduleError(f"expected {len(groups)} min_lrs, got {len(self.min_lrs)}")
+            raise ScheduleError(
+                f"ReduceLROnPlateau(min_lr=): expected {len(groups)} min_lrs, got {len(self.min_lrs)}"
+            )
         self.optimizer = optimizer
         self.factor = factor
         self.patience = patience

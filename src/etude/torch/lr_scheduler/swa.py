@@ -49,12 +49,10 @@ class SWALR(DropIn, swa_utils.SWALR):
         last_epoch: int = -1,
     ) -> None:
         check_optimizer(optimizer)
-        rates = per_group("swa_lr", optimizer, swa_lr)
-        for rate in rates:
-            bounds.number(float(rate), "SWALR(swa_lr=)", least=0)
+        rates = per_group("SWALR", "swa_lr", optimizer, swa_lr)
         # Named as torch's own messages begin.
-        bounds.choice(anneal_strategy, "anneal_strategy", formulas.EASES)
-        bounds.whole(anneal_epochs, "anneal_epochs", least=0)
+        bounds.choice(anneal_strategy, "SWALR: anneal_strategy", formulas.EASES)
+        bounds.whole(anneal_epochs, "SWALR: anneal_epochs", least=0)
         self._anneal_strategy = anneal_strategy
         self.anneal_epochs = anneal_epochs
         self._starts = [float(group["lr"]) for group in optimizer.param_groups]

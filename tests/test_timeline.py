@@ -330,6 +330,12 @@ def test_growing_cycles_begin_with_ones_shorter_than_a_step() -> None:
     assert table([0, 1, 2, 3, 4]).tolist() == [1.0, 100.0, 1000.0, 2000.0, 10_000.0]
 
 
+@pytest.mark.parametrize("at", [Fraction(96, 7), Fraction(7, 3), Fraction(1, 10)])
+def test_a_steep_decay_begins_exactly_where_it_is_left(at: Fraction) -> None:
+    plan = Constant(0.7).cooldown(duration(at), over=20, ease="one_minus_sqrt")
+    assert plan.on(Horizon())(ceil_float(at)) == 0.7
+
+
 def test_shrinking_cycles_are_the_same_inside_another_cycle() -> None:
     shrinking = Linear(1.0, 0.0, over=8).repeat(stretch="1/2")
     table = shrinking.on(HORIZON)

@@ -141,9 +141,10 @@ def _share(x: Array, start: Fraction, stop: Fraction) -> Array:
     share = x - float(start)
     share /= length
     np.clip(share, 0.0, 1.0, out=share)
-    # Of a start that is no whole step the float is rounded, and a steep ease would make much of what is
-    # missing at the end. Elsewhere a whole step that is the end is so exactly.
+    # Of a start that is no whole step the float is rounded, and an ease that is steep at an end would make
+    # much of the little that is missing there. Elsewhere a whole step that is an end is so exactly.
     if start.denominator > 1:
+        share[x <= ceil_float(start)] = 0.0
         share[x >= ceil_float(stop)] = 1.0
     return share
 

@@ -211,20 +211,17 @@ def repeated(curve: Curve, times: int | None, stretch: Fraction, gain: float) ->
 def cooled(
     curve: Curve, at: Fraction, over: Fraction, stop: float, ease: Callable[[float, float, float], float]
 ) -> Curve:
-    """A curve left at a time, to decay from the value there; without one it has no value at all."""
+    """A curve left at a time, to decay from the value it has there."""
 
-    def decay(t: Fraction, left: float) -> float:
+    def decay(t: Fraction) -> float:
+        left = curve.at(at)  # where there is no value to decay from, there is none afterwards
         return ease(left, stop, float((t - at) / over)) if t < at + over else stop
 
-    def value(t: Fraction) -> float:
-        left = curve.at(at)
-        return curve.at(t) if t < at else decay(t, left)
-
-    def before(t: Fraction) -> float:
-        left = curve.at(at)
-        return curve.before(t) if t <= at else decay(t, left)
-
-    return Curve(at + over, value, before)
+    return Curve(
+        at + over,
+        lambda t: curve.at(t) if t < at else decay(t),
+        lambda t: curve.before(t) if t <= at else decay(t),
+    )
 
 
 @dataclass

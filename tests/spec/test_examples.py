@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+from contextlib import suppress
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from etude import CATALOGUE, Schedule, from_json, parse, plots
+from etude import BASE, CATALOGUE, Horizon, Schedule, from_json, parse, plots
 from etude.check import Finding
+from etude.errors import EtudeError
 from etude.spec import from_yaml, to_yaml
 from etude.spec.examples import EXAMPLES, FIELD, HORIZON
 
@@ -91,3 +96,29 @@ def test_its_facts_are_told(name: str) -> None:
     assert facts.first == plan.on(HORIZON)(0)
     assert sum(facts.shares.values()) == pytest.approx(1)
     assert (facts.sum_diverges is None) == ("Custom" in repr(plan) or "Plateau" in repr(plan))
+
+
+EXTREME = [1e-300, 5e-324, 1e300, 10**400, 2**53, Fraction(1, 3), np.float32(0.5), Decimal("0.5"), True, -1]
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_d7_extreme_arguments_give_values_or_an_error_of_ours(name: str) -> None:
+    """One after another, each argument of the example is replaced by a number that few expect."""
+    calls = [node for node in ast.walk(ast.parse(EXAMPLES[name])) if isinstance(node, ast.Call)]
+    call = next(node for node in calls if isinstance(node.func, ast.Name) and node.func.id == name)
+    run = Horizon(steps_per_epoch=2, total=10, samples_per_step=32, tokens_per_step=1000)
+    signature = inspect.signature(CATALOGUE[name])
+    if any(each.kind is each.VAR_POSITIONAL for each in signature.parameters.values()):
+        return
+    values = {**CATALOGUE, "BASE": BASE}
+    given = [eval(ast.unparse(argument), values) for argument in call.args]
+    named = {str(each.arg): eval(ast.unparse(each.value), values) for each in call.keywords}
+    for argument in signature.parameters:
+        for extreme in EXTREME:
+            bound = signature.bind(*given, **named)
+            bound.arguments[argument] = extreme
+            with suppress(EtudeError):
+                table = CATALOGUE[name](*bound.args, **bound.kwargs).on(run)
+                assert np.isfinite(table([0, 5, 9])).all()
+                table.facts()
+                table.check()

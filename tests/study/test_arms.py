@@ -110,7 +110,7 @@ def test_ones_own_schedule_is_not_compared_twice() -> None:
     ("label", "message"),
     [
         ("cosin", "no schedule labelled 'cosin' .*there are fixed, time, .*; did you mean 'cosine'"),
-        ("Cosine(over=3)", "An expression of your own goes into -s"),
+        ("Cosine(over=3)", "an expression of your own goes into -s"),
     ],
 )
 def test_a_label_that_there_is_not_is_refused(label: str, message: str) -> None:

@@ -10,7 +10,7 @@ from tests.soak.tally import Tally
 SLICES: dict[str, int] = {
     "compositions": 200,
     "programs": 100,
-    "texts": 500,
+    "texts": 2_000,
     "edges": 100,
     "kills": 2,
     "comparisons": 2,

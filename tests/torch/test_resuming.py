@@ -9,6 +9,7 @@ import math
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from fractions import Fraction
 from itertools import pairwise, permutations
 from pathlib import Path
@@ -117,7 +118,9 @@ def test_t09_a_finished_cosine_in_a_longer_run_never_rises_unasked(
     saved = stopped(et.cosine(), Horizon(total=8), 8).state_dict()
     own = {"the constructor": policy, "the call": None}.get(given_to, "stretch")
     scheduler = Scheduler(sgd(1.0), et.cosine(), Horizon(total=16), on_change=own)
-    scheduler.load_state_dict(saved, on_change=None if given_to == "the constructor" else policy)
+    nothing_left = pytest.warns(ScheduleWarning, match=r"\[nothing-left\]")
+    with nullcontext() if policy == "stretch" else nothing_left:
+        scheduler.load_state_dict(saved, on_change=None if given_to == "the constructor" else policy)
     assert scheduler.last_epoch == 8
     used = first(advance(scheduler, 8)) + rates(scheduler.optimizer) * 2
     assert used == pytest.approx(expected, abs=1e-6)
@@ -222,6 +225,7 @@ def test_a_policy_goes_on_with_its_own_course_in_every_order(
         assert first(advance(silent, 7)) == expected[5:]
 
 
+@pytest.mark.filterwarnings("ignore:Nothing is left to decay from")
 @given(
     plans,
     plans,
@@ -835,3 +839,51 @@ def test_a_fraction_of_a_step_goes_on_from_there() -> None:
         "hold", Course(et.linear_to_zero(), Horizon(total=8)), Course(et.cosine(), LONG), Fraction(5, 2)
     )
     assert rates(scheduler.optimizer) == [course.table(2.5)] == [0.6875]
+
+
+# A run that is over.
+
+
+@pytest.mark.parametrize("policy", ["redecay(over='10%')", "redecay(over=5, stop=0.5)", "keep", "hold"])
+def test_a10_a_finished_run_that_goes_on_is_told(policy: str) -> None:
+    saved = Scheduler(sgd(1.0), et.cosine(), Horizon(total=100))
+    saved.seek(100)
+    longer = Scheduler(sgd(1.0), et.cosine(), Horizon(total=200))
+    with pytest.warns(ScheduleWarning) as caught:
+        longer.load_state_dict(saved.state_dict(), on_change=policy)
+    (told,) = map(str, (warning.message for warning in caught))
+    assert told.startswith(
+        "Nothing is left to decay from: at step 100 lr of group '0' is 0, and stays so for "
+    )
+    assert "the 100 steps that are left" in told
+    assert "Build a new Scheduler with a plan for what is left" in told
+    assert longer.get_last_lr() == [0.0]
+    following = Scheduler(sgd(1.0), et.cosine(), Horizon(total=200))
+    following.load_state_dict(longer.state_dict())  # which was told, and is no change
+
+
+@pytest.mark.parametrize(
+    ("plan", "at", "policy"),
+    [
+        (et.cosine(), 100, "stretch"),  # which is half-way down
+        (et.cosine(), 60, "redecay(over='10%')"),
+        (et.cosine(), 60, "redecay(over=0)"),  # at once, as it says
+        (et.cosine(), 60, "keep"),
+        (et.cosine(), 60, "hold"),
+        (et.cosine(floor=0.01), 100, "hold"),  # a rate that is one
+        (et.Constant(0.0, over="100%"), 100, "redecay(over='10%')"),  # frozen, and meant
+        (et.cosine(), 200, "keep"),  # nothing is to come
+    ],
+)
+def test_a10_what_has_something_left_is_not_told(plan: et.Schedule, at: int, policy: str) -> None:
+    saved = Scheduler(sgd(1.0), plan, Horizon(total=100))
+    saved.seek(at)
+    Scheduler(sgd(1.0), plan, Horizon(total=200)).load_state_dict(saved.state_dict(), on_change=policy)
+
+
+def test_a10_a_floor_that_was_reached_is_nothing_to_decay_from_either() -> None:
+    saved = Scheduler(sgd(1.0), et.cosine(floor=0.01), Horizon(total=100))
+    saved.seek(100)
+    longer = Scheduler(sgd(1.0), et.cosine(floor=0.01), Horizon(total=200))
+    with pytest.warns(ScheduleWarning, match=r"Nothing is left .* lr of group '0' is 0\.01, and stays so"):
+        longer.load_state_dict(saved.state_dict(), on_change=redecay("10%"))

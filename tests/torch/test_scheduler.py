@@ -5,6 +5,7 @@ import inspect
 import io
 import math
 import pickle
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -25,7 +26,7 @@ from torch.optim.lr_scheduler import LRScheduler
 import etude as et
 import etude.torch
 from etude import BASE, Horizon, Plateau, PlateauState, Schedule
-from etude.errors import HorizonError, ScheduleError, ScheduleWarning
+from etude.errors import EtudeError, HorizonError, ResumeError, ScheduleError, ScheduleWarning
 from etude.torch import Scheduler, mean_over_ranks
 from etude.torch.groups import Place, read
 from etude.torch.lr_scheduler import ReduceLROnPlateau
@@ -1027,3 +1028,138 @@ class Training(RuleBasedStateMachine):
 # It goes far past the horizon; that anyone else had written a rate would be told, and fail it.
 TestTraining = pytest.mark.filterwarnings("ignore:The horizon planned")(Training.TestCase)
 TestTraining.settings = settings(max_examples=120, stateful_step_count=25, deadline=None)
+
+
+# What is refused leaves the optimizer as it was.
+
+
+def held(optimizer: Optimizer) -> Any:
+    """What an optimizer holds: its groups' keys, the very objects in them, tensors' values, its hooks."""
+    groups = [dict(group) for group in optimizer.param_groups]
+    tensors = [
+        (id(value), value.data_ptr(), value.tolist())
+        for group in groups
+        for value in group.values()
+        if isinstance(value, torch.Tensor)
+    ]
+    hooks = [len(getattr(optimizer, f"_optimizer_step_{when}_hooks")) for when in ("pre", "post")]
+    loading = len(optimizer._optimizer_load_state_dict_post_hooks)
+    return [{key: id(value) for key, value in group.items()} for group in groups], tensors, hooks, loading
+
+
+def sharing(kind: Any = SGD) -> Optimizer:
+    """Two groups that share one tensor rate, as torch gives the default to all."""
+    optimizer: Optimizer = kind([{"params": [weight()]}, {"params": [weight()]}], lr=torch.tensor(0.1))
+    assert optimizer.param_groups[0]["lr"] is optimizer.param_groups[1]["lr"]
+    return optimizer
+
+
+class Fixed:
+    """A target that cannot be set."""
+
+    @property
+    def norm(self) -> float:
+        return 1.0
+
+
+REFUSED: list[Callable[[Optimizer], object]] = [
+    lambda optimizer: Scheduler(optimizer, groups={"0": et.cosine()}, horizon=Horizon(total=10)),
+    lambda optimizer: Scheduler(optimizer, {"lr": et.cosine(), "beta": et.cosine()}, Horizon(total=10)),
+    lambda optimizer: Scheduler(
+        optimizer, {"lr": et.cosine(), "weight_decay": "lr", "x": "lr"}, Horizon(total=9)
+    ),
+    lambda optimizer: Scheduler(
+        optimizer, {"weight_decay": et.cosine(), "lr": "weight_decay"}, Horizon(total=9)
+    ),
+    lambda optimizer: Scheduler(optimizer, et.cosine()),
+    lambda optimizer: Scheduler(optimizer, et.Constant(1e39), Horizon(total=10)),
+    lambda optimizer: Scheduler(optimizer, et.Linear(0.0, 1e39, over="100%"), Horizon(total=10)),
+    lambda optimizer: Scheduler(optimizer, et.Custom("math:sqrt") * 1e308 * 1e10, Horizon(total=10)),
+    lambda optimizer: Scheduler(optimizer, et.cosine(), Horizon(total=10), count="all"),  # type: ignore[arg-type]
+    lambda optimizer: Scheduler(optimizer, et.cosine(), Horizon(total=10), on_change="melt"),
+    lambda optimizer: Scheduler(optimizer, et.cosine(), Horizon(total=10), scaler=object()),  # type: ignore[arg-type]
+    lambda optimizer: Scheduler(
+        optimizer,
+        {"lr": et.cosine(), "clip": et.cosine()},
+        Horizon(total=10),
+        targets={"clip": (Fixed(), "norm")},
+    ),
+    lambda optimizer: Scheduler(optimizer, et.Linear(0.0, BASE, over=200), Horizon(total=100)),  # a warning
+]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("act", REFUSED)
+def test_a12_what_is_refused_leaves_the_optimizer_as_it_was(act: Callable[[Optimizer], object]) -> None:
+    optimizer = sharing()
+    before = held(optimizer)
+    with pytest.raises((EtudeError, TypeError, ScheduleWarning)):
+        act(optimizer)
+    assert held(optimizer) == before
+
+
+def test_a12_a_state_that_is_refused_touches_no_group_that_came_since() -> None:
+    scheduler = Scheduler(sharing(), et.cosine(), Horizon(total=10))
+    state = Scheduler(sharing(), et.linear_to_zero(), Horizon(total=10)).state_dict()
+    scheduler.optimizer.add_param_group({"params": [weight()]})
+    before = held(scheduler.optimizer)
+    with pytest.raises(ResumeError):
+        scheduler.load_state_dict(state)
+    assert held(scheduler.optimizer) == before
+
+
+def test_a12_an_amount_that_is_refused_takes_no_update_from_the_scaler() -> None:
+    optimizer, scaler = sgd(1.0), torch.amp.GradScaler("cpu", enabled=False)
+    plan, horizon = et.Linear(BASE, 0.0, over="80smp"), Horizon(samples_per_step=8)
+    scheduler = Scheduler(optimizer, plan, horizon, scaler=scaler)
+    optimizer.step()
+    with pytest.raises(ScheduleError, match=r"step\(samples=\) must be more than 0"):
+        scheduler.step(samples=-8)
+    scheduler.step(samples=8)
+    assert (scheduler.last_epoch, scheduler.skipped) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "level", "most"),
+    [
+        (torch.float32, 1e39, "3.40282e+38"),
+        (torch.float16, 1e5, "65504"),
+        (torch.bfloat16, 1e39, "3.38953e+38"),
+    ],
+)
+def test_a13_a_rate_that_its_tensor_cannot_hold_is_refused(
+    dtype: torch.dtype, level: float, most: str
+) -> None:
+    message = rf"lr of group '0' is .* its tensor of {dtype} holds at most {re.escape(most)}"
+    for plan in (et.Constant(level), et.Linear(0.0, level, over="100%", inclusive=True)):
+        with pytest.raises(ScheduleError, match=message):
+            Scheduler(sgd(torch.tensor(0.1, dtype=dtype)), plan, Horizon(total=300))
+    late = Scheduler(sgd(torch.tensor(0.5, dtype=dtype)), et.Constant(0.5, over=40) >> et.Constant(level))
+    late.seek(39)
+    refuses(lambda: late.seek(40), message, late)
+
+
+def test_a13_a_rate_that_a_tensor_cannot_hold_is_not_made_one() -> None:
+    optimizer = SGD([{"params": [weight()], "lr": 0.1}, {"params": [weight()], "lr": 1e39}], lr=0.1)
+    with pytest.raises(
+        ScheduleError, match=r"the rate of the parameter group '1' must be what a tensor .* 1e\+39"
+    ):
+        etude.torch.tensorize(optimizer)
+    assert rates(optimizer) == [0.1, 1e39]
+
+
+@pytest.mark.parametrize("base", [math.nan, math.inf, torch.tensor(math.nan), 10**400], ids=shown)
+def test_d7_a_base_that_is_no_rate_is_refused_with_its_group(base: Any) -> None:
+    optimizer = SGD([{"params": [weight()], "name": "head"}], lr=0.1)
+    optimizer.param_groups[0]["lr"] = base
+    with pytest.raises(
+        ScheduleError, match="the base lr of the parameter group 'head' must be finite and at least 0"
+    ):
+        Scheduler(optimizer, et.cosine(), Horizon(total=10))
+
+
+def test_d7_a_complex_rate_is_refused() -> None:
+    optimizer = sgd(0.1)
+    optimizer.param_groups[0]["lr"] = torch.tensor(1 + 0j)
+    with pytest.raises(ScheduleError, match="lr must be a number or a floating tensor of one element"):
+        Scheduler(optimizer, et.cosine(), Horizon(total=10))

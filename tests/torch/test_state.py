@@ -527,7 +527,7 @@ def test_a_state_without_one_of_its_fields_is_refused(field: str) -> None:
 def test_a_state_whose_step_cannot_be_evaluated_changes_nothing() -> None:
     plan = et.Linear(over=10, after="raise") * Plateau("loss", patience=0)
     scheduler = Scheduler(sgd(1.0), plan)
-    scheduler.step()
+    advance(scheduler, 1)
     saved = scheduler.state_dict()
     spoilt = json.loads(saved["etude"])
     spoilt["step"] = 11

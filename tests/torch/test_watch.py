@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import copy
 import gc
+import math
 import pickle
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.amp import GradScaler
 from torch.nn import Parameter
-from torch.optim import SGD, Adagrad, Adam, Optimizer
+from torch.optim import LBFGS, SGD, Adagrad, Adam, Optimizer
 from torch.optim import lr_scheduler as peers
 
 import etude as et
@@ -148,8 +151,10 @@ def test_a_clock_that_is_right_is_not_told(horizon: Horizon, batches: int, per: 
 
 def test_skipped_updates_are_not_told() -> None:
     scheduler = Scheduler(sgd(), et.cosine(), Horizon(50, "4ep"))
+    (weight,) = scheduler.optimizer.param_groups[0]["params"]
     with told() as heard:
         for batch in range(200):
+            weight.grad = torch.tensor([1.0 if batch % 5 else math.inf])
             if batch % 5:  # an overflow now and then
                 scheduler.optimizer.step()
             scheduler.step()
@@ -473,3 +478,177 @@ def test_momentum_for_an_optimizer_without_it_is_refused_with_the_fix() -> None:
         ScheduleError, match="has neither momentum nor betas: leave the momentum's schedule out"
     ):
         Scheduler(optimizer, plan, Horizon(total=100))
+
+
+# A clock that was left behind.
+
+HUNDRED = Horizon(total=100)
+FRESH: list[tuple[Any, dict[str, Any]]] = [
+    (SGD, {}),
+    (SGD, {"momentum": 0.9}),
+    (Adam, {}),
+    (Adagrad, {}),  # which has a state from the beginning
+]
+
+
+def fresh(kind: Any, options: dict[str, Any]) -> Optimizer:
+    optimizer: Optimizer = kind([Parameter(torch.ones(2))], lr=0.1, **options)
+    return optimizer
+
+
+def train(scheduler: Scheduler, updates: int) -> None:
+    """Updates with gradients, so that the optimizer's state is that of a run."""
+    optimizer = scheduler.optimizer
+    for _ in range(updates):
+        for group in optimizer.param_groups:
+            for weight in group["params"]:
+                weight.grad = torch.ones_like(weight)
+        optimizer.step()
+        scheduler.step()
+
+
+def checkpoint(kind: Any, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a run of 60 updates has saved."""
+    scheduler = Scheduler(fresh(kind, options), et.cosine(), HUNDRED)
+    train(scheduler, 60)
+    return copy.deepcopy(scheduler.optimizer.state_dict()), scheduler.state_dict()
+
+
+def resume(order: str, kind: Any, options: dict[str, Any]) -> list[str]:
+    """What is told of a run that is resumed: (o)ptimizer loaded, scheduler (b)uilt, its (s)tate loaded."""
+    saved, state = checkpoint(kind, options)
+    optimizer = fresh(kind, options)
+    for action in order:
+        if action == "o":
+            optimizer.load_state_dict(copy.deepcopy(saved))
+        elif action == "b":
+            scheduler = Scheduler(optimizer, et.cosine(), HUNDRED)
+        elif action == "s":
+            scheduler.load_state_dict(state)
+        else:
+            scheduler.seek(60 if action == "k" else 0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        train(scheduler, 5)
+    assert all(warning.filename == __file__ for warning in caught)
+    return [str(warning.message) for warning in caught]
+
+
+@pytest.mark.parametrize(("kind", "options"), FRESH)
+@pytest.mark.parametrize("order", ["ob", "bo"])
+def test_a9_a_schedulers_state_that_was_forgotten_is_told_once(
+    order: str, kind: Any, options: dict[str, Any]
+) -> None:
+    (told,) = resume(order, kind, options)
+    assert "came with 0.0345492 as lr of group '0', where the plan begins with 0.1" in told
+    assert "call scheduler.seek(60), where the run goes on" in told
+    assert told.endswith("[clock-left-behind]")
+
+
+@pytest.mark.parametrize(("kind", "options"), FRESH)
+@pytest.mark.parametrize(
+    "order", ["b", "obs", "bos", "bso", "bsos", "obk", "bok", "bko", "ob0", "bo0", "b0o"]
+)
+def test_a9_what_is_right_or_meant_is_not_told(order: str, kind: Any, options: dict[str, Any]) -> None:
+    assert resume(order, kind, options) == []
+
+
+@pytest.mark.parametrize(("kind", "options"), FRESH[1:])
+def test_a9_rates_of_another_program_are_told_where_the_state_says_so(
+    kind: Any, options: dict[str, Any]
+) -> None:
+    saved, _ = checkpoint(kind, options)
+    del saved["param_groups"][0]["initial_lr"]
+    optimizer = fresh(kind, options)
+    optimizer.load_state_dict(saved)
+    scheduler = Scheduler(optimizer, et.cosine(), HUNDRED)
+    with pytest.warns(ScheduleWarning, match=r"no initial_lr in its groups, so that BASE is .* 0\.0345492; "):
+        train(scheduler, 1)
+    with told() as heard:
+        train(scheduler, 5)
+    assert heard == []
+
+
+def test_a9_the_step_is_told_where_only_one_has_the_rate() -> None:
+    optimizer = sgd(0.1)
+    optimizer.param_groups[0] |= {"lr": 0.05, "initial_lr": 0.1}
+    scheduler = Scheduler(optimizer, et.cosine().repeat(2), Horizon(total=50))
+    with pytest.warns(ScheduleWarning, match=r"call scheduler\.seek\(25\)"):
+        scheduler.step()  # also where no update is seen
+    optimizer = sgd(0.1)
+    optimizer.param_groups[0] |= {"lr": 0.05, "initial_lr": 0.1}
+    scheduler = Scheduler(optimizer, et.sgdr(50), HUNDRED)
+    with pytest.warns(ScheduleWarning, match=r"call scheduler\.seek\(step\)"):
+        scheduler.step()
+
+
+# The order of updates and steps.
+
+
+def backwards(scheduler: Scheduler, updates: int) -> None:
+    for _ in range(updates):
+        scheduler.step()
+        scheduler.optimizer.step()
+
+
+@pytest.mark.parametrize("horizon", [HUNDRED, Horizon(10, "10ep"), Horizon(1, "100ep"), None], ids=str)
+def test_a11_steps_before_updates_are_told_once(horizon: Horizon | None) -> None:
+    with told() as heard:
+        backwards(Scheduler(sgd(), et.Cosine(over=100), horizon), 100)
+    assert heard == ["step-before-update"]
+
+
+def test_a11_closures_and_several_optimizers_are_no_matter() -> None:
+    one, other = LBFGS([Parameter(torch.ones(1))]), sgd()
+    schedulers = [Scheduler(optimizer, et.cosine(), HUNDRED) for optimizer in (one, other)]
+    with told() as heard:
+        for _ in range(20):
+            one.step(lambda: 0.0)
+            other.step()
+            for scheduler in schedulers:
+                scheduler.step()
+    assert heard == []
+    scheduler = Scheduler(LBFGS([Parameter(torch.ones(1))]), et.cosine(), HUNDRED)
+    with told() as heard:
+        for _ in range(20):
+            scheduler.step()
+            scheduler.optimizer.step(lambda: 0.0)
+    assert heard == ["step-before-update"]
+
+
+@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.parametrize("skipped", [[0], [0, 1, 2], [0, 5]])
+def test_a11_an_update_that_a_scaler_leaves_out_is_none_before_its_time(
+    skipped: list[int], given: bool
+) -> None:
+    weight = Parameter(torch.ones(1))
+    optimizer, scaler = SGD([weight], lr=0.1), GradScaler("cpu", init_scale=4.0)
+    scheduler = Scheduler(optimizer, et.cosine(), HUNDRED, scaler=scaler if given else None)
+    with told() as heard:
+        for update in range(10):
+            optimizer.zero_grad()
+            scaler.scale(weight.sum() * (math.inf if update in skipped else 1.0)).backward()
+            scaler.step(optimizer)
+            scaler.update()
+            scheduler.step()
+    assert heard == []
+
+
+@pytest.mark.parametrize("before", [0, 2, 30])
+def test_a11_a_clock_that_was_moved_on_by_hand_is_not_told(before: int) -> None:
+    scheduler = Scheduler(sgd(), et.cosine(), HUNDRED)
+    with told() as heard:
+        for _ in range(before):
+            scheduler.step()
+        run(scheduler, 1, 50, "update")
+    assert heard == []
+
+
+def test_a11_a_checkpoint_from_before_its_step_is_gone_on_with_in_silence() -> None:
+    first = Scheduler(sgd(), et.cosine(), HUNDRED)
+    run(first, 1, 10, "update")
+    scheduler = Scheduler(sgd(), et.cosine(), HUNDRED)
+    scheduler.load_state_dict(first.state_dict())
+    with told() as heard:
+        backwards(scheduler, 10)
+    assert heard == []

@@ -8,22 +8,22 @@ from fractions import Fraction
 from typing import Any, TypeAlias
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from etude.durations import Horizon
 from etude.eases import Array
-from etude.errors import ScheduleError
+from etude.errors import EtudeError, ScheduleError
 from etude.schedules import Schedule
 from etude.tables import Table
 from etude.torch.changes import Course
 from etude.torch.groups import (
+    Bases,
     Group,
     Place,
-    base_of,
     current,
     group_name,
     keep_base,
-    own_tensors,
     pick,
     place_of,
     read,
@@ -33,6 +33,11 @@ from etude.torch.plans import Coupled, Plans, Target
 from etude.torch.writers import Writer, tensor_writers, writer_of_floats
 
 __all__ = ["Binding", "Followed", "bind"]
+
+# What a tensor of any floating type can hold.
+SMALL = 240.0
+# So many places of a run are looked at before it begins.
+PLACES = 101
 
 Followed: TypeAlias = tuple[str, Schedule]
 """A hyperparameter, and the schedule that was planned for it: what a change is a change of."""
@@ -113,6 +118,39 @@ class Binding:
             if isinstance(held, Tensor):
                 yield (index, self.place), held
 
+    def check_held(self, block: Array, steps: Sequence[Any]) -> None:
+        """Refuse values, steps × groups, that a tensor among its numbers cannot hold.
+
+        Raises:
+            ScheduleError: for what would be infinite there.
+        """
+        if not block.size or block.max() <= SMALL:
+            return
+        for member, group in enumerate(self.groups):
+            held, values = current(group, self.place), block[:, member]
+            if not isinstance(held, Tensor) or values.max() <= (most := torch.finfo(held.dtype).max):
+                continue
+            row = int((values > most).argmax())
+            whose = "its target"
+            if not self.is_target:
+                whose = f"group {group_name(group, self.indices[member])!r}"
+            raise ScheduleError(
+                f"{self.name} of {whose} is {values[row]:.6g} at step {steps[row]:g}, and its tensor of "
+                f"{held.dtype} holds at most {most:.6g}; lower the schedule's levels, or keep it in a wider "
+                f"tensor"
+            )
+
+    def check_ahead(self) -> None:
+        """The same for the whole run, as far as that is known, in some places of it."""
+        if next(self.tensors(), None) is None:
+            return
+        try:
+            places = np.unique(np.linspace(0, self.table.steps - 1, PLACES).astype(int))
+            block = self.values(places.tolist(), {})
+        except EtudeError:  # a run without a length, or a value that cannot be had yet
+            return
+        self.check_held(block, places.tolist())
+
     def keep_bases(self) -> None:
         """Keep the bases where they are found again: in the groups, and with the target."""
         for group, base in zip(self.groups, self.bases.tolist(), strict=True):
@@ -172,15 +210,15 @@ def bind(
     for name, (schedule, _) in of_targets.items():
         courses[name, schedule] = became.get((name, schedule), Course(schedule, horizon))
     tables = {course: course.table for course in courses.values()}
-    # From here on nothing is refused any more but bases.
-    for name in {name for name, *_ in members}:
-        own_tensors(groups, name)
+    base = Bases(groups)
     bindings = []
     for (name, place, schedule, coupled), indices in members.items():
         course = courses[coupled or name, schedule]
         own = [groups[index] for index in indices]
-        bases = np.array([base_of(group, name) for group in own])
-        asked, scale = _asked(name, coupled, own, bases)
+        bases = np.array([base(index, name) for index in indices])
+        asked, scale = _asked(
+            name, coupled, own, bases, np.array([base(index, coupled or name) for index in indices])
+        )
         bindings.append(
             Binding(
                 name, place, schedule, coupled, course, tables[course], tuple(indices), tuple(own), bases,
@@ -189,8 +227,8 @@ def bind(
         )  # fmt: skip
     for name, (schedule, target) in of_targets.items():
         course = courses[name, schedule]
-        base = target.owner.get(f"initial_{name}")
-        bases = np.array([read(target.owner, target.place) if base is None else base])
+        initial = target.owner.get(f"initial_{name}")
+        bases = np.array([read(target.owner, target.place) if initial is None else initial])
         bindings.append(
             Binding(
                 name, target.place, schedule, None, course, tables[course], (), (target.owner,), bases, bases,
@@ -219,12 +257,12 @@ def _of_targets(plans: Plans, targets: Mapping[str, Target]) -> Iterator[tuple[s
         yield name, (plan, target)
 
 
-def _asked(name: str, coupled: str | None, groups: list[Group], bases: Array) -> tuple[Array, Array | None]:
+def _asked(
+    name: str, coupled: str | None, groups: list[Group], bases: Array, asked: Array
+) -> tuple[Array, Array | None]:
     """The bases that the table is asked for, one where all are alike, and the scale of its values."""
     scales = np.array([scale_of(group, name) for group in groups])
-    asked = bases
     if coupled is not None:
-        asked = np.array([base_of(group, coupled) for group in groups])
         if not (asked > 0).all():
             raise ScheduleError(
                 f"{name} cannot be in proportion to {coupled}, whose base is 0 in one of the groups; give it "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -14,6 +15,7 @@ from etude.errors import ScheduleError
 from etude.names import nearest
 
 __all__ = [
+    "Bases",
     "Chooser",
     "Group",
     "Owner",
@@ -186,6 +188,51 @@ def base_of(group: Group, name: str) -> float:
     """Return the base value of a hyperparameter: the group's ``initial_<name>``, or else what it is now."""
     initial = group.get(f"initial_{name}")
     return read(group, place_of(group, name)) if initial is None else float(initial)
+
+
+class Bases:
+    """The base of each hyperparameter of each group, read without touching them.
+
+    Of a tensor that torch gave to several groups it is that of the first of them, where the group has none of
+    its own: what a later group finds in that tensor is the rate of the moment.
+    """
+
+    def __init__(self, groups: Sequence[Group]) -> None:
+        self._groups = groups
+        self._owners: dict[str, list[Group]] = {}
+
+    def __call__(self, index: int, name: str) -> float:
+        """The base of a group's number.
+
+        Raises:
+            ScheduleError: for what is no rate.
+        """
+        group = self._groups[index]
+        owner = group if f"initial_{name}" in group else self._owners_of(name)[index]
+        try:
+            base = base_of(owner, name)
+        except OverflowError:  # a whole number that is too large to be a float
+            base = math.inf
+        if not 0 <= base < math.inf:
+            raise ScheduleError(
+                f"the base {name} of the parameter group {group_name(group, index)!r} must be finite and "
+                f"at least 0; got {base:g}"
+            )
+        return base
+
+    def _owners_of(self, name: str) -> list[Group]:
+        """For each group the first that holds the same tensor."""
+        if name not in self._owners:
+            first: dict[int, Group] = {}
+            self._owners[name] = []
+            for group in self._groups:
+                try:
+                    held = current(group, place_of(group, name))
+                except ScheduleError:
+                    held = None
+                shared = isinstance(held, Tensor)
+                self._owners[name].append(first.setdefault(id(held), group) if shared else group)
+        return self._owners[name]
 
 
 def keep_base(group: Group, name: str, base: float) -> None:

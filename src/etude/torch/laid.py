@@ -16,7 +16,7 @@ from etude.planned import Planned
 from etude.schedules import Schedule
 from etude.torch.bindings import Binding, Followed, bind
 from etude.torch.changes import Course
-from etude.torch.groups import Group, Place, base_of, group_names, read
+from etude.torch.groups import Bases, Group, Place, group_names, read
 from etude.torch.plans import Coupled, Plans, Target
 
 __all__ = ["Laid"]
@@ -58,7 +58,8 @@ class Laid:
         object.__setattr__(self, "groups", groups)
         bindings = bind(self.plans, groups, self.targets, self.joined, self.became, self.horizon)
         object.__setattr__(self, "bindings", bindings)
-        object.__setattr__(self, "base_lrs", [base_of(group, "lr") for group in groups])
+        owned = Bases(groups)
+        object.__setattr__(self, "base_lrs", [owned(index, "lr") for index in range(len(groups))])
 
     @cached_property
     def names(self) -> list[str]:

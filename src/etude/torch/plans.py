@@ -100,6 +100,14 @@ def targets_of(targets: Mapping[str, tuple[Any, str]] | None) -> dict[str, Targe
                 f"the target {name!r} must be a number, or a floating tensor of one element; "
                 f"{pair[1]!r} is {value!r}"
             )
+        try:
+            target.owner[pair[1]] = (
+                value  # as it is: what cannot be set is refused before anything is written
+            )
+        except (AttributeError, TypeError):
+            raise ScheduleError(
+                f"the target {name!r} is {pair[1]!r} of {type(pair[0]).__name__}, which cannot be set"
+            ) from None
         found[name] = target
     return found
 

@@ -28,9 +28,10 @@ from etude.readings import Reading
 from etude.schedules import Plateau, PlateauState, bounds
 from etude.torch import resuming, state
 from etude.torch.ahead import STALE, Ahead
+from etude.torch.beginnings import nothing_left, past_of
 from etude.torch.changes import Policy, Seam, to_policy
 from etude.torch.findings import findings
-from etude.torch.groups import Place, base_of, check_names, read
+from etude.torch.groups import Place, base_of, check_names, own_tensors, read
 from etude.torch.laid import Laid
 from etude.torch.matching import same_base
 from etude.torch.moments import Moment
@@ -38,7 +39,7 @@ from etude.torch.plans import Plan, normal, targets_of
 from etude.torch.scalars import to_step
 from etude.torch.skips import Skips
 from etude.torch.updates import Update, readings
-from etude.torch.watch import Watch
+from etude.torch.watch import Watch, has_been_scheduled
 
 __all__ = ["Scheduler"]
 
@@ -154,13 +155,17 @@ class Scheduler(LRScheduler):
         for plateau in feedback or {}:
             if plateau not in self._moment.feedback:
                 raise ScheduleError(f"Scheduler(feedback=): none of the schedules has a {plateau!r}")
-        self._lay(self._moment)
-        self._write()
+        # Whatever may be refused, and told as an error, is before all that writes.
+        values = self._evaluated(self._moment)
+        self._watch.tell(self.check())
+        if not has_been_scheduled(optimizer):
+            self._watch.shows(past_of(optimizer, laid, values, loaded=False))
         if scaler is not None:
             self._skips = Skips(optimizer, scaler)
-            self._ahead.quick = 0
+        self._lay(self._moment)
+        self._write()
         self._follow_loading()
-        self._watch.begin(self, self.check())
+        self._watch.begin(self)
 
     # The clock.
 
@@ -216,6 +221,14 @@ class Scheduler(LRScheduler):
             watch.look(self)
             if not watch.knows(self._moment.laid.tensors()):  # rates were made tensors since, or numbers
                 ahead.groups = None
+        if epoch is not None and (isinstance(epoch, bool) or not isinstance(epoch, Integral)):
+            raise ScheduleError(
+                f"step(epoch) goes to a whole step; got {epoch!r}; a metric is for "
+                f"scheduler.observe(val_loss=...), and a fraction of a step for scheduler.seek(...)"
+            )
+        moment = self._moment
+        if epoch is None and (samples is not None or tokens is not None or moment.meters):
+            moment = moment.measured(self.last_epoch, samples, tokens)
         if self._skips is not None:
             updated = self._skips.updated()
             watch.attempted(updated)
@@ -225,16 +238,8 @@ class Scheduler(LRScheduler):
                 self._last = used
                 return False
         if epoch is not None:
-            if isinstance(epoch, bool) or not isinstance(epoch, Integral):
-                raise ScheduleError(
-                    f"step(epoch) goes to a whole step; got {epoch!r}; a metric is for "
-                    f"scheduler.observe(val_loss=...), and a fraction of a step for scheduler.seek(...)"
-                )
             self.seek(epoch)
         else:
-            moment = self._moment
-            if samples is not None or tokens is not None or moment.meters:
-                moment = moment.measured(self.last_epoch, samples, tokens)
             self._become(moment, self.last_epoch + 1)
         self._last = used
         if watch.renewed:
@@ -252,6 +257,7 @@ class Scheduler(LRScheduler):
         plain = to_step(step)
         elsewhere = self._moment.meters and plain != self.last_epoch
         self._become(self._moment.at({}) if elsewhere else self._moment, plain)
+        self._watch.set_clock()
         self._ahead.thread = None
 
     def _become(self, moment: Moment, step: float) -> None:
@@ -465,18 +471,25 @@ class Scheduler(LRScheduler):
             end = first + ahead if total is None or first > total else math.ceil(total) + 1
             steps = range(first, min(first + ahead, end))
         try:
-            blocks = self._moment.values(steps, self.last_epoch)
+            blocks = self._held(steps)
         except ScheduleError:
             # Only what is asked for may fail: the end of a schedule, or of what a user's function knows, may
             # lie within the next steps.
             steps = steps[:1]
-            blocks = self._moment.values(steps, self.last_epoch)
+            blocks = self._held(steps)
         self._blocks = blocks
         self._ahead.load(steps[0], blocks)
         # Of clocks that samples or tokens move, only the present is known.
         self._ahead.rows = 0 if self._moment.meters else len(steps)
         self._ahead.quick = 0 if self._skips is not None else self._ahead.rows
         self._watch.renewed = True
+
+    def _held(self, steps: Sequence[float]) -> list[Array]:
+        """The values at steps; refused where a group cannot hold them."""
+        blocks = self._moment.values(steps, self.last_epoch)
+        for binding, block in zip(self._moment.laid.bindings, blocks, strict=True):
+            binding.check_held(block, steps)
+        return blocks
 
     def wake(self) -> None:
         """Look around at the next step."""
@@ -501,14 +514,25 @@ class Scheduler(LRScheduler):
     def _lay(self, moment: Moment) -> None:
         """Write what a moment follows from now on into the groups that it was laid over."""
         # What cannot be evaluated here and now is refused before anything has changed.
-        moment.values([self.last_epoch], self.last_epoch)
+        self._evaluated(moment)
         self._moment, laid = moment, moment.laid
+        for name in {binding.name for binding in laid.bindings if not binding.is_target}:
+            own_tensors(list(laid.groups), name)
         for binding in laid.bindings:
             binding.keep_bases()
         self.base_lrs = laid.base_lrs
         self._ahead.follow(self.optimizer.param_groups, laid.groups, laid.bindings)
         # Once the writers have moved them together.
         self._watch.follow(laid.tensors())
+
+    def _evaluated(self, moment: Moment) -> list[Array]:
+        """The values of the present step under a moment; refused where a group cannot hold them."""
+        rows = moment.values([self.last_epoch], self.last_epoch)
+        for binding, block in zip(moment.laid.bindings, rows, strict=True):
+            binding.check_held(block, [self.last_epoch])
+            if float(self.last_epoch) == 0:
+                binding.check_ahead()
+        return [block[0] for block in rows]
 
     def _follow_loading(self) -> None:
         """Write the present values again when the optimizer has loaded a state with those of another time.
@@ -523,11 +547,18 @@ class Scheduler(LRScheduler):
         def loaded(_: Optimizer) -> None:
             scheduler = reference()
             if scheduler is not None:
+                scheduler._look_back()
                 scheduler._keep_bases()
                 scheduler._become(scheduler._moment, scheduler.last_epoch)
 
         handle = self.optimizer.register_load_state_dict_post_hook(loaded)
         weakref.finalize(self, handle.remove)
+
+    def _look_back(self) -> None:
+        """See whether the optimizer has loaded the state of a run whose clock this does not have."""
+        laid = self._moment.laid
+        if self.last_epoch == 0 and len(laid.groups) == len(self.optimizer.param_groups):
+            self._watch.shows(past_of(self.optimizer, laid, self._values(), loaded=True))
 
     def _keep_bases(self) -> None:
         """Keep the bases where the optimizer's groups are others with bases of their own."""
@@ -568,9 +599,9 @@ class Scheduler(LRScheduler):
         """
         loaded = state.load(state_dict)
         policy = self.on_change if on_change is None else to_policy(on_change)
-        self._follow_groups()
-        joined = loaded.began(len(self.optimizer.param_groups)) if self.added == "own" else {}
-        present = replace(self._moment.laid, joined=joined, became={})
+        groups = self.optimizer.param_groups
+        joined = loaded.began(len(groups)) if self.added == "own" else {}
+        present = replace(self._moment.laid, groups=groups, joined=joined, became={})
         resumed = resuming.resume(loaded, present, policy)
         self._take_up(loaded, present, resumed)
         self._uncounted += self._step_count - loaded.count
@@ -580,6 +611,8 @@ class Scheduler(LRScheduler):
         self._watch.resumed(self)
         if self.seam is not None:
             _LOG.warning("%s", self.seam)
+            found = policy and nothing_left(self._moment, self.last_epoch, policy, self.seam)
+            self._watch.tell([found] if found else [])
 
     def _take_up(self, loaded: state.Snapshot, present: Laid, resumed: resuming.Resumed) -> None:
         before = [(binding, binding.bases.tolist()) for binding in self._moment.laid.bindings]

@@ -25,7 +25,7 @@ from torch.optim import Optimizer
 
 from etude.torch.groups import Group, Place, base_of, current, place_of, write
 
-__all__ = ["Member", "Part", "Stack", "combine", "members_on"]
+__all__ = ["Member", "Part", "Stack", "combine", "members_on", "was_scheduled"]
 
 Part: TypeAlias = tuple[float, float | None]
 """A scheduler's value for one group, and its share of the base; None where the value is a rate of its own."""
@@ -341,6 +341,11 @@ def _version(held: Any) -> int | None:
 def _kept(value: Any) -> Any:
     # Tensors are filled in place.
     return value.detach().clone() if isinstance(value, Tensor) else value
+
+
+def was_scheduled(optimizer: Optimizer) -> bool:
+    """Whether a drop-in was ever built on an optimizer."""
+    return optimizer in _STACKS
 
 
 def members_on(optimizer: Optimizer) -> list[Any]:

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from etude.errors import ScheduleError
-from etude.torch.groups import Group, group_name, place_of, read
+from etude.torch.groups import Group, group_name, place_of
+from etude.torch.scalars import scalar, shown
 
 __all__ = ["recompiles_with_floats", "tensorize"]
 
@@ -64,13 +65,17 @@ def tensorize(optimizer: AnyOptimizer) -> AnyOptimizer:
         place_of(group, "lr")  # which refuses what is no rate
         _check_takes_tensors(optimizer, group, group_name(group, index))
     owned: set[int] = set()
-    for group in groups:
+    rates: list[Tensor] = []
+    for index, group in enumerate(groups):
         rate = group["lr"]
         if not isinstance(rate, Tensor):
-            group["lr"] = _as_tensor(group)
+            rate = _as_tensor(group, group_name(group, index))
         elif id(rate) in owned:
-            group["lr"] = rate.detach().clone()
-        owned.add(id(group["lr"]))
+            rate = rate.detach().clone()
+        owned.add(id(rate))
+        rates.append(rate)
+    for group, rate in zip(groups, rates, strict=True):
+        group["lr"] = rate
     return optimizer
 
 
@@ -91,10 +96,16 @@ def _check_takes_tensors(optimizer: Optimizer, group: Group, name: str) -> None:
         )
 
 
-def _as_tensor(group: Group) -> Tensor:
+def _as_tensor(group: Group, name: str) -> Tensor:
+    value = scalar(group["lr"])
+    if value is None or abs(value) > torch.finfo(torch.float32).max:
+        raise ScheduleError(
+            f"the rate of the parameter group {name!r} must be what a tensor of torch.float32 can hold, at "
+            f"most {torch.finfo(torch.float32).max:.6g}; got {shown(group['lr'])}"
+        )
     on_device = bool(group["params"]) and (group.get("capturable") or group.get("fused"))
     device = group["params"][0].device if on_device else torch.device("cpu")
-    return torch.tensor(read(group, ("lr", None)), dtype=torch.float32, device=device)
+    return torch.tensor(value, dtype=torch.float32, device=device)
 
 
 def recompiles_with_floats(optimizer: Optimizer) -> bool:

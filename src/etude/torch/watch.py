@@ -26,9 +26,9 @@ from etude.check import Finding
 from etude.durations import Horizon
 from etude.errors import ScheduleWarning
 from etude.torch.groups import Group, Place, current, group_name, read
-from etude.torch.stack import members_on
+from etude.torch.stack import members_on, was_scheduled
 
-__all__ = ["Watch", "tell_of_another_writer", "tell_tick_length"]
+__all__ = ["Watch", "has_been_scheduled", "tell_of_another_writer", "tell_tick_length"]
 
 # Clock and updates may differ by skipped updates and partial windows, not by this factor.
 APART = 1.5
@@ -75,6 +75,9 @@ class Watch:
         self._tensors: dict[tuple[int, Place], tuple[Tensor, int]] = {}
         self._in_vain = 0
         self._updates: _Updates | None = None
+        # What the optimizer shows of a run before, until it is told or the clock is set.
+        self._past: Finding | None = None
+        self._clock_is_set = False
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy counts no updates: the hook belongs to the original's optimizer.
@@ -110,21 +113,35 @@ class Watch:
 
     # At the start.
 
-    def begin(self, scheduler: Watched, findings: Iterable[Finding]) -> None:
-        """Tell what the checker has found, but for its notes, and begin to count updates."""
-        _SCHEDULERS.setdefault(scheduler.optimizer, weakref.WeakSet()).add(scheduler)
+    def tell(self, findings: Iterable[Finding]) -> None:
+        """Tell what was found, but for notes."""
         for finding in findings:
             if finding.severity != "note":
                 self._tell(finding, once=finding.message)
+
+    def begin(self, scheduler: Watched) -> None:
+        """Begin to count updates."""
+        _SCHEDULERS.setdefault(scheduler.optimizer, weakref.WeakSet()).add(scheduler)
         per_epoch = scheduler.horizon.steps_per_epoch
         # With one step an epoch the clock counts epochs, and updates are no matter.
         # Where no epoch is told, only a step for each process is looked for, as Accelerate makes it.
-        known = per_epoch is not None or _in_company()
-        if known and per_epoch != 1 and hasattr(scheduler.optimizer, "_optimizer_step_post_hooks"):
-            self._updates = _Updates(scheduler, None if per_epoch is None else math.ceil(per_epoch), self)
+        counted = (per_epoch is not None or _in_company()) and per_epoch != 1
+        if hasattr(scheduler.optimizer, "_optimizer_step_post_hooks"):
+            planned = None if per_epoch is None else math.ceil(per_epoch)
+            self._updates = _Updates(scheduler, planned, self, only_first=not counted)
+
+    def shows(self, past: Finding | None) -> None:
+        """Take note of what an optimizer shows of a run before: it is told unless the clock is set."""
+        if not self._clock_is_set:
+            self._past = past
+
+    def set_clock(self) -> None:
+        """The clock is where somebody has put it."""
+        self._clock_is_set, self._past = True, None
 
     def resumed(self, scheduler: Watched) -> None:
         """Count from here: the clock has been set."""
+        self.set_clock()
         if self._updates is not None:
             self._updates.start(scheduler)
 
@@ -154,6 +171,12 @@ class Watch:
         """Where values were worked out anew: compare at the next step, and see whether the run is over."""
         self.renewed = False
         scheduler.wake()
+        if self._past is not None and scheduler.last_epoch == 1:
+            self._tell(self._past, once="past", depth=5)
+        self._past = None
+        if self._updates is not None and not self._updates.seen:
+            # Gradients that have overflowed are left behind by an update that a scaler has left out.
+            self._updates.excused = _have_overflowed(scheduler.optimizer)
         total = scheduler.horizon.total_steps
         # Not by where that update has led to: the last batch may go past the end.
         if total is not None and scheduler.began >= total:
@@ -282,15 +305,46 @@ def _none_real() -> Finding:
     )
 
 
+def has_been_scheduled(optimizer: Optimizer) -> bool:
+    """Whether another scheduler was built on an optimizer in this process: it comes from no checkpoint."""
+    wrapped = getattr(optimizer.step, "_wrapped_by_lr_sched", False)  # by torch's own
+    return optimizer in _SCHEDULERS or was_scheduled(optimizer) or bool(wrapped)
+
+
+def _have_overflowed(optimizer: Optimizer) -> bool:
+    weights = (weight for group in optimizer.param_groups for weight in group["params"])
+    gradients = (getattr(weight, "grad", None) for weight in weights)
+    return any(type(one) is Tensor and not bool(one.isfinite().all()) for one in gradients)
+
+
+def _too_early() -> Finding:
+    return Finding(
+        "step-before-update",
+        "warning",
+        "step() was called before the first update: the value of step 0 is never used, and each update uses "
+        "that of the step after its own.",
+        "Call optimizer.step() first, then scheduler.step(); where a GradScaler leaves updates out, give it "
+        "as Scheduler(scaler=).",
+    )
+
+
 class _Updates:
     """A hook that counts the optimizer's updates through one epoch, beside the scheduler's steps.
 
     It holds the scheduler weakly. It claims nothing where no update is seen, as in a compiled step.
+
+    Args:
+        scheduler: the one whose steps are counted.
+        planned: the updates of an epoch, where they are known.
+        watch: what tells.
+        only_first: whether only the order of the first update and step is looked at.
     """
 
-    def __init__(self, scheduler: Watched, planned: int | None, watch: Watch) -> None:
+    def __init__(self, scheduler: Watched, planned: int | None, watch: Watch, *, only_first: bool) -> None:
         self._watch = weakref.ref(watch)
         self._planned = planned
+        self._only_first = only_first
+        self.excused = False
         self.done = False
         self.start(scheduler)
         self._depth = 0
@@ -305,7 +359,7 @@ class _Updates:
         """Count from here."""
         self._before = scheduler._step_count
         self._skipped = scheduler.skipped
-        self._seen = 0
+        self.seen = 0
 
     def remove(self) -> None:
         """Take the hook off the optimizer: not from within, for torch is walking through the hooks then."""
@@ -314,6 +368,12 @@ class _Updates:
     def _enter(self, *_: Any) -> None:
         if not torch.compiler.is_compiling():  # a count that changes would compile the step anew
             self._depth += 1
+            watch, scheduler = self._watch(), self._scheduler()
+            if watch is None or scheduler is None or watch._past is None:
+                return
+            if scheduler.last_epoch == 0:
+                watch._tell(watch._past, once="past")
+            watch._past = None
 
     def _leave(self, *_: Any) -> None:
         if torch.compiler.is_compiling():
@@ -327,8 +387,15 @@ class _Updates:
             return
         if scheduler.skipped != self._skipped:  # what was skipped counts on one side only: begin again
             self.start(scheduler)
-        ticks, seen = scheduler._step_count - self._before, self._seen
-        self._seen += 1
+        ticks, seen = scheduler._step_count - self._before, self.seen
+        self.seen += 1
+        # More steps than one are a clock that was moved on by hand.
+        if not seen and ticks == 1 and not (watch._clock_is_set or self.excused):
+            watch._tell(_too_early(), once="order")
+        if self._only_first:
+            self.done = True
+            scheduler.wake()  # so that the next step takes the hook away
+            return
         # Without epochs a few updates have to do; step() may come less often then, once in an epoch.
         enough = FEW if self._planned is None else self._planned
         if max(ticks, seen) < enough or not ticks or not seen:

@@ -337,14 +337,14 @@ class _Updates:
         scheduler: the one whose steps are counted.
         planned: the updates of an epoch, where they are known.
         watch: what tells.
-        only_first: whether only the order of the first update and step is looked at.
+        only_first: whether only the order of the first updates and steps is looked at.
     """
 
     def __init__(self, scheduler: Watched, planned: int | None, watch: Watch, *, only_first: bool) -> None:
         self._watch = weakref.ref(watch)
         self._planned = planned
         self._only_first = only_first
-        self.excused = False
+        self.excused = self._early = False
         self.done = False
         self.start(scheduler)
         self._depth = 0
@@ -389,10 +389,13 @@ class _Updates:
             self.start(scheduler)
         ticks, seen = scheduler._step_count - self._before, self.seen
         self.seen += 1
-        # More steps than one are a clock that was moved on by hand.
-        if not seen and ticks == 1 and not (watch._clock_is_set or self.excused):
+        # More steps than one before the first update are a clock that was moved on by hand; more between the
+        # first two, steps for each batch of an accumulated gradient.
+        if not seen:
+            self._early = ticks == 1
+        elif seen == 1 and self._early and ticks <= 2 and not (watch._clock_is_set or self.excused):
             watch._tell(_too_early(), once="order")
-        if self._only_first:
+        if self._only_first and seen:
             self.done = True
             scheduler.wake()  # so that the next step takes the hook away
             return

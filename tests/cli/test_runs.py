@@ -43,7 +43,7 @@ def test_runs_are_counted_by_task_schedule_and_status(store: Path) -> None:
     rows = [line.replace("│", " ").split() for line in said.lines if line.startswith("│")]
     assert [row for row in rows if row[0] == "fixed"] == [["fixed", "2"], ["fixed", "1"], ["fixed", "1"]]
     assert ["[red]cosine[/red]", "1"] in rows
-    assert f"6 runs in {store}" in " ".join(said.text.split())
+    assert f"6runsin{store}" in "".join(said.text.split())  # wherever the path was broken
     # What was left by a process that is gone is told as interrupted.
     with open_store(store) as opened:
         assert [record.status for record in opened.runs("theirs@01234567")] == ["interrupted"]

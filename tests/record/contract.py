@@ -205,7 +205,9 @@ class StoreContract:
         assert ids(task="faces") == []
 
     def test_an_unknown_status_is_refused(self, store: Store) -> None:
-        with pytest.raises(StoreError, match="one of running, finished, failed, interrupted; got 'done'"):
+        with pytest.raises(
+            StoreError, match="one of 'running', 'finished', 'failed', 'interrupted'; got 'done'"
+        ):
             store.runs(status="done")  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("ask", ["run", "readings", "interrupt"])

@@ -113,7 +113,8 @@ def test_it_follows_the_base_rate_or_does_not(name: str, data: st.DataObject, ba
 def test_it_is_made_of_known_parts_and_all_its_texts_read_back(name: str, data: st.DataObject) -> None:
     plan = the_plan(data, name)
     assert all(type(part).__name__ in KNOWN for part in plan.walk())
-    for twin in (parse(repr(plan)), from_json(plan.to_json()), from_yaml(to_yaml(plan))):
+    read = from_json(plan.to_json(), custom="import"), from_yaml(to_yaml(plan), custom="import")
+    for twin in (parse(repr(plan)), *read):
         assert twin == plan
         assert hash(twin) == hash(plan)
         assert twin.fingerprint == plan.fingerprint
@@ -177,7 +178,8 @@ def test_until_its_own_end_changes_nothing(name: str, data: st.DataObject) -> No
     # But a jump right at its end, such as to a last part without length.
     ahead = length > EVERY
     assert (whole(EVERY[ahead]) == table(EVERY[ahead])).all()
-    last = table.before(float(length))
+    before, there = table.before(float(length)), table(float(length))
+    last = before if abs(before - there) > 1e-6 else there
     assert whole(EVERY[~ahead]) == pytest.approx(last, rel=1e-9, abs=1e-12)
     assert whole(10**6) == pytest.approx(last, rel=1e-9, abs=1e-12)
 

@@ -84,7 +84,7 @@ def seen(value: Any, known: dict[int, Any] | None = None) -> Any:
     if isinstance(value, Tensor):
         place = (value.shape, value.dtype, value.data_ptr(), value.requires_grad, value.is_leaf)
         hooks = list((value._backward_hooks or {}).values())
-        gradient = seen(value.grad, known) if value.is_leaf else None
+        gradient = value.grad.tolist() if value.is_leaf and value.grad is not None else None
         return id(value), place, value.tolist(), gradient, hooks, seen(value.__dict__, known)
     if isinstance(value, np.ndarray):
         return id(value), value.tolist()
@@ -236,6 +236,14 @@ def test_d9_what_a_step_changes_in_the_model_is_put_back(case: str, test: str) -
     else:
         trained(net, change)
     assert seen(net) == before
+
+
+def test_d9_a_gradient_that_somebody_has_stays_the_same_one() -> None:
+    net = Net()
+    net.weight.grad = known = torch.ones(2)
+    trained(net, lambda net: net.zero_grad(set_to_none=True))
+    assert net.weight.grad is known
+    assert known.tolist() == [1.0, 1.0]
 
 
 class Kept(Sampler[int]):

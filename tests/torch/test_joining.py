@@ -17,7 +17,7 @@ from torch.optim import SGD, AdamW, Optimizer
 
 import etude as et
 from etude import BASE, Horizon, Plateau, Schedule
-from etude.errors import ScheduleError, ScheduleWarning
+from etude.errors import ScheduleError
 from etude.torch import Scheduler
 from tests.torch.loops import rates, save
 
@@ -301,8 +301,7 @@ def test_a_group_is_let_go_at_its_step_and_resumed_before_it() -> None:
     plans = {"body": et.Constant(0.0, over=10) >> et.Linear(0.0, BASE, over=5), "*": et.cosine()}
 
     def build() -> Scheduler:
-        with pytest.warns(ScheduleWarning, match="rate 0"):
-            return Scheduler(sgd(group(0.5, "body"), group(1.0, "head")), groups=plans, horizon=RUN)
+        return Scheduler(sgd(group(0.5, "body"), group(1.0, "head")), groups=plans, horizon=RUN)
 
     scheduler = build()
     assert [body for body, _ in advance(scheduler, 8)] == [0.0] * 8

@@ -573,7 +573,7 @@ def edited(**changes: Any) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        ({"etude": "[" * 100_000}, "it is nested too deeply to read: more than 250 deep, at character 251"),
+        ({"etude": "[" * 100_000}, "it is nested too deeply to read: more than 350 deep, at character 351"),
         ({"etude": '{"version": 2, "courses": ' + "[" * 100_000}, "it is nested too deeply to read"),
         ({"etude": '{"version": 2, "groups": ' + "9" * 5_000}, "it is not JSON: a number has 5,000 digits"),
         ({"etude": None}, "it is not JSON: it must be a text; got None"),

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
+from torch.utils.weak import TensorWeakRef
 
 from etude.errors import ScheduleError
 
@@ -146,8 +147,10 @@ class _Tensor:
             self._copy = _once(self._alias).clone()
         self._needs_gradient, self._is_leaf = tensor.requires_grad, tensor.is_leaf
         self._version = None if self._is_leaf or self._in_inference else tensor._version
-        self._gradient = tensor.grad if self._is_leaf else None
-        self.inner: list[Any] = [self._gradient]
+        gradient = tensor.grad if self._is_leaf else None
+        # Let go of: where training drops it, as zero_grad() does, there would be two of them.
+        self._gradient = None if gradient is None else (TensorWeakRef(gradient), gradient.detach().clone())
+        self.inner: list[Any] = []
         self._hooks: list[list[tuple[Any, Any]]] = []
         if self._plain and self._is_leaf:
             hooks = [getattr(tensor, name) for name in _HOOKS]
@@ -174,12 +177,21 @@ class _Tensor:
             return
         if tensor.requires_grad != self._needs_gradient:
             tensor.requires_grad_(self._needs_gradient)
-        if tensor.grad is not self._gradient:
-            tensor.grad = self._gradient
+        tensor.grad = None if self._gradient is None else _gradient_again(*self._gradient)
         for name, items in zip(_HOOKS, self._hooks, strict=self._plain):
             now = getattr(tensor, name)
             if now is not None:  # torch calls what is in the dict that it was given first
                 _refill_dict(now, items)
+
+
+def _gradient_again(known: TensorWeakRef, kept: Tensor) -> Tensor:
+    """A gradient as it was: the same one, where anybody still has it."""
+    gradient: Tensor | None = known()
+    if gradient is None:
+        return kept.clone()
+    with torch.no_grad():
+        gradient.copy_(kept)
+    return gradient
 
 
 def _place(tensor: Tensor) -> tuple[Any, ...]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import math
-import warnings
 import weakref
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
@@ -24,9 +23,9 @@ from torch.utils.hooks import RemovableHandle
 
 from etude.check import Finding
 from etude.durations import Horizon
-from etude.errors import ScheduleWarning
 from etude.torch.groups import Group, Place, current, group_name, read
 from etude.torch.stack import members_on, was_scheduled
+from etude.torch.telling import tell
 
 __all__ = ["Watch", "has_been_scheduled", "tell_of_another_writer", "tell_tick_length"]
 
@@ -83,11 +82,11 @@ class Watch:
         # A copy counts no updates: the hook belongs to the original's optimizer.
         return {**vars(self), "_tensors": {}, "_updates": None}
 
-    def _tell(self, finding: Finding, *, once: str, depth: int = 4) -> None:
-        """Warn, unless it was told before; so many calls above is the user."""
+    def _tell(self, finding: Finding, *, once: str) -> None:
+        """Warn, unless it was told before."""
         if once not in self._told:
             self._told.add(once)
-            warnings.warn(_words(finding), ScheduleWarning, stacklevel=depth)
+            tell(_words(finding))
 
     # What is written.
 
@@ -158,21 +157,21 @@ class Watch:
                 continue
             found = read(groups[index], place)
             if found != value and not math.isclose(found, value, **_rounding(groups[index], place)):
-                self._tell(_changed(scheduler, name, index, place, found), once="changed", depth=5)
+                self._tell(_changed(scheduler, name, index, place, found), once="changed")
                 return
 
     def attempted(self, updated: bool) -> None:
         """Count the attempts in a row that were no updates, and tell when they are many."""
         self._in_vain = 0 if updated else self._in_vain + 1
         if self._in_vain == IN_VAIN:
-            self._tell(_none_real(), once="skipped", depth=5)
+            self._tell(_none_real(), once="skipped")
 
     def renew(self, scheduler: Watched) -> None:
         """Where values were worked out anew: compare at the next step, and see whether the run is over."""
         self.renewed = False
         scheduler.wake()
         if self._past is not None and scheduler.last_epoch == 1:
-            self._tell(self._past, once="past", depth=5)
+            self._tell(self._past, once="past")
         self._past = None
         if self._updates is not None and not self._updates.seen:
             # Gradients that have overflowed are left behind by an update that a scaler has left out.
@@ -180,7 +179,7 @@ class Watch:
         total = scheduler.horizon.total_steps
         # Not by where that update has led to: the last batch may go past the end.
         if total is not None and scheduler.began >= total:
-            self._tell(_goes_on(math.ceil(total)), once="goes-on", depth=5)
+            self._tell(_goes_on(math.ceil(total)), once="goes-on")
 
 
 def _rounding(group: Group, place: Place) -> dict[str, float]:
@@ -243,7 +242,7 @@ def _of_others(optimizer: Optimizer) -> str | None:
     return "a scheduler of torch's" if getattr(optimizer.step, "_wrapped_by_lr_sched", False) else None
 
 
-def tell_of_another_writer(scheduler: LRScheduler, index: int, left: float, found: float, depth: int) -> None:
+def tell_of_another_writer(scheduler: LRScheduler, index: int, left: float, found: float) -> None:
     """Warn that the rate of a group is another than a drop-in has left there.
 
     Args:
@@ -251,7 +250,6 @@ def tell_of_another_writer(scheduler: LRScheduler, index: int, left: float, foun
         index: the group's.
         left: the rate that was written.
         found: the rate that is there.
-        depth: so many calls above is the user.
     """
     optimizer = scheduler.optimizer
     for other in _SCHEDULERS.get(optimizer, ()):
@@ -280,7 +278,7 @@ def tell_of_another_writer(scheduler: LRScheduler, index: int, left: float, foun
             "Let the schedulers alone write it: change scheduler.base_lrs, or multiply by a LambdaLR.",
             {"group": index, "found": found},
         )
-    warnings.warn(_words(finding), ScheduleWarning, stacklevel=depth)
+    tell(_words(finding))
 
 
 def _goes_on(total: int) -> Finding:
@@ -476,7 +474,7 @@ class _Ticks:
         self._scheduler = None
         if scheduler is not None and self._seen >= APART * ticks:
             finding = _too_rare(type(scheduler).__name__, self._lengths, self._seen / ticks)
-            warnings.warn(_words(finding), ScheduleWarning, stacklevel=3)
+            tell(_words(finding))
 
 
 def _too_rare(name: str, lengths: Mapping[str, float], updates: float) -> Finding:

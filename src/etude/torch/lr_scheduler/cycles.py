@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
@@ -20,6 +19,7 @@ from etude.torch.lr_scheduler.dropin import DropIn, check_optimizer, clone, or_a
 from etude.torch.lr_scheduler.functions import saved_callable
 from etude.torch.lr_scheduler.states import check_count
 from etude.torch.stack import Stack
+from etude.torch.telling import tell
 from etude.torch.watch import tell_tick_length
 
 __all__ = ["CyclicLR", "OneCycleLR"]
@@ -314,11 +314,10 @@ class OneCycleLR(Cycling, peers.OneCycleLR):
         # A loop that steps after its last update stands at the total without using it.
         if self.last_epoch > self.total_steps and not self._told:
             self._told = True
-            warnings.warn(
+            tell(
                 f"OneCycleLR was planned for {self.total_steps} steps and is asked for step "
                 f"{self.last_epoch}; it holds its last rate. Build it with the total_steps of the run",
                 UserWarning,
-                stacklevel=4,
             )
 
     def _check_state(self, state: Mapping[str, Any]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import inspect
 import math
-import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import EPOCH_DEPRECATION_WARNING, LRScheduler
 
-from etude.errors import EtudeError, ResumeError, ScheduleError, ScheduleWarning
+from etude.errors import EtudeError, ResumeError, ScheduleError
 from etude.schedules import bounds
 from etude.torch import formulas
 from etude.torch.groups import Group, Place, group_name, own_tensors, place_of, write_all
@@ -25,6 +24,7 @@ from etude.torch.lr_scheduler.lines import Lines
 from etude.torch.lr_scheduler.states import check_class, check_values, differences
 from etude.torch.scalars import to_step
 from etude.torch.stack import Part, Stack
+from etude.torch.telling import tell
 from etude.torch.watch import tell_of_another_writer
 
 __all__ = ["DropIn", "check_optimizer", "clone", "or_as_it_was", "per_group"]
@@ -376,18 +376,18 @@ class DropIn(LRScheduler):
         self._take_step(epoch)
 
     def _take_step(self, epoch: float | None = None) -> None:
-        """What ``step`` does, which is its caller, for the warnings."""
-        self._look(depth=5)
+        """What ``step`` does."""
+        self._look()
         if self._stack.claims:
-            self._tell_of_a_jump(depth=4)
+            self._tell_of_a_jump()
         if epoch is None and self._owner is None and self._glide():
             return
         if epoch is not None:
-            warnings.warn(EPOCH_DEPRECATION_WARNING, UserWarning, stacklevel=3)
+            tell(EPOCH_DEPRECATION_WARNING, UserWarning)
             self._go(epoch, counted=True)
             return
         if self._too_early():
-            warnings.warn(TOO_EARLY, UserWarning, stacklevel=3)
+            tell(TOO_EARLY, UserWarning)
         self._go(None)
 
     def seek(self, step: float) -> None:
@@ -400,18 +400,15 @@ class DropIn(LRScheduler):
         self._stack.claims = []  # the rates are to be others
         self._go(step)
 
-    def _look(self, depth: int = 4) -> None:
-        """Warn, once for an optimizer, where somebody else has changed a rate, which is overwritten now.
-
-        The user is so many calls above the warning.
-        """
+    def _look(self) -> None:
+        """Warn, once for an optimizer, where somebody else has changed a rate, which is overwritten now."""
         stack = self._stack
         if stack.told or stack.is_as_left(self.optimizer.param_groups):
             return
         changed = stack.changed()
         if changed is not None:
             stack.told = True
-            tell_of_another_writer(self, *changed, depth)
+            tell_of_another_writer(self, *changed)
 
     def _glide(self) -> bool:
         """Take the next step, where that is but the next row of values; return whether it was."""
@@ -517,11 +514,10 @@ class DropIn(LRScheduler):
         for other in self._stack.members:
             if other is not self and other._is_writer and other.stepped > self._built:
                 self._told = True
-                warnings.warn(
+                tell(
                     f"{type(other).__name__} and {type(self).__name__} both write rates of their own into "
                     f"this optimizer, and the one stepped last counts; step one of them, or use SequentialLR",
                     UserWarning,
-                    stacklevel=6,
                 )
                 return
 
@@ -578,16 +574,15 @@ class DropIn(LRScheduler):
             raise_damage(self._kind, error)
             raise
         if changed:
-            warnings.warn(
+            tell(
                 f"{type(self).__name__} was built with {', '.join(built for built, _ in changed)}; the "
                 f"checkpoint's {', '.join(saved for _, saved in changed)} "
                 f"{'is' if len(changed) == 1 else 'are'} in force",
                 UserWarning,
-                stacklevel=2,
             )
         self._stack.claims.append((self._kind, last))
         if alone:
-            self._tell_of_a_jump(depth=3)
+            self._tell_of_a_jump()
 
     def _last_rates(self, state: Mapping[str, Any]) -> list[float]:
         """The rates that were in the groups when a state was saved."""
@@ -596,7 +591,7 @@ class DropIn(LRScheduler):
             raise ResumeError(f"the last rates in a state of {self._kind} are numbers; got {rates!r}")
         return list(map(float, rates))
 
-    def _tell_of_a_jump(self, depth: int) -> None:
+    def _tell_of_a_jump(self) -> None:
         """Warn where the rates are none of those that were saved with the states which were loaded.
 
         One scheduler alone is asked at once, several at the next step: the rates that were in the groups are
@@ -618,13 +613,11 @@ class DropIn(LRScheduler):
             return
         kind, index, before, rate = apart[-1]
         name = group_name(groups[index], index)
-        warnings.warn(
+        tell(
             f"{kind}'s checkpoint has left the rate of the parameter group {name} at {before:.6g}, and at "
             f"the same step it is {rate:.6g} here: the rate jumps. Build it with what the checkpoint was "
             f"built with, base rates and functions too; of torch's own, 'Coming from PyTorch' says "
             f"what differs: end the run with torch's class, or write what stays into the part. [rate-jumps]",
-            ScheduleWarning,
-            stacklevel=depth,
         )
 
     def _check_state(self, state: Mapping[str, Any]) -> None:

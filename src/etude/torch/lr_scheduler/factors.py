@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections import Counter
 from collections.abc import Iterable
 
 from torch.optim import Optimizer
 from torch.optim import lr_scheduler as peers
 
-from etude.errors import ScheduleError, ScheduleWarning
+from etude.errors import ScheduleError
 from etude.schedules import bounds
 from etude.torch import formulas
 from etude.torch.lr_scheduler.dropin import DropIn
+from etude.torch.telling import tell
 
 __all__ = [
     "ConstantLR",
@@ -159,11 +159,10 @@ def _warn_of_floor(optimizer: Optimizer, eta_min: float) -> None:
     for index, group in enumerate(optimizer.param_groups):
         base = float(group.get("initial_lr", group["lr"]))
         if 0 < base < eta_min:
-            warnings.warn(
+            tell(
                 f"eta_min={eta_min!r} is above the base rate {base:g} of the parameter group {index}, so its "
                 f"rate rises; give a lower eta_min or a higher lr",
                 UserWarning,
-                stacklevel=3,
             )
             return
 
@@ -201,12 +200,10 @@ class CosineAnnealingLR(DropIn, peers.CosineAnnealingLR):
         # Said to a loop that goes on step by step, and not where someone asks for that place.
         if step is None and self.last_epoch > self.T_max > 0 and not self._told:
             self._told = True
-            warnings.warn(
+            tell(
                 f"CosineAnnealingLR(T_max={self.T_max}) is half a period: from step {self.T_max} on the rate "
                 f"climbs back, to the base rate at step {2 * self.T_max}. Give T_max the steps of the whole "
                 f"run; to start anew at the top there is CosineAnnealingWarmRestarts [cosine-climbs-back]",
-                ScheduleWarning,
-                stacklevel=4,
             )
 
 
@@ -247,7 +244,7 @@ class CosineAnnealingWarmRestarts(DropIn, peers.CosineAnnealingWarmRestarts):
         """Move on by one step, or to the given one, which may be a fraction of an epoch."""
         self._look()
         if self._stack.claims:
-            self._tell_of_a_jump(depth=3)
+            self._tell_of_a_jump()
         if epoch is not None or self._owner is not None or not self._glide():
             self._go(epoch)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, SupportsFloat
 
@@ -18,6 +17,7 @@ from etude.torch.groups import Group, own_tensors
 from etude.torch.lr_scheduler.dropin import DropIn, check_optimizer, clone
 from etude.torch.scalars import metric
 from etude.torch.stack import Part, Stack, combine
+from etude.torch.telling import tell
 
 __all__ = ["ReduceLROnPlateau"]
 
@@ -131,9 +131,9 @@ class ReduceLROnPlateau(DropIn, peers.ReduceLROnPlateau):
         value = metric("metrics", metrics)
         self._look()
         if self._stack.claims:
-            self._tell_of_a_jump(depth=3)
+            self._tell_of_a_jump()
         if epoch is not None:
-            warnings.warn(EPOCH_DEPRECATION_WARNING, UserWarning, stacklevel=2)
+            tell(EPOCH_DEPRECATION_WARNING, UserWarning)
         before = self._remember()
         try:
             self._place(self.last_epoch + 1 if epoch is None else epoch)

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from etude import Constant, Cosine, Horizon, Linear, Schedule, Steps, maximum
+from etude import Constant, Cosine, Custom, Horizon, Linear, Schedule, Steps, maximum
 from etude.durations import Duration
 from etude.timeline import ceil_float, just_before, power
 
@@ -423,3 +423,9 @@ def test_a_table_may_be_read_by_several_threads() -> None:
             seen = list(pool.map(lambda walk, table=table: [table(k) for k in walk], walks))
             assert seen == [table(walk).tolist() for walk in walks]
             assert table(steps).tolist() == expected.tolist()
+
+
+def test_a3_what_starts_between_two_steps_has_just_begun_there() -> None:
+    # The root would make 4e-8 of the 2e-15 by which the float of the start is off.
+    waits = Custom("math:sqrt", start=1.0).shift(11).until(1.1).repeat(stretch=1.1).on(HORIZON)
+    assert waits(range(40)).tolist() == [0.0] * 40

@@ -276,6 +276,8 @@ class Law(Node):
             return self.level.at(context.base)[np.newaxis]
         end = np.inf if self.stop is None else float((self.stop - self.start) / self.scale)
         t = np.clip((x - float(self.start)) / float(self.scale), 0.0, end)
+        if self.start.denominator > 1:  # where it starts it has just begun, however the start was rounded
+            t[x <= ceil_float(self.start)] = 0.0
         return self.level.at(context.base) * self.function(t)
 
     def before(self, x: Fraction, context: Context) -> Array:

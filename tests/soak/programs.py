@@ -184,7 +184,10 @@ class Truth:
         """Let another group follow its plan, on the common clock or from its own start on."""
         setup = self.setup
         plan = setup.head if setup.head is not None and not self.followed else setup.plan
-        changes = [] if began is not None else list(self.changes)
+        changes = list(self.changes)
+        if began is not None:  # what began at the same place follows the same
+            like = [one for one in self.followed if (one.began, one.plan) == (began, plan)]
+            changes = list(like[0].changes) if like else []
         self.followed.append(Followed(group, plan, setup.sizes, began, self.place, changes))
 
     def decide(self, change: Change) -> None:
@@ -304,6 +307,8 @@ class Seek:
         return f"scheduler.seek({self._to(truth)!r})"
 
     def meaning(self, truth: Truth) -> None:
+        if self._to(truth) == truth.step:
+            return  # it stands there, wherever samples and tokens have led
         truth.step = Fraction(self._to(truth))
         for followed in truth.followed:
             followed.place = truth.step

@@ -887,3 +887,13 @@ def test_d4_cooldowns_on_demand_do_not_nest_either() -> None:
     assert depth(schedule) <= 5
     assert len(repr(schedule)) < 4000
     assert scheduler.get_last_lr() == [pytest.approx(0.1 * 0.99**39)]
+
+
+def test_d4_a_drop_at_once_is_what_the_next_decay_begins_from() -> None:
+    scheduler = Scheduler(sgd(0.1), et.Constant(BASE), Horizon(total=100))
+    scheduler.cooldown(over=0, stop=0.01)
+    assert scheduler.get_last_lr() == [0.01]
+    scheduler.cooldown(over=4)
+    assert [rate for _ in range(5) for rate in (scheduler.get_last_lr()[0], scheduler.step())[:1]] == (
+        pytest.approx([0.01, 0.0075, 0.005, 0.0025, 0.0])
+    )

@@ -887,3 +887,19 @@ def test_a10_a_floor_that_was_reached_is_nothing_to_decay_from_either() -> None:
     longer = Scheduler(sgd(1.0), et.cosine(floor=0.01), Horizon(total=200))
     with pytest.warns(ScheduleWarning, match=r"Nothing is left .* lr of group '0' is 0\.01, and stays so"):
         longer.load_state_dict(saved.state_dict(), on_change=redecay("10%"))
+
+
+def test_c1_a_function_of_groups_that_are_still_to_come_is_the_programs_own() -> None:
+    def build() -> Scheduler:
+        return Scheduler(
+            sgd(0.1), groups={0: et.cosine(), "*": et.Custom("math:cos")}, horizon=Horizon(total=9)
+        )
+
+    run = build()
+    run.optimizer.add_param_group({"params": [Parameter(torch.zeros(1))], "lr": 0.5})
+    run.step()
+    again = build()
+    again.load_state_dict(run.state_dict())
+    again.optimizer.add_param_group({"params": [Parameter(torch.zeros(1))], "lr": 0.5})
+    again.seek(again.last_epoch)
+    assert rates(again.optimizer) == rates(run.optimizer) == pytest.approx([0.0969846, 0.2701512])

@@ -274,7 +274,10 @@ def cooled(
     Cosine(BASE, 0.0, over=8).cooldown(4, over=4).until(6) >> Constant(0.25 * BASE).cooldown(0, over=2)
     """
     step, schedule = to_fraction(at, "at"), course.schedule
-    while isinstance(schedule, Cooldown) and step <= course.horizon.steps(schedule.at):
+    while isinstance(schedule, Cooldown):
+        begins, length = course.horizon.steps(schedule.at), course.horizon.steps(schedule.over)
+        if not (step <= begins and step < begins + length):  # one without length is over as it begins
+            break
         schedule = schedule.schedule  # that decay has not begun, and never will
     if _decays(*_in_force(schedule, course.horizon, step), course.horizon):
         try:

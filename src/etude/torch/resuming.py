@@ -108,7 +108,7 @@ def resume(loaded: Snapshot, present: Laid, policy: Policy | None) -> Resumed:
         ResumeError: for another plan, with what differs; or where a policy cannot be followed.
     """
     bindings = present.bindings
-    checkpoint = Checkpoint.beside(loaded, bindings, present.horizon, present.names)
+    checkpoint = Checkpoint.beside(loaded, present.planned_schedules, present.horizon, present.names)
     checkpoint.check()
     matches = checkpoint.matches(bindings)
     for match in matches:

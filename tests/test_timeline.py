@@ -427,5 +427,6 @@ def test_a_table_may_be_read_by_several_threads() -> None:
 
 def test_a3_what_starts_between_two_steps_has_just_begun_there() -> None:
     # The root would make 4e-8 of the 2e-15 by which the float of the start is off.
-    waits = Custom("math:sqrt", start=1.0).shift(11).until(1.1).repeat(stretch=1.1).on(HORIZON)
+    root = Custom("math:sqrt", start=1.0) + Linear(0.0, 0.0, over=2).shift(-1)
+    waits = root.shift(11).until(1.1).repeat(stretch=1.1).on(HORIZON)
     assert waits(range(40)).tolist() == [0.0] * 40

@@ -13,7 +13,7 @@ SLICES: dict[str, int] = {
     "texts": 2_000,
     "edges": 100,
     "kills": 2,
-    "comparisons": 2,
+    "comparisons": 1,
 }
 """Name of the part → how many of its cases the suite runs."""
 

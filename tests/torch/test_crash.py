@@ -34,7 +34,7 @@ def test_the_run_learns_and_its_plateau_has_acted(whole: Path) -> None:
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))  # a hundred more are killed by `make soak`
 def test_killed_anywhere_and_resumed_it_is_the_same_run(whole: Path, tmp_path: Path, seed: int) -> None:
     folder = prepared(tmp_path / "killed")
     choice = random.Random(seed)

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test docs bench soak clean
+.PHONY: demo test types units docs bench soak clean
 
 demo: .venv/installed  ## compare the tutorials' schedules on digits
 	$(BIN)/etude compare digits
@@ -10,7 +10,12 @@ demo: .venv/installed  ## compare the tutorials' schedules on digits
 test: .venv/installed  ## style, types, tests and the examples in the docstrings
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(MAKE) --no-print-directory --jobs 2 types units
+
+types: .venv/installed
 	$(BIN)/mypy
+
+units: .venv/installed
 	$(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder --durations 10
 
 docs: .venv/installed  ## the documentation, into build/site; a warning is an error

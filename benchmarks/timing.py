@@ -23,6 +23,7 @@ def least(calls: Sequence[tuple[Call, int]], *, repeats: int) -> list[float]:
     """
     best = [float("inf")] * len(calls)
     gc.collect()
+    gc.freeze()  # what is there now, whole frameworks, is not gone through again before the next one
     gc.disable()
     try:
         for _ in range(repeats):

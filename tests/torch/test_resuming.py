@@ -903,3 +903,27 @@ def test_c1_a_function_of_groups_that_are_still_to_come_is_the_programs_own() ->
     again.optimizer.add_param_group({"params": [Parameter(torch.zeros(1))], "lr": 0.5})
     again.seek(again.last_epoch)
     assert rates(again.optimizer) == rates(run.optimizer) == pytest.approx([0.0969846, 0.2701512])
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["from the start", "after loading"])
+def test_a3_a_group_that_joins_after_a_cooldown_joins_that_also_under_a_plan_nobody_had(late: bool) -> None:
+    plans = {0: et.Constant(BASE), "*": et.Linear(BASE, 0.0, over=20)}
+
+    def build() -> Scheduler:
+        return Scheduler(sgd(0.1), groups=plans, horizon=Horizon(total=20))
+
+    def join(scheduler: Scheduler) -> None:
+        scheduler.optimizer.add_param_group({"params": [Parameter(torch.zeros(1))], "lr": 1.0})
+
+    run = build()
+    run.seek(10)
+    run.cooldown(over=5)
+    again = build()
+    if not late:
+        join(again)
+    again.load_state_dict(run.state_dict())
+    for scheduler in (run, again) if late else (run,):
+        join(scheduler)
+    # Half of the way down the line from 1, and from there to 0 in five steps.
+    for scheduler in (run, again):
+        assert [row[1] for row in advance(scheduler, 5)][1:] == pytest.approx([0.4, 0.3, 0.2, 0.1])

@@ -71,6 +71,13 @@ class Laid:
         """What is followed, each once."""
         return list(dict.fromkeys(binding.course for binding in self.bindings))
 
+    def unfollowed(self, name: str) -> list[Followed]:
+        """What was planned of a hyperparameter, and is followed by no group that is there yet."""
+        planned = [by_name[name] for by_name in self.plans.values() if name in by_name]
+        known = {binding.followed for binding in self.bindings}
+        found = dict.fromkeys((name, plan) for plan in planned if not isinstance(plan, Coupled))
+        return [followed for followed in found if followed not in known]
+
     @cached_property
     def planned_schedules(self) -> Sequence[Schedule]:
         """What was planned, for groups that are still to come, too."""

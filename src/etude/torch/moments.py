@@ -15,6 +15,7 @@ from etude.names import nearest
 from etude.schedules import Plateau, PlateauState
 from etude.timeline import ceil_float
 from etude.torch import scalars
+from etude.torch.bindings import Followed
 from etude.torch.changes import Course, cooled
 from etude.torch.clock import Meter
 from etude.torch.laid import Laid
@@ -177,13 +178,18 @@ class Moment:
             why = f"in proportion to {own[0].coupled!r}" if own else "not scheduled"
             raise ScheduleError(f"cooldown(name={name!r}): {name} is {why}; cool down what has a schedule")
         became = dict(laid.became)
-        for binding in own:
-            course = binding.course
+
+        def leave(followed: Followed, course: Course) -> None:
             # In steps, for the course may be on another horizon.
             length = over if course.horizon == laid.horizon else laid.horizon.steps(over, "cooldown(over=)")
             left = positions.get(course, self.axis(now))
             after = Course(cooled(course, left, over=length, stop=stop, ease=ease), course.horizon)
-            became[binding.followed] = after
+            became[followed] = after
             if course in positions:
                 positions[after] = positions[course]
+
+        for binding in own:
+            leave(binding.followed, binding.course)
+        for followed in laid.unfollowed(name):  # who joins later joins what all do
+            leave(followed, became.get(followed, Course(followed[1], laid.horizon)))
         return self.on(replace(laid, became=became)).at(positions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -59,7 +60,10 @@ def snapshot(moment: Moment, step: float, count: int, skipped: int) -> Snapshot:
         skipped=skipped,
         groups=len(laid.groups),
         horizon=laid.horizon.to_dict(),
-        courses=[_saved(binding, laid, moment.meters.get(binding.course)) for binding in laid.bindings],
+        courses=[
+            *(_saved(binding, laid, moment.meters.get(binding.course)) for binding in laid.bindings),
+            *_to_come(laid),
+        ],
         plateaus={repr(plateau): past for plateau, past in moment.feedback.items()},
         joined={str(index): _exact(began) for index, began in laid.joined.items()},
     )
@@ -83,6 +87,22 @@ def _saved(binding: Binding, laid: Laid, meter: Meter | None) -> SavedCourse:
         horizon=None if course.horizon == laid.horizon else course.horizon.to_dict(),
         position=None if meter is None else meter.text,
     )
+
+
+def _to_come(laid: Laid) -> Iterator[SavedCourse]:
+    """What the checkpoint holds of what is followed by no group yet: as if the next one did."""
+    followed = {binding.followed for binding in laid.bindings}
+    for (name, planned), course in laid.became.items():
+        if (name, planned) not in followed:
+            yield SavedCourse(
+                of=name,
+                groups=[len(laid.groups)],
+                schedule=repr(planned),
+                fingerprint=planned.fingerprint,
+                bases=[1.0],
+                now=repr(course.schedule),
+                horizon=None if course.horizon == laid.horizon else course.horizon.to_dict(),
+            )
 
 
 def _exact(began: Fraction | float) -> float | str:
@@ -143,8 +163,9 @@ def resume(loaded: Snapshot, present: Laid, policy: Policy | None) -> Resumed:
             positions[course] = match.at
     if policy is None:
         for saved in loaded.courses:
-            # Of groups that the optimizer is still to get, each with a clock of its own.
-            if saved.groups and not saved.coupled and min(saved.groups) >= len(present.groups):
+            # Of groups that the optimizer is still to get, or that nobody had yet.
+            known = min(len(present.groups), loaded.groups)
+            if saved.groups and not saved.coupled and min(saved.groups) >= known:
                 saved.check_text()
                 course = checkpoint.course(saved)
                 if saved.now is not None:

@@ -471,6 +471,8 @@ def test_a_state_whose_last_rates_are_none_is_refused() -> None:
         ("PolynomialLR", (9,), {"last_epoch": "B63"}),
         ("CosineAnnealingLR", (20,), {"base_lrs": ["x"]}),
         ("CosineAnnealingLR", (20,), {"base_lrs": 1}),
+        ("CosineAnnealingLR", (20,), {"base_lrs": [-0.1]}),
+        ("CosineAnnealingLR", (20,), {"base_lrs": [float("nan")]}),
         ("CosineAnnealingWarmRestarts", (4, 2), {"T_cur": None, "T_0": "4"}),
         ("CosineAnnealingWarmRestarts", (4, 2), {"T_i": float("inf")}),
         ("OneCycleLR", (1.0, 20), {"_schedule_phases": 8}),

@@ -259,9 +259,12 @@ class Stack:
 
     def is_as_left(self, groups: Sequence[Group]) -> bool:
         """Whether the rates are the very objects that were left there; of tensors, nothing is read."""
-        held = self.held
+        held, versions = self.held, self.versions
+        if len(held) == 1:  # as nearly always
+            now = groups[0]["lr"]
+            return now is held[0] and (versions is None or versions[0] == _version(now))
         return all(map(is_, map(RATE_OF, groups), held)) and (
-            self.versions is None or self.versions == list(map(_version, held))
+            versions is None or versions == list(map(_version, held))
         )
 
     def changed(self) -> tuple[int, float, float] | None:

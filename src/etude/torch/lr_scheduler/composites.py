@@ -106,7 +106,8 @@ class Composite(DropIn):
 
     def step(self) -> None:  # type: ignore[override] # as torch's, which take no epoch
         """Move on by one step and write its values."""
-        self._take_step()
+        if self._owner is not None or not self._glide():
+            self._take_step()
 
     def _remember(self) -> Any:
         return super()._remember(), [child._remember() for child in self._schedulers]
@@ -187,6 +188,10 @@ class SequentialLR(Composite, peers.SequentialLR):
         self._own(optimizer, schedulers)
         self._milestones = list(milestones)
         self._check_parameters()
+        later = [child for child in self._schedulers[1:] if child._kind == "LambdaLR" and last_epoch < 0]
+        for child in later:  # which torch begins from the base, whatever was built before
+            parts = (child.part("lr", index) for index in range(len(optimizer.param_groups)))
+            child.__dict__["_last_lr"] = [part[0] for part in parts if part is not None]
         self._place(last_epoch + 1)
         self._evaluate()
         self._join(resumed=last_epoch >= 0)

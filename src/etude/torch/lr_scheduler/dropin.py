@@ -22,7 +22,7 @@ from etude.torch import formulas
 from etude.torch.groups import Group, Place, group_name, own_tensors, place_of, write_all
 from etude.torch.lr_scheduler.lines import Lines
 from etude.torch.lr_scheduler.states import check_class, check_values, differences
-from etude.torch.scalars import to_step
+from etude.torch.scalars import scalar, shown, to_step
 from etude.torch.stack import Part, Stack
 from etude.torch.telling import tell
 from etude.torch.watch import tell_of_another_writer
@@ -373,15 +373,14 @@ class DropIn(LRScheduler):
             epoch: the step to go to instead, exactly; torch deprecates it, and ``seek(epoch)`` is the same
                 without its warning.
         """
-        self._take_step(epoch)
+        if epoch is not None or self._owner is not None or not self._glide():
+            self._take_step(epoch)
 
     def _take_step(self, epoch: float | None = None) -> None:
-        """What ``step`` does."""
+        """Move on by one step where everything may have changed."""
         self._look()
         if self._stack.claims:
             self._tell_of_a_jump()
-        if epoch is None and self._owner is None and self._glide():
-            return
         if epoch is not None:
             tell(EPOCH_DEPRECATION_WARNING, UserWarning)
             self._go(epoch, counted=True)
@@ -415,17 +414,19 @@ class DropIn(LRScheduler):
         ready = self._ready
         if ready is None:
             return False
-        lines, groups = ready.lines, self.optimizer.param_groups
+        lines, groups, stack = ready.lines, self.optimizer.param_groups, self._stack
         step = lines.step + 1
         row = lines.rows.get(step)
         if step > ready.last or (row is None and not lines.called) or not ready.holds(groups):
+            return False
+        if stack.claims or not (stack.told or stack.is_as_left(groups)):
             return False
         if row is None:
             row = lines.at(step)
         for column, place in ready.others:
             write_all(groups, place, row[column])
         floats = write_all(groups, RATE, row[0])
-        self._stack.leave(row[0], floats)
+        stack.leave(row[0], floats)
         lines.step = step
         self._advance()
         if floats:
@@ -626,6 +627,12 @@ class DropIn(LRScheduler):
         bases = state.get("base_lrs", [])
         if not isinstance(bases, list | tuple):
             raise ResumeError(f"the base rates in a state of {self._kind} are a list; got {bases!r}")
+        for base in bases:
+            rate = scalar(base)
+            if rate is None or not 0 <= rate < math.inf:
+                raise ResumeError(
+                    f"the base rates in a state of {self._kind} are finite and at least 0; got {shown(base)}"
+                )
         if len(bases) > len(self.optimizer.param_groups):
             raise ResumeError(
                 f"the checkpoint is of {len(bases)} parameter groups and the optimizer has "

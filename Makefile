@@ -24,7 +24,7 @@ docs: .venv/installed  ## the documentation, into build/site; a warning is an er
 bench: .venv/installed  ## speeds, as ratios to torch, timm, transformers, optax and lrsched; a few minutes
 	$(BIN)/python benchmarks --json benchmarks/results
 
-soak: .venv/installed  ## random cases by the million against what is known of them; an hour or two
+soak: .venv/installed  ## random cases by the million against what is known of them; half an hour
 	$(BIN)/python -m tests.soak $(OPTIONS)
 
 # torch first and by its exact version, so that no other package chooses another build of it.

@@ -169,7 +169,7 @@ def resume(loaded: Snapshot, present: Laid, policy: Policy | None) -> Resumed:
                 saved.check_text()
                 course = checkpoint.course(saved)
                 if saved.now is not None:
-                    became[saved.of, parse(saved.schedule)] = course
+                    became[saved.of, parse(saved.schedule, custom="name")] = course
                 if saved.position is not None:
                     positions[course] = read_fraction(saved.position, "the position")
     rates = {

@@ -553,7 +553,7 @@ def _size(truth: Truth, index: int) -> float:
 def _like_the_table(truth: Truth, rates: list[float]) -> str | None:
     """Whether a Scheduler and a Table say the same to the last bit, where nothing has come in between."""
     for followed, rate in zip(truth.followed, rates, strict=True):
-        if followed.changes or followed.began or truth.plateaus or truth.place != truth.step:
+        if followed.changes or followed.began or truth.plateaus or followed.place != truth.step:
             continue
         table = evaluate(followed.plan).on(evaluate(followed.sizes))
         told = table(float(truth.step), followed.group.exact)

@@ -246,6 +246,29 @@ def test_an_offset_of_one_step_is_one_of_the_axis(plan: Schedule) -> None:
     assert positions(plan, [{"tokens": 16}, {"tokens": 128}]) == [Fraction(1, 4), Fraction(9, 4)]
 
 
+MANY_UNITS = et.Linear(over="128tok") >> et.Linear(over="3st") >> et.Cosine(over="8smp")
+
+
+@pytest.mark.parametrize(
+    ("by", "steps"),
+    [  # of an update with a quarter of the tokens and half of the samples: 1/4, 1 or 1/2 of a step
+        (0, {0: "1/4", "7/4": 2, 2: 3, 4: 5, 5: "11/2", 9: "19/2"}),
+        (1, {0: "1/4", "11/4": 3, 3: 4, 5: 6, 6: "13/2"}),
+        ("3/2", {0: "1/4", "13/4": "7/2", "7/2": "9/2", "13/2": 7}),
+        (-1, {0: "1/4", "3/4": 1, 1: 2, 4: "9/2"}),
+        (-2, {0: 1, 2: 3, 3: "7/2"}),
+        (-4, {0: 1, 1: "3/2"}),
+        ("-13/2", {0: "1/2", 3: "7/2"}),
+        (-9, {0: "1/2"}),
+    ],
+)
+def test_parts_that_are_shifted_count_as_they_did(by: Any, steps: dict[int | str, int | str]) -> None:
+    meter = Meter(MANY_UNITS.shift(by), HORIZON)
+    for before, after in steps.items():
+        meter.seek(Fraction(before))
+        assert meter.advance(samples=2, tokens=16) == Fraction(after)
+
+
 def test_a_cooldown_counts_its_own_length() -> None:
     trunk = et.Constant(1.0)
     plan = trunk.cooldown("5st", over="640tok")

@@ -223,13 +223,20 @@ def _stretches(
         if isinstance(schedule, Cooldown):
             yield horizon.steps(schedule.over), tuple(_named(schedule, "over"))
         return
-    if isinstance(schedule, Shift) and schedule.by not in (STEP, STEP * -1):
+    if isinstance(schedule, Shift):
         by = horizon.signed_steps(schedule.by)
-        if by >= 0:
-            inner = list(_stretches(schedule.schedule, horizon))
-            yield by, (*inner[0][1], *_named(schedule, "by"))
-            yield from inner
-            return
+        (length, durations), *after = _stretches(schedule.schedule, horizon)
+        if by < 0:
+            while after and length is not None and length <= -by:
+                by += length
+                (length, durations), *after = after
+            length = None if length is None else max(length + by, Fraction(0))
+        here = (*durations, *_named(schedule, "by"))
+        if by > 0:
+            yield by, here
+        yield length, durations if by > 0 else here
+        yield from after
+        return
     measured = [part for part in schedule.parts if any(_durations(part))]
     if isinstance(schedule, Joined) and len(measured) == 1:
         # Beside a plain number or a Plateau it goes as it would alone.

@@ -458,6 +458,14 @@ def test_the_stages_of_the_clr_paper_are_one_expression() -> None:
             r"is 100% - 110ep = -100 steps on this horizon",
         ),
         (lambda: linear_to_zero(warmup=200).on(RUN), r"is 100% - 200st = -100 steps on this horizon"),
+        (
+            lambda: warmup("5% - 1st").on(Horizon(total=10)),
+            r"is 5% - 1st = -0.5 steps on this horizon .* less than none",
+        ),
+        (
+            lambda: knee("5%", warmup="5% - 1st").on(Horizon(total=10)),
+            r"is 5% - 1st = -0.5 steps on this horizon .* less than none",
+        ),
         (lambda: sgdr("1ep - 10st").on(RUN), r"has no length on this horizon .*, so it cannot be repeated"),
         (lambda: yolo().on(Horizon(total=10)), r"is 3ep, in epochs, but the horizon has no steps_per_epoch"),
     ],
@@ -465,6 +473,11 @@ def test_the_stages_of_the_clr_paper_are_one_expression() -> None:
 def test_what_is_refused(build: Any, message: str) -> None:
     with pytest.raises(EtudeError, match=message):
         build()
+
+
+def test_a_warmup_of_which_a_run_leaves_no_step_is_none() -> None:
+    plan, run = knee("5%", warmup="10% - 1st"), Horizon(total=10)
+    assert plan.on(run)(range(9)).tolist() == knee("5%").on(run)(range(9)).tolist()
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,9 @@ __all__ = ["rise", "untuned_exponential_warmup", "untuned_linear_warmup", "warmu
 def rise(peak: Level, over: Duration, shape: type[Shape] = Linear) -> Schedule:
     """A way up to the peak on which no update has the rate 0: (t + 1) / (over + 1) of the way."""
     # Where it starts is not known before the horizon: so it is the way from 0, entered at its second step.
-    return shape(0.0, peak, over=over + STEP).shift(-1)
+    way = shape(0.0, peak, over=over + STEP).shift(-1)
+    # The step that is added must not hide that a difference of lengths comes out below 0.
+    return way.until(over) if any(amount < 0 for _, amount in over.terms) else way
 
 
 def warmup(over: DurationLike, start: LevelLike | None = None, *, ease: str = "linear") -> Schedule:

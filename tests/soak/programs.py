@@ -33,20 +33,28 @@ import etude as et
 from etude import BASE
 from etude.torch import Scheduler, redecay
 
-scaler = None
+scaler, closure, window = None, False, 1
 
 def group(base, kind, decay):
     lr = base if kind == "float" else torch.tensor(base, dtype=getattr(torch, kind))
     return {"params": [torch.nn.Parameter(torch.zeros(2))], "lr": lr, "weight_decay": decay}
 
 def update(overflow=False):
-    for each in optimizer.param_groups:
-        for parameter in each["params"]:
-            parameter.grad = torch.full((2,), float("inf") if overflow else 0.25)
+    slope = float("inf") if overflow else 0.25
+
+    def backward():
+        loss = sum((weight * slope).sum() for each in optimizer.param_groups for weight in each["params"])
+        (loss if scaler is None else scaler.scale(loss)).backward()
+        return loss
+
+    optimizer.zero_grad()
+    if closure:
+        return optimizer.step(backward)
+    for _ in range(window):
+        backward()
     if scaler is None:
         optimizer.step()
     else:
-        scaler.scale(torch.zeros(1))
         scaler.step(optimizer)
         scaler.update()
 
@@ -106,6 +114,8 @@ class SetUp:
         added: ``"join"`` or ``"own"``.
         count: ``"updates"`` or ``"attempts"``.
         scaler: whether there is one.
+        closure: whether the optimizer calls for the gradients.
+        window: how many batches add up to the gradients of an update.
     """
 
     plan: Term
@@ -117,6 +127,8 @@ class SetUp:
     added: str = "join"
     count: str = "updates"
     scaler: bool = False
+    closure: bool = False
+    window: int = 1
 
     @property
     def build(self) -> str:
@@ -491,8 +503,9 @@ class Program:
 
     def beginning(self) -> list[str]:
         """The lines before the first act."""
-        scaler = ['scaler = torch.amp.GradScaler("cpu", init_scale=2.0)'] * self.setup.scaler
-        return [*scaler, self.setup.make(list(self.groups)), self.setup.build]
+        loop = [f"closure, window = {self.setup.closure}, {self.setup.window}"]
+        loop += ['scaler = torch.amp.GradScaler("cpu", init_scale=2.0)'] * self.setup.scaler
+        return [*loop, self.setup.make(list(self.groups)), self.setup.build]
 
     def fault(self) -> tuple[str, list[str]] | None:
         """What is wrong, in words, and the lines that lead there."""
@@ -678,6 +691,10 @@ def draw(seed: int, number: int) -> Program:
             acts.append(Copy(one_of(["pickle", "deepcopy"])))
         else:
             acts.append(Crash(one_of(WAYS), one_of(ORDERS), random.random() < 0.3))
+    if random.random() < 0.2 and not scaler:
+        setup = replace(setup, closure=True)
+    elif random.random() < 0.3:
+        setup = replace(setup, window=random.randint(2, 5))
     return Program(setup, groups, tuple(acts))
 
 

@@ -34,26 +34,26 @@ def seconds(statement: str, *, after: str = "", times: int) -> tuple[float, floa
     """The time of a statement in a fresh Python, and of the one before it."""
     command = [sys.executable, "-c", CLOCKED.format(before=after, statement=statement)]
     found = []
-    for _ in range(times + 1):
+    for _ in range(times):
         printed = subprocess.run(command, capture_output=True, text=True, check=True, env=ENVIRONMENT).stdout
         found.append([float(number) for number in printed.split()])
-    before, clocked = (statistics.median(column) for column in zip(*found[1:], strict=True))
+    before, clocked = (statistics.median(column) for column in zip(*found[times > 1 :], strict=True))
     return clocked, before
 
 
 def empty(*, times: int) -> float:
     """The time that Python itself takes to start and end."""
     found = []
-    for _ in range(times + 1):
+    for _ in range(times):
         before = time.perf_counter()
         subprocess.run([sys.executable, "-c", ""], check=True, env=ENVIRONMENT)
         found.append(time.perf_counter() - before)
-    return statistics.median(found[1:])
+    return statistics.median(found[times > 1 :])
 
 
 def rows(*, quick: bool) -> list[Row]:
     """Time both imports, beside what they cannot do without."""
-    times = 1 if quick else 7
+    times = 1 if quick else 8  # the first of which compiles, and is not counted
     alone, _ = seconds("import etude", times=times)
     found = [
         Row("import etude", "alone", "an empty python", alone, empty(times=times), "s", 0.2, absolute=True)

@@ -40,6 +40,7 @@ _BLOCKS = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _OUTPUT = re.compile(r"\n\s*```text\n(?P<output>.*?)^[ ]*```[ ]*$", re.MULTILINE | re.DOTALL)
+PICTURE = re.compile(r"^<!-- picture: .+? -->$", re.MULTILINE)
 SHOWN = re.compile(r"#\s*→\s*(.+)$", re.MULTILINE)
 _LENIENT = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 

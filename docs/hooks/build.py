@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -22,7 +21,6 @@ from etude.spec.examples import EXAMPLES, FIELD, HORIZON
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 _drawn: dict[tuple[tuple[str, str], ...], list[str]] = {}
-_PICTURE = re.compile(r"^<!-- picture: .+? -->$", re.MULTILINE)
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -44,7 +42,7 @@ def on_files(files: Files, *, config: MkDocsConfig, **_: Any) -> Files:
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     """Run the blocks of a page that has pictures, and put them in."""
-    if not _PICTURE.search(markdown):
+    if not blocks.PICTURE.search(markdown):
         return markdown
     found = list(blocks.find_blocks(markdown))
     # A translation has the code of its original, and so its pictures.
@@ -54,7 +52,7 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
         values = [(block, running.run(block)) for block in found]
         _drawn[code] = [pictures.figure(value) for block, value in values if block.kind == "picture"]
     figures = iter(_drawn[code])
-    return _PICTURE.sub(lambda _: next(figures), markdown)
+    return blocks.PICTURE.sub(lambda _: next(figures), markdown)
 
 
 def on_post_page(output: str, *, page: Any, **_: Any) -> str:

@@ -56,15 +56,21 @@ def _fresh() -> Iterator[None]:
 
 
 class Training:
-    """A model of two layers, each a parameter group, and a compiled step of it."""
+    """A model of two layers or one, each a parameter group, and a compiled step of it."""
 
     def __init__(
-        self, kind: Callable[..., Optimizer], *, backend: str = "aot_eager", tensors: bool, **options: Any
+        self,
+        kind: Callable[..., Optimizer],
+        *,
+        backend: str = "aot_eager",
+        tensors: bool,
+        layers: int = 2,
+        **options: Any,
     ) -> None:
         torch.manual_seed(0)
-        self.model = nn.Sequential(nn.Linear(4, 4, bias=False), nn.Linear(4, 2, bias=False))
+        self.model = nn.Sequential(nn.Linear(4, 4, bias=False), nn.Linear(4, 2, bias=False))[:layers]
         groups: Any = [
-            {"params": [layer.weight], "lr": rate} for layer, rate in zip(self.model, (0.1, 0.2), strict=True)
+            {"params": [layer.weight], "lr": 0.1 * (i + 1)} for i, layer in enumerate(self.model)
         ]
         self.optimizer = kind(groups, **options)
         if tensors:
@@ -222,7 +228,7 @@ def test_a_scheduler_can_be_built_when_the_step_is_compiled() -> None:
 def compiled_at(kind: Any, options: dict[str, Any], *, tensors: bool, steps: int) -> list[int]:
     """The steps at which an update was compiled, with breaks where torch has them."""
     forget()
-    training = Training(kind, tensors=tensors, **options)
+    training = Training(kind, tensors=tensors, layers=1, **options)
     scheduler = ours(training.optimizer, steps)
     update = training.update()
     found = [0]

@@ -59,12 +59,12 @@ class Recorded:
         """The updates that have a reading."""
         return np.array([reading.step for reading in self.readings], dtype=np.int64)
 
-    @property
+    @cached_property
     def groups(self) -> tuple[str, ...]:
         """The parameter groups, in the order of the optimizer; also those that were added later."""
         return tuple(dict.fromkeys(name for reading in self.readings for name in reading.rates))
 
-    @property
+    @cached_property
     def metrics(self) -> tuple[str, ...]:
         """The names of all that was measured."""
         return tuple(dict.fromkeys(name for reading in self.readings for name in reading.metrics))

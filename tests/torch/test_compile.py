@@ -69,9 +69,7 @@ class Training:
     ) -> None:
         torch.manual_seed(0)
         self.model = nn.Sequential(nn.Linear(4, 4, bias=False), nn.Linear(4, 2, bias=False))[:layers]
-        groups: Any = [
-            {"params": [layer.weight], "lr": 0.1 * (i + 1)} for i, layer in enumerate(self.model)
-        ]
+        groups: Any = [{"params": [layer.weight], "lr": 0.1 * (i + 1)} for i, layer in enumerate(self.model)]
         self.optimizer = kind(groups, **options)
         if tensors:
             tensorize(self.optimizer)

@@ -478,6 +478,11 @@ def test_a_state_whose_last_rates_are_none_is_refused() -> None:
         ("OneCycleLR", (1.0, 20), {"_schedule_phases": 8}),
         ("OneCycleLR", (1.0, 20), {"_schedule_phases": [{"end_step": 19, "start_lr": "momentum"}]}),
         ("ReduceLROnPlateau", (), {"threshold_mode": {}}),
+        ("ReduceLROnPlateau", (), {"min_lrs": ["x"]}),
+        ("ReduceLROnPlateau", (), {"default_min_lr": "x"}),
+        ("ReduceLROnPlateau", (), {"factor": "x"}),
+        ("ReduceLROnPlateau", (), {"eps": "x"}),
+        ("ReduceLROnPlateau", (), {"num_bad_epochs": -1}),
     ],
 )
 def test_a_damaged_state_is_refused_and_changes_nothing(

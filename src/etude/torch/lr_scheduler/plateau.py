@@ -11,7 +11,7 @@ from torch.optim import lr_scheduler as peers
 from torch.optim.lr_scheduler import EPOCH_DEPRECATION_WARNING
 
 from etude.errors import ScheduleError
-from etude.schedules import PlateauState, bounds
+from etude.schedules import bounds
 from etude.torch import formulas
 from etude.torch.groups import Group, own_tensors
 from etude.torch.lr_scheduler.dropin import DropIn, check_optimizer, clone
@@ -149,13 +149,7 @@ class ReduceLROnPlateau(DropIn, peers.ReduceLROnPlateau):
     def _observe(self, value: float) -> None:
         group = self.optimizer.param_groups[0]
         rule = formulas.plateau({**self.__dict__, "min_lrs": [0.0]}, group, 0)
-        past = PlateauState(
-            factor=1.0,
-            best=self.best if math.isfinite(self.best) else None,
-            bad=self.num_bad_epochs,
-            resting=self.cooldown_counter,
-        )
-        now = rule.observe(past, value)
+        now = rule.observe(formulas.plateau_state({**self.__dict__, "_factors": [1.0]}, group, 0), value)
         self.best = self.mode_worse if now.best is None else now.best
         self.num_bad_epochs = now.bad
         self.cooldown_counter = now.resting
@@ -185,6 +179,8 @@ class ReduceLROnPlateau(DropIn, peers.ReduceLROnPlateau):
     def _settle(self) -> None:
         """A state of torch's does not hold the factor: it is what the rate was, of what the others give."""
         self._init_is_better(self.mode, self.threshold, self.threshold_mode)
+        self._check_parameters()
+        formulas.plateau_state(self.__dict__, self.optimizer.param_groups[0], 0)
         if self._factors:
             return
         self._factors = [1.0] * len(self.optimizer.param_groups)
@@ -196,6 +192,10 @@ class ReduceLROnPlateau(DropIn, peers.ReduceLROnPlateau):
         return changed
 
     def _check_parameters(self) -> None:
-        for index, group in enumerate(self.optimizer.param_groups):
-            formulas.plateau(self.__dict__, group, index)
+        # There may be groups that came after their bounds were given.
+        groups = self.optimizer.param_groups
+        for index in range(min(len(groups), len(self.min_lrs))):
+            formulas.plateau(self.__dict__, groups[index], index)
+        if self.default_min_lr is not None:
+            formulas.plateau({**self.__dict__, "min_lrs": [self.default_min_lr]}, groups[0], 0)
         bounds.number(self.eps, "ReduceLROnPlateau(eps=)", least=0)

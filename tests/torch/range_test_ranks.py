@@ -145,7 +145,7 @@ def failing(where: str) -> dict[str, Any]:
 def main(folder: str) -> None:
     """Tell all of it."""
     # As long as a process waits for one that has failed.
-    dist.init_process_group("gloo", timeout=timedelta(seconds=10))
+    dist.init_process_group("gloo", timeout=timedelta(seconds=5))
     report(
         {
             "diverging": diverging(),

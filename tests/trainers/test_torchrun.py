@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import torch.distributed as dist
 
 from etude import Cosine, Horizon
+from etude.torch import mean_over_ranks
 from tests.test_examples import EXAMPLES, run
 from tests.trainers.processes import together
 from tests.trainers.torchrun_ranks import KINDS, UPDATES, resumed
@@ -122,6 +124,10 @@ def test_a_plateau_fed_with_the_mean_cuts_at_the_same_time_everywhere(both: list
 
 def test_a_plateau_fed_with_each_processs_own_metric_does_not(both: list[Any]) -> None:
     assert both[0]["plateau of its own"] != both[1]["plateau of its own"]
+
+
+def test_alone_the_mean_over_ranks_is_the_value_itself() -> None:
+    assert mean_over_ranks(torch.tensor([0.25])) == mean_over_ranks(0.25) == 0.25
 
 
 def test_the_example_goes_on_with_fewer_processes(tmp_path: Path) -> None:

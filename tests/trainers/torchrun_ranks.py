@@ -184,7 +184,8 @@ def plateau(*, agree: bool) -> list[float]:
     for loss in LOSSES[dist.get_rank() % 2]:
         optimizer.step()
         scheduler.step()
-        scheduler.observe(loss=mean_over_ranks(loss) if agree else loss)
+        own = torch.tensor(loss) if len(rates) % 2 else loss
+        scheduler.observe(loss=mean_over_ranks(own) if agree else own)
         rates.append(rate_now(optimizer))
     return rates
 

@@ -80,8 +80,9 @@ class Place:
         wait_until(lambda: not users_of(self.folder), "no process is left in the folder")
 
     def check_files(self, expected: set[str]) -> None:
-        """See that nothing lies in the folder but what is meant to, SQLite's own files included."""
-        names = {str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file()}
+        """See that nothing lies in the folder but what is meant to: SQLite's own files, and Python's."""
+        paths = [path.relative_to(self.folder) for path in self.folder.rglob("*") if path.is_file()]
+        names = {str(path) for path in paths if path.parts[0] != "__pycache__"}
         strange = {name for name in names - expected if not name.startswith("runs.sqlite")}
         holds(not strange, f"nothing half-written is left: {sorted(strange)}")
 

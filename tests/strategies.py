@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 import etude as et
-from etude import BASE, Horizon, Level, Schedule
+from etude import BASE, Factor, Horizon, Level, Rate, Schedule
 
 HORIZON = Horizon(steps_per_epoch=7, total="30ep", samples_per_step=4, tokens_per_step=64)
 STEPS = 210
@@ -91,8 +91,8 @@ def catalogue(rates: st.SearchStrategy[Any], lengths: st.SearchStrategy[Any]) ->
         ),
         "Sigmoid": st.builds(et.Sigmoid, st.floats(0.01, 2), middle=lengths, per=lengths, **law),
         "PolynomialCycles": st.builds(et.PolynomialCycles, lengths, power=st.floats(0.1, 3), **law),
-        "ExponentialWarmup": st.builds(et.ExponentialWarmup, lengths, **law | {"start": numbers}),
-        "RAdamWarmup": st.builds(et.RAdamWarmup, st.floats(0.7, 0.9999), **law | {"start": numbers}),
+        "ExponentialWarmup": st.builds(et.ExponentialWarmup, lengths, over=law["over"]),
+        "RAdamWarmup": st.builds(et.RAdamWarmup, st.floats(0.7, 0.9999), over=law["over"]),
         "Noise": st.one_of(
             st.builds(et.Noise, st.integers(0, 2**40), st.floats(0.001, 1), every=lengths),
             st.builds(
@@ -233,39 +233,68 @@ EVERY_KIND = catalogue(levels, durations)
 """Name of the catalogue → strategy of what it builds."""
 
 
-def finite(schedule: Schedule) -> Schedule:
+FACTORS = (
+    "ExponentialWarmup",
+    "Noise",
+    "Plateau",
+    "RAdamWarmup",
+    "untuned_exponential_warmup",
+    "untuned_linear_warmup",
+    "warmup",
+)
+"""The names of the catalogue that build factors; all others build rates."""
+
+
+def finite(schedule: Any) -> Any:
     """The schedule, left after a while if it never ends."""
     if schedule.extent == "finite":
         return schedule
-    # Called on the class, since a Plateau has a field of that name.
-    return Schedule.cooldown(schedule, 9, over=4, stop=0.5)
+    if isinstance(schedule, Factor):
+        return schedule.until(9)
+    return schedule.cooldown(9, over=4, stop=0.5)
 
 
-def _after(first: Schedule, second: Schedule) -> Schedule:
+def _after(first: Any, second: Any) -> Any:
     return finite(first) >> second
 
 
-def _times(first: Schedule, second: Schedule) -> Schedule:
-    both = first.depends_on_base and second.depends_on_base
-    return first + second if both else first * second
+def _times(first: Rate, second: Schedule) -> Rate:
+    if isinstance(second, Rate) and first.depends_on_base and second.depends_on_base:
+        return first + second
+    return first * second
 
 
-def _repeated(schedule: Schedule, times: int | None, stretch: Any, gain: float) -> Schedule:
+def _repeated(schedule: Any, times: int | None, stretch: Any, gain: float) -> Any:
     once = finite(schedule)
     if not once.length(HORIZON):
-        once = once >> et.Constant(0.5, over=3)
+        once = once >> (et.warmup(3) if isinstance(once, Factor) else et.Constant(0.5, over=3))
     return once.repeat(times, stretch=stretch, gain=gain)
 
 
-def _compositions(parts: st.SearchStrategy[Schedule]) -> st.SearchStrategy[Schedule]:
-    pairs = [_after, _times, lambda a, b: a + b, et.minimum, et.maximum]
+def _of_either(parts: st.SearchStrategy[Any]) -> list[st.SearchStrategy[Any]]:
+    """What may be made of rates alone, and of factors alone."""
     shifts = st.one_of(st.integers(-9, 9), st.sampled_from(["1ep", "-1ep"]))
-    return st.one_of(
-        *(st.builds(join, parts, parts) for join in pairs),
+    return [
+        *(st.builds(join, parts, parts) for join in (_after, lambda a, b: a + b, et.minimum, et.maximum)),
         st.builds(_repeated, parts, st.one_of(st.none(), st.integers(1, 6)), growths, st.floats(0.5, 1)),
         st.builds(lambda part, by: part.shift(by), parts, shifts),
         st.builds(lambda part, at: part.until(at), parts, durations),
         st.builds(lambda part, factor: part.stretch(factor), parts, st.sampled_from([2, "1/2", "3/2", 1.1])),
+    ]
+
+
+factors: st.SearchStrategy[Factor] = st.recursive(
+    st.one_of(*(EVERY_KIND[name] for name in FACTORS)),
+    lambda parts: st.one_of(*_of_either(parts), st.builds(lambda a, b: a * b, parts, parts)),
+    max_leaves=3,
+)
+"""Any factor."""
+
+
+def _compositions(parts: st.SearchStrategy[Rate]) -> st.SearchStrategy[Rate]:
+    return st.one_of(
+        *_of_either(parts),
+        st.builds(_times, parts, st.one_of(parts, factors)),
         st.builds(lambda part, low, rise: part.clip(low, low + rise), parts, numbers, numbers),
         st.builds(
             lambda part, at, over, stop: finite(part).cooldown(at, over=over, stop=stop, ease="cosine"),
@@ -277,10 +306,15 @@ def _compositions(parts: st.SearchStrategy[Schedule]) -> st.SearchStrategy[Sched
     )
 
 
-schedules: st.SearchStrategy[Schedule] = st.recursive(
-    st.one_of(*EVERY_KIND.values()), _compositions, max_leaves=5
+schedules: st.SearchStrategy[Rate] = st.recursive(
+    st.one_of(
+        *(kind for name, kind in EVERY_KIND.items() if name not in FACTORS),
+        st.builds(lambda factor, level: factor * level, factors, levels),
+    ),
+    _compositions,
+    max_leaves=5,
 )
-"""Any schedule: recipes, combinators, fractional boundaries, nested a few levels deep."""
+"""Any rate: recipes, combinators, fractional boundaries, nested a few levels deep."""
 
 OVER_THE_RUN = (
     "cosine_with_restarts",
@@ -297,7 +331,11 @@ OVER_THE_RUN = (
     "wsd",
     "yolo",
 )
-whole_schedules: st.SearchStrategy[Schedule] = st.one_of(
-    *(kind for name, kind in catalogue(levels, whole_durations).items() if name not in OVER_THE_RUN)
+whole_schedules: st.SearchStrategy[Rate] = st.one_of(
+    *(
+        kind.map(lambda factor: factor * BASE) if name in FACTORS else kind
+        for name, kind in catalogue(levels, whole_durations).items()
+        if name not in OVER_THE_RUN
+    )
 )
 """A schedule all of whose lengths are whole steps; its growing cycles' need not be."""

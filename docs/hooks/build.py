@@ -69,7 +69,7 @@ def _catalogue() -> Iterator[tuple[str, str]]:
         gallery.append(f'## {heading}\n\n<div class="gallery" markdown>\n')
         for name in names:
             expression = EXAMPLES[name]
-            table = etude.parse(expression).on(HORIZON)
+            table = etude.parse(expression, etude.Schedule).on(HORIZON)
             path = catalogue.path(name)
             yield f"catalogue/{path}.svg", pictures.small(table)
             picture = pictures.figure(pictures.chart(table))
@@ -96,6 +96,6 @@ def _field() -> Iterator[str]:
         f"`{HORIZON!r}`.\n"
     )
     for name, expression in FIELD.items():
-        table = etude.parse(expression).on(HORIZON)
+        table = etude.parse(expression, etude.Schedule).on(HORIZON)
         yield f"## {name}\n\n```python\n{expression}\n```\n\n"
         yield pictures.figure(replace(pictures.chart(table), title=name)) + "\n"

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from etude.durations import Horizon
-from etude.schedules import Schedule
+from etude.schedules import Rate
 from etude.tracing import Foreign, Formula, Namespace, formula
 
 __all__ = ["compiled", "to_optax"]
@@ -22,7 +22,7 @@ JNP = Namespace(
 )
 
 
-def to_optax(plan: Schedule, horizon: Horizon, base: float = 1.0) -> Callable[[Any], jax.Array]:
+def to_optax(plan: Rate, horizon: Horizon, base: float = 1.0) -> Callable[[Any], jax.Array]:
     """Return the schedule as a function of the step count, an Optax ``Schedule``.
 
     It is compiled, and goes into ``jit``, ``vmap``, ``scan`` and ``optax.inject_hyperparams``. The values are

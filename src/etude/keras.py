@@ -10,7 +10,7 @@ import keras
 from etude import parse
 from etude.durations import Horizon
 from etude.errors import HorizonError, ScheduleError, SpecError
-from etude.schedules import Schedule
+from etude.schedules import Rate
 from etude.tracing import Foreign, Formula, Namespace, formula
 
 __all__ = ["EtudeSchedule"]
@@ -72,7 +72,7 @@ class EtudeSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: i
     ['0.100', '0.050', '0.000']
     """
 
-    def __init__(self, plan: Schedule | str, horizon: Horizon, base: float = 1.0) -> None:
+    def __init__(self, plan: Rate | str, horizon: Horizon, base: float = 1.0) -> None:
         super().__init__()
         self.plan = parse(plan) if isinstance(plan, str) else plan
         self.horizon = horizon

@@ -109,6 +109,8 @@ class Resolvable(Protocol):
     def parts(self) -> Sequence[Resolvable]: ...
     @property
     def depends_on_base(self) -> bool: ...
+    @property
+    def multiplies(self) -> bool: ...
 
 
 class Remembered(Protocol):
@@ -185,6 +187,11 @@ class Table:
         """
         steps = _steps_array(k)
         bases = _bases_array(base)
+        if self.schedule.multiplies and (bases != 1).any():
+            raise ScheduleError(
+                f"{self.text} is a factor and multiplies: it has no base rate; leave out base=, or ask "
+                f"{self.text} * BASE"
+            )
         context = Context(bases.reshape(-1), factors or {})
         places = steps.reshape(-1, 1)
         values = np.empty((len(places), bases.size))
@@ -413,15 +420,16 @@ class Table:
         """
         return check.findings(self, base, of)
 
-    def chart(
-        self, base: float = 1.0, *, title: str | None = None, label: str = "learning rate"
-    ) -> plots.Chart:
+    def chart(self, base: float = 1.0, *, title: str | None = None, label: str | None = None) -> plots.Chart:
         """Return the numbers of the schedule's picture: the curve, its phases and its restarts.
+
+        The label is ``"learning rate"``, or ``"factor"`` of what multiplies, where none is given.
 
         A restart is where another cycle begins at a higher value than the one before has come to.
         """
         from etude import plots
 
+        label = label or ("factor" if self.schedule.multiplies else "learning rate")
         steps = self.steps
         places = np.arange(steps + 1.0) if steps < CURVE_POINTS else np.linspace(0, steps, CURVE_POINTS)
         phases = [self.phase(0)] if self.phase(0).stop >= steps else []
@@ -443,7 +451,7 @@ class Table:
         return plots.Chart(
             title=self.text if title is None else title,
             x_label=self._x_label(),
-            y_label=label if base != 1.0 else f"{label} (base rate 1)",
+            y_label=label if base != 1.0 or self.schedule.multiplies else f"{label} (base rate 1)",
             series=(plots.Series(label, places, self(places, base)),),
             shades=tuple(plots.Shade(phase.start, min(phase.stop, steps), phase.name) for phase in phases),
             marks=tuple(plots.Mark(step, "restart") for step in restarts.tolist()),

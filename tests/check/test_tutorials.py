@@ -171,7 +171,7 @@ def test_b_a_warmup_beside_a_schedule_without_a_join() -> None:
     optimizer.step()
     main.step()
     warmup.step()
-    with pytest.warns(ScheduleWarning, match=r"both write the rate\..*warmup >> decay.*\[two-writers\]"):
+    with pytest.warns(ScheduleWarning, match=r"both write the rate\..*ramp >> decay.*\[two-writers\]"):
         main.step()
 
 

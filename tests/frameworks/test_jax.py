@@ -40,7 +40,7 @@ def test_every_schedule_is_within_one_rounding_of_its_table(plan: Schedule) -> N
     assert (np.abs(values[fits] - expected[fits]) <= np.maximum(spacing, np.finfo(np.float32).tiny)).all()
 
 
-@pytest.mark.parametrize("plan", [PLAN, et.sgdr(3, "3/2"), et.Noise(1, 0.5)], ids=repr)
+@pytest.mark.parametrize("plan", [PLAN, et.sgdr(3, "3/2"), et.Noise(1, 0.5) * 1.0], ids=repr)
 def test_jit_vmap_scan_and_a_plain_call_give_the_same(plan: Schedule) -> None:
     schedule = to_optax(plan, RUN, 0.1)
     plain = [float(schedule(step)) for step in range(100)]
@@ -128,7 +128,7 @@ def test_it_trains_as_the_same_schedule_of_optax_does() -> None:
 
 
 def test_no_part_makes_a_nan_where_another_one_is_meant() -> None:
-    plan = et.Geometric(BASE, 0.1 * BASE, over=5) >> et.Rex(over=20) >> et.RAdamWarmup(0.99)
+    plan = et.Geometric(BASE, 0.1 * BASE, over=5) >> et.Rex(over=20) >> et.RAdamWarmup(0.99) * 1.0
     with jax.debug_nans(True):
         values = to_optax(plan, RUN, 0.0)(jnp.array([0, 4, 5, 24, 2**31 - 1]))
     assert values.tolist() == [0.0, 0.0, 0.0, 0.0, 1.0]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from etude import Horizon, parse
+from etude import Horizon, Schedule, parse
 from etude.spec.examples import EXAMPLES, FIELD, HORIZON
 
 __all__ = ["PATH", "Case", "read", "written"]
@@ -32,7 +32,7 @@ FAR = [
     "sgdr('1/3st')",
     "InverseSqrt(1000)",
     "Exponential(0.5, per=100000000) * Noise(3, 0.5)",
-    "Noise(3, 0.5, distribution='normal')",
+    "Noise(3, 0.5, distribution='normal') * BASE",
     "Linear(over=2147483646)",
 ]
 """What a float32 count gets wrong."""
@@ -53,6 +53,7 @@ def written() -> str:
     """The golden file, worked out anew."""
     # What follows a metric, or calls a function of Python, is for Python alone.
     texts = [text for text in (EXAMPLES | FIELD).values() if "Plateau" not in text and "Custom" not in text]
+    texts = [f"{text} * BASE" if parse(text, Schedule).multiplies else text for text in texts]
     cases = [_case(text, HORIZON, STEPS) for text in texts]
     cases += [_case(text, Horizon(total=2**31 - 1), FAR_STEPS) for text in FAR]
     return "[\n" + ",\n".join(map(json.dumps, cases)) + "\n]\n"

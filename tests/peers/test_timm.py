@@ -33,6 +33,7 @@ from etude import (
     multistep,
     sgdr,
     step,
+    warmup,
 )
 from tests.peers.compare import STEPS, assert_same, floors, lengths, rates, sgd, shares
 from tests.peers.timm_schedulers import timm
@@ -254,7 +255,7 @@ def test_their_noise_is_another_of_the_same_law() -> None:
     noisy: dict[str, Any] = {"decay_t": 100, "noise_range_t": 10, "noise_pct": 0.3, "noise_std": 0.2}
     theirs = run(timm.StepLRScheduler, **noisy)
     assert theirs.tolist() == run(timm.StepLRScheduler, **noisy).tolist()
-    ours = Constant(1.0, over=10) >> Noise(42, 0.3, distribution="normal", std=0.2)
+    ours = warmup(10, 1.0) >> Noise(42, 0.3, distribution="normal", std=0.2)
     values = ours.on(Horizon())(range(STEPS))
     for noise in (theirs, values):
         assert set(noise[:10]) == {1.0}

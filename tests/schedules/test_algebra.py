@@ -35,6 +35,7 @@ from etude import (
     minimum,
     multistep,
     parse,
+    warmup,
     wsd,
 )
 from etude.errors import EtudeError, HorizonError, ScheduleError
@@ -308,7 +309,7 @@ def test_repeat_with_stretch_is_a_sequence_of_stretches(
 
 @given(schedules, st.integers(0, 100), st.integers(1, 50), numbers)
 def test_cooldown(plan: Schedule, at: int, over: int, stop: float) -> None:
-    trunk, cooled = plan.on(HORIZON), Schedule.cooldown(plan, at, over=over, stop=stop).on(HORIZON)
+    trunk, cooled = plan.on(HORIZON), plan.cooldown(at, over=over, stop=stop).on(HORIZON)
     before = range(at + 1)
     assert (cooled(before) == trunk(before)).all()  # the value at its start is the trunk's
     assert cooled([at + over, at + over + 1, 10**6]).tolist() == [stop] * 3
@@ -515,7 +516,7 @@ def test_a_schedule_shows_itself_in_a_notebook() -> None:
             r"Exponential\(0.9\) never ends, so nothing can follow it; say how long",
         ),
         (lambda: stairs.repeat() >> stairs, r"never ends, so nothing can follow it"),
-        (lambda: Plateau("loss") >> stairs, r"has no length of its own, so nothing can follow it"),
+        (lambda: Plateau("loss") >> warmup(3), r"has no length of its own, so nothing can follow it"),
         (
             lambda: Linear(over=5, after="raise") >> stairs,
             r"says what happens after its end, but another part follows it; leave out after=",
@@ -593,7 +594,7 @@ def test_schedules_are_joined_with_schedules_levels_and_numbers(other: Any) -> N
 def test_numbers_of_every_kind_join(number: Any) -> None:
     assert stairs * number == number * stairs == Product((stairs, Constant(2.0)))
     assert stairs + number == number + stairs
-    assert type(stairs * number) is Product
+    assert isinstance(stairs * number, Product)
     assert minimum(stairs, number) == Minimum((stairs, Constant(2.0)))
     assert maximum(stairs, number) == Maximum((stairs, Constant(2.0)))
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etude import BASE, Constant, Horizon, Noise, PolynomialCycles, from_json, parse
+from etude import BASE, Constant, Factor, Horizon, Noise, PolynomialCycles, from_json, parse, warmup
 from etude.errors import ScheduleError
 
 RUN = Horizon()
@@ -79,7 +79,7 @@ def test_it_is_the_same_in_any_order(steps: list[int], distribution: Any) -> Non
 
 @given(growths, st.fractions(1, 20, max_denominator=9), st.integers(0, 30), st.integers(0, 2_000))
 def test_a_draw_begins_exactly_where_it_should(growth: str, every: Fraction, start: int, step: int) -> None:
-    slow = Constant(1.0, over=start) >> Noise(3, 0.5, every=f"{every}st").stretch(growth)
+    slow = warmup(start, 1.0) >> Noise(3, 0.5, every=f"{every}st").stretch(growth)
     draw = max(step - start, 0) / Fraction(growth) / every
     expected = Noise(3, 0.5).on(RUN)(math.floor(draw)) if step >= start else 1.0
     assert slow.on(RUN)(step) == expected
@@ -106,13 +106,11 @@ def test_what_ends_holds_its_last_draw() -> None:
         assert ended([later + 4, later + 99]).tolist() == [0.0, 0.0]
 
 
-def test_it_is_a_factor_and_may_be_a_rate() -> None:
-    factor, rate = Noise(7, 0.1), Noise(7, 0.1, start=BASE)
-    steps = range(5)
-    assert (Constant(BASE) * factor).on(RUN)(steps, base=0.2).tolist() == rate.on(RUN)(
-        steps, base=0.2
-    ).tolist()
-    assert parse(repr(rate)) == from_json(rate.to_json()) == rate
+def test_it_multiplies() -> None:
+    factor = Noise(7, 0.1)
+    rates = (Constant(BASE) * factor).on(RUN)(range(5), base=0.2)
+    assert rates.tolist() == (0.2 * factor.on(RUN)(range(5))).tolist()
+    assert parse(repr(factor), Factor) == from_json(factor.to_json(), Factor) == factor
 
 
 @pytest.mark.parametrize(

@@ -164,9 +164,9 @@ RUN = Horizon(steps_per_epoch=10, total=100)
             ">> Constant(0.1 * BASE)",
         ),
         (swa(0.05, "2ep"), "Constant(BASE, over='75%') >> Cosine(BASE, 0.05, over='2ep') >> Constant(0.05)"),
-        (warmup(4), "Linear(0.0, 1.0, over=5).shift(-1)"),
-        (warmup(4, 0.1, ease="cosine"), "Cosine(0.1, 1.0, over=4)"),
-        (untuned_linear_warmup(0.999), "Linear(0.0, 1.0, over=2000).shift(-1)"),
+        (warmup(4), "warmup(4)"),
+        (warmup(4, 0.1, ease="cosine"), "warmup(4, 0.1, ease='cosine')"),
+        (untuned_linear_warmup(0.999), "warmup(1999)"),
         (untuned_exponential_warmup(0.999), "ExponentialWarmup(1000)"),
         (
             wsd(0, "20%", floor=0.1 * BASE, ease="geometric"),
@@ -288,7 +288,7 @@ def test_values(recipe: Schedule, values: dict[int, float]) -> None:
         (swa(0.1, 10), {"constant": 0, "cosine": 75, "constant ": 85}),
         (piecewise_constant([30], [0.1, 0.2]), {"constant": 0, "constant ": 30}),
         (slanted_triangular(), {"linear": 0, "linear ": 10}),
-        (untuned_linear_warmup(0.9), {"linear": 0, "hold": 19}),
+        (untuned_linear_warmup(0.9), {"warmup": 0, "hold": 19}),
     ],
     ids=strategies.expression,
 )

@@ -18,7 +18,7 @@ import numpy as np
 import etude as et
 from etude.errors import EtudeError
 from tests.soak.drawing import Draw
-from tests.soak.oracle import PastEndError, RefusedError, World
+from tests.soak.oracle import PastEndError, RefusedError, World, multiplies
 from tests.soak.tally import Fault, Found, Tally
 from tests.soak.terms import Rate, Sizes, Term, smaller
 
@@ -73,18 +73,19 @@ class Case:
             return "not refused"
         levels = [level for part in self.expression.walk() for level in _levels(part, self.base)]
         size = max((abs(value) for value in [*wanted, *levels] if value is not None), default=0.0)
+        base = 1.0 if multiplies(self.expression) else self.base
         for step, value in zip(self.steps, wanted, strict=True):
             try:
-                got = table(step, self.base)
+                got = table(step, base)
             except EtudeError as error:
                 if value is not None:
                     return f"no value at {step:g}: {error}"
                 continue
             if value is None or not close(got, value, size):
                 return f"a wrong value at {step:g}: {got!r}, not {value!r}"
-        if None not in wanted:
-            both = table(np.array(self.steps), np.array([self.base, 2 * self.base]))[:, 0]
-            if not np.array_equal(both, [table(step, self.base) for step in self.steps]):
+        if None not in wanted and not multiplies(self.expression):
+            both = table(np.array(self.steps), np.array([base, 2 * base]))[:, 0]
+            if not np.array_equal(both, [table(step, base) for step in self.steps]):
                 return "other values for many steps and groups at once"
         return _round_trip(plan)
 
@@ -117,8 +118,8 @@ def _levels(part: Term, base: float) -> list[float]:
 def _round_trip(plan: et.Schedule) -> str | None:
     """Whether a plan is the same after each way to keep it."""
     ways: dict[str, Callable[[], Any]] = {
-        "text": lambda: et.parse(repr(plan)),
-        "JSON": lambda: et.from_json(json.dumps(json.loads(plan.to_json()))),
+        "text": lambda: et.parse(repr(plan), et.Schedule),
+        "JSON": lambda: et.from_json(json.dumps(json.loads(plan.to_json())), et.Schedule),
         "pickle": lambda: pickle.loads(pickle.dumps(plan)),
         "copy": lambda: copy.deepcopy(plan),
     }

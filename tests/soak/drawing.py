@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from tests.soak.oracle import DEFINITIONS, EASES, WAVES
+from tests.soak.oracle import DEFINITIONS, EASES, FACTORS, WAVES, multiplies
 from tests.soak.terms import BASE, Rate, Sizes, Term, term
 
 __all__ = ["Draw"]
@@ -118,7 +118,8 @@ class Draw:
         if kind == ">>":
             return term(">>", self.ended(first(one)), first(leaves - one))
         if kind == "*":
-            sides = [first(one), first(leaves - one, plain=True)]
+            other = self.factor if self.random.random() < 0.5 else first
+            sides = [first(one), other(leaves - one, plain=True)]
             self.random.shuffle(sides)
             return term("*", *sides)
         if kind in ("+", "minimum", "maximum"):
@@ -137,8 +138,6 @@ class Draw:
         if kind == ".clip":
             low = self.rate(plain=True)
             return term(".clip", part, low, low + self.number(0, 5))
-        if part.name == "Plateau":
-            return part
         over, ease = self.one_of(self.length(), self.length(), 0), self.one_of("linear", self.ease())
         stop = self.rate(plain=plain)
         if self.random.random() < 0.1:
@@ -151,13 +150,31 @@ class Draw:
             return part
         if part.name in (".until", ".cooldown"):
             return part
-        if part.name == "Plateau" or self.random.random() < 0.7:  # its field ``cooldown`` hides the method
+        if multiplies(part) or self.random.random() < 0.7:
             return term(".until", part, self.length())
         return term(".cooldown", part, self.length(), over=self.length(), stop=self.rate(plain=True))
 
+    def factor(self, leaves: int = 1, *, plain: bool = True) -> Term:
+        """Something that multiplies, of about so many parts."""
+        if leaves < 2:
+            return self._leaf(self.one_of(*FACTORS), plain)
+        one = self.random.randint(1, leaves - 1)
+        kind = self.one_of(">>", "*", "+", "minimum", "maximum", ".repeat", ".shift", ".stretch", ".until")
+        if kind == ">>":
+            return term(">>", self.ended(self.factor(one)), self.factor(leaves - one))
+        if kind[0] != ".":
+            return term(kind, self.factor(one), self.factor(leaves - one))
+        part = self.factor(leaves - 1)
+        if kind == ".repeat":
+            return term(".repeat", self.ended(part), self.random.randint(1, 6), stretch=self.growth())
+        if kind == ".shift":
+            return term(".shift", part, self.random.randint(-9, 9))
+        return term(kind, part, self.one_of(2, "3/2") if kind == ".stretch" else self.length())
+
     def leaf(self, *, plain: bool = False, only: str | None = None) -> Term:
-        """One entry of the catalogue."""
-        return self._leaf(only or self.one_of(*KINDS), plain)
+        """One entry of the catalogue: a rate, and seldom a factor, which has no place there."""
+        kinds = FACTORS if self.random.random() < 0.02 else KINDS
+        return self._leaf(only or self.one_of(*kinds), plain)
 
     def _leaf(self, kind: str, plain: bool) -> Term:
         def rate() -> Any:
@@ -167,7 +184,7 @@ class Draw:
         peak = {"peak": rate()}
         start = {"start": rate()}
         law = {**start, **self.maybe(0.4, lambda: {"over": length()}, {})}
-        factor = {"start": self.one_of(1.0, number(0, 2)), **self.maybe(0.3, lambda: {"over": length()}, {})}
+        factor = self.maybe(0.3, lambda: {"over": length()}, {})
         warmup = {"warmup": self.one_of(0, self.random.randint(1, 9), self.share())}
         cycles = {"cycles": self.maybe(0.5, lambda: self.random.randint(1, 5))}
         gain = number(0.5, 1)
@@ -358,4 +375,8 @@ SHAPES = (
     "Hyperbolic",
     "ExpHyperbolic",
 )
-KINDS = [name for name in DEFINITIONS if name[0].isalpha() and name not in ("minimum", "maximum")]
+KINDS = [
+    name
+    for name in DEFINITIONS
+    if name[0].isalpha() and name not in ("minimum", "maximum") and name not in FACTORS
+]

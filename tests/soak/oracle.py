@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 from tests.soak.terms import BASE, Rate, Sizes, Term
 
-__all__ = ["Curve", "PastEndError", "Plateau", "RefusedError", "World"]
+__all__ = ["FACTORS", "Curve", "PastEndError", "Plateau", "RefusedError", "World", "multiplies"]
 
 Value: TypeAlias = Callable[[Fraction], float]
 ONE, ZERO = Rate(0.0, 1.0), Rate(0.0, 0.0)
@@ -309,6 +309,7 @@ class World:
         """What an expression is; a level is a constant."""
         if not isinstance(expression, Term):
             return replace(constant(self.level(expression)), relative=_is_relative(expression))
+        check_kinds(expression)
         outer, self.relative = self.relative, False
         definition = DEFINITIONS[expression.name]
         if expression.name == "Plateau":
@@ -337,6 +338,41 @@ class World:
         if not steps:
             raise RefusedError("no time")
         return steps
+
+
+FACTORS = (
+    "ExponentialWarmup",
+    "Noise",
+    "Plateau",
+    "RAdamWarmup",
+    "untuned_exponential_warmup",
+    "untuned_linear_warmup",
+    "warmup",
+)
+"""What can only multiply."""
+
+
+def multiplies(expression: Any) -> bool:
+    """Whether an expression is made of factors alone."""
+    if not isinstance(expression, Term):
+        return False
+    if expression.name in FACTORS:
+        return True
+    parts = expression.args if expression.name in JOINS else expression.args[:1]
+    joins = expression.name in JOINS or expression.name[0] == "."
+    return joins and all(map(multiplies, parts))
+
+
+JOINS = (">>", "*", "+", "minimum", "maximum")
+FOR_RATES = (".clip", ".cooldown", ".under")
+
+
+def check_kinds(expression: Term) -> None:
+    """Refuse factors among rates where they do not multiply."""
+    if expression.name in FOR_RATES and multiplies(expression.args[0]):
+        raise RefusedError("a factor is no rate")
+    if expression.name in JOINS and expression.name != "*" and len(set(map(multiplies, expression.args))) > 1:
+        raise RefusedError("a factor and a rate")
 
 
 def _is_relative(level: Any) -> bool:
@@ -655,13 +691,13 @@ def _(world: World, function: str, *, start: Any = BASE, over: Any = None) -> Cu
 
 
 @defines("ExponentialWarmup")
-def _(world: World, timescale: Any, *, start: Any = ONE, over: Any = None) -> Curve:
+def _(world: World, timescale: Any, *, over: Any = None) -> Curve:
     unit = world.positive(timescale)
-    return law(world, lambda t: -math.expm1(-float((t + 1) / unit)), start, over)
+    return law(world, lambda t: -math.expm1(-float((t + 1) / unit)), ONE, over)
 
 
 @defines("RAdamWarmup")
-def _(world: World, beta2: float, *, start: Any = ONE, over: Any = None) -> Curve:
+def _(world: World, beta2: float, *, over: Any = None) -> Curve:
     limit = 2 / (1 - beta2) - 1
 
     def rho(k: float) -> float:
@@ -673,7 +709,7 @@ def _(world: World, beta2: float, *, start: Any = ONE, over: Any = None) -> Curv
         r = rho(float(t) + offset)
         return math.sqrt((r - 4) * (r - 2) * limit / ((limit - 4) * (limit - 2) * r))
 
-    return law(world, f, start, over)
+    return law(world, f, ONE, over)
 
 
 def drawn(seed: int, number: int, stream: int) -> float:
@@ -701,20 +737,19 @@ def _(
     distribution: str = "uniform",
     std: float | None = None,
     every: Any = 1,
-    start: Any = ONE,
     over: Any = None,
 ) -> Curve:
-    first, turn = world.level(start), world.positive(every)
+    turn = world.positive(every)
     deviation = amount / 2 if std is None else std
 
     def draw(number: int) -> float:
         if distribution == "uniform":
-            return first * (1 + amount * (2 * drawn(seed, number, 0) - 1))
+            return 1 + amount * (2 * drawn(seed, number, 0) - 1)
         reach = min(amount, 8.5 * deviation)
         for attempt in count():
             found = reach * (2 * drawn(seed, number, 2 * attempt) - 1)
             if drawn(seed, number, 2 * attempt + 1) < math.exp(-((found / deviation) ** 2) / 2):
-                return first * (1 + found)
+                return 1 + found
         raise AssertionError
 
     curve = Curve(None, lambda t: draw(math.floor(t / turn)), lambda t: draw(math.ceil(t / turn) - 1))

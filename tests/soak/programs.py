@@ -20,7 +20,7 @@ import torch
 from etude.errors import ScheduleWarning
 from tests.soak.compositions import NEAR, evaluate, shrunk
 from tests.soak.drawing import Draw
-from tests.soak.oracle import EASES, Curve, Plateau, RefusedError, World, blend, cooled
+from tests.soak.oracle import EASES, Curve, Plateau, RefusedError, World, blend, cooled, multiplies
 from tests.soak.tally import Fault, Found, Tally
 from tests.soak.terms import BASE, Sizes, Term, smaller, term
 
@@ -593,7 +593,7 @@ SAFE: tuple[Term, ...] = (
     term("one_cycle", over="100%"),
     term("sgdr", 9, "3/2", floor=BASE * 0.01),
     term("multistep", ["20%", "50%"]),
-    term(">>", term("warmup", "5%"), term("Exponential", 0.97)),
+    term(">>", term("Linear", BASE * 0.1, BASE, over="5%"), term("Exponential", 0.97)),
     term("Cosine", 3e-4, 1e-5, over="100%"),
     term(".until", term("Steps", 0.5, every=4), "50%"),
     term("cyclic", BASE * 0.01, BASE, up=5),
@@ -705,7 +705,7 @@ def _anything(drawn: Draw) -> Term:
         if any(dict(part.options).get("after") == "raise" for part in plan.walk()):
             continue
         try:
-            if World(drawn.sizes).curve(plan).relative:
+            if World(drawn.sizes).curve(plan).relative and not multiplies(plan):
                 return plan
         except RefusedError:
             pass

@@ -187,7 +187,7 @@ def _install() -> None:
 def readers() -> list[Reader]:
     """All of them, each as often as it is to be tried among the others."""
     texts = (*EXAMPLES.values(), *FIELD.values())
-    plans = [et.parse(text) for text in texts]
+    plans = [et.parse(text, et.Schedule) for text in texts]
     documents = [plan.to_json() for plan in plans]
     once = [
         *(Reader("Scheduler.load_state_dict", *_of_scheduler(plan), mutate=mutated_json) for plan in PLANS),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import etude
-from etude import BASE, CATALOGUE, EtudeError, Schedule
+from etude import BASE, CATALOGUE, EtudeError, Rate, Schedule
 from etude.names import nearest
 from etude.schedules import recipes
 from etude.spec.catalogue import FAMILIES, METHODS
@@ -237,7 +237,7 @@ def test_the_catalogue_is_what_the_facade_offers() -> None:
 def test_methods_are_the_schedules_own() -> None:
     assert sorted(METHODS) == ["clip", "cooldown", "repeat", "shift", "stretch", "under", "until"]
     for name, method in METHODS.items():
-        assert getattr(Schedule, name) is method
+        assert getattr(Rate, name) is method
 
 
 @pytest.mark.parametrize(

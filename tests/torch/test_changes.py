@@ -357,7 +357,7 @@ def test_a_clipped_value_is_held_for_every_base_rate() -> None:
         (COSINE + 0.1 * LOSS, 0.51),
         ((COSINE * LOSS).clip(0.2), 0.2),
         (COSINE.clip(0.2) * LOSS, 0.5 * 0.1),
-        (LOSS, 0.1),
+        (1.0 * LOSS, 0.1),
     ],
 )
 def test_what_a_plateau_has_come_to_goes_on_counting(plan: Schedule, held: float) -> None:

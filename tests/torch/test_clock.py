@@ -309,14 +309,14 @@ def test_past_the_end_the_last_part_goes_on_counting() -> None:
         (
             et.Cosine(over="640tok") * et.warmup(10, 0.1),
             {"tokens": 64},
-            r"Cosine\(over='640tok'\) counts tokens and Linear\(over=10\) counts updates, "
+            r"Cosine\(over='640tok'\) counts tokens and warmup\(over=10\) counts updates, "
             + ONE_PART
             + "; write them in the same unit, or as parts of their own: a >> b",
         ),
         (
             et.Cosine(over="2ep") * et.warmup(10, 0.1),
             {"samples": 4},
-            r"Cosine\(over='2ep'\) counts samples and Linear\(over=10\) counts updates, ",
+            r"Cosine\(over='2ep'\) counts samples and warmup\(over=10\) counts updates, ",
         ),
         (
             (et.Linear(over=2) >> et.Linear(over="8smp")).repeat(),

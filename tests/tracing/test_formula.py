@@ -80,7 +80,7 @@ def test_more_parts_of_a_kind_are_no_more_operations(few: Schedule, many: Schedu
 @pytest.mark.parametrize("distribution", ["uniform", "normal"])
 @pytest.mark.parametrize("seed", [0, 7, 2**40, 2**53])
 def test_noise_is_the_same_noise(seed: int, distribution: Any) -> None:
-    plan = Noise(seed, 0.7, distribution=distribution)
+    plan = Noise(seed, 0.7, distribution=distribution) * 1.0
     steps = np.arange(100_000.0)
     assert np.array_equal(formula(plan, Horizon(), 1.0, "formula")(steps), plan.on(Horizon())(steps))
 

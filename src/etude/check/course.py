@@ -389,7 +389,10 @@ class Course:
     @cached_property
     def warmed(self) -> tuple[float, float] | None:
         """For a warmup times a decay, where the warmup ends and the product of both highest levels."""
-        factors = [Course(table, self.base, self.noun) for table in self.table.multiplied]
+        factors = [
+            Course(table, self.base if table.depends_on_base else None, self.noun)
+            for table in self.table.multiplied
+        ]
         rises = [course.rise for course in factors if course.stays_up and course.rise is not None]
         if not rises or not all(course.stays_up or course.only_falls for course in factors):
             return None

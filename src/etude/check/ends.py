@@ -40,7 +40,7 @@ def peak_never_reached(course: Course) -> Iterator[Finding]:
             "warning",
             f"No update uses the peak {aim:g}: the warmup ends with it at {course.at(where)}, and what "
             f"follows begins at {course.lower_start:g}, {share_text(course.lower_start, aim)} of it.",
-            f"Let what follows the warmup begin at {aim:g}: in warmup >> decay it counts its time from "
+            f"Let what follows the warmup begin at {aim:g}: in ramp >> decay it counts its time from "
             "there, without a .shift.",
             {"aim": aim, "step": where, "peak": course.peak, "start": course.lower_start},
         )
@@ -51,7 +51,8 @@ def peak_never_reached(course: Course) -> Iterator[Finding]:
             f"No update uses the peak {product:g}: while the warmup lasts, until {course.at(end)}, the decay "
             f"that it is multiplied with goes down; the highest {course.noun} used is {_peak(course)}, "
             f"{course.about(share_text(course.peak, product))} of it.",
-            "Write warmup >> decay, so that the decay begins where the warmup ends, or shorten the warmup.",
+            "Put a ramp first, Linear(0.0, BASE, over=...) >> decay, so that the decay begins where that "
+            "ends; or shorten the warmup.",
             {"aim": product, "step": end, "peak": course.peak},
         )
     elif course.peak < NEARLY * aim:

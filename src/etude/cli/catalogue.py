@@ -14,6 +14,7 @@ from etude import plots
 from etude.cli.console import new_console, paragraphs
 from etude.errors import SpecError
 from etude.names import nearest
+from etude.schedules import Schedule
 from etude.spec import CATALOGUE, parse
 from etude.spec.catalogue import FAMILIES
 from etude.spec.examples import EXAMPLES, HORIZON
@@ -38,7 +39,7 @@ def command(name: str | None) -> None:
     width = min(max(console.width, 40), 100)
     console.print(_signature(name))
     console.print(paragraphs(f"\n{_text(name, width)}\n"))
-    table = parse(EXAMPLES[name]).on(HORIZON)
+    table = parse(EXAMPLES[name], Schedule).on(HORIZON)
     # As it is written, where a recipe would be drawn under all that it is made of.
     chart = table.chart(title=EXAMPLES[name])
     console.print(paragraphs(plots.to_text(chart, width=width)))

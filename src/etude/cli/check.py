@@ -15,6 +15,7 @@ from etude.cli.horizon_options import HINT, horizon_of, horizon_options, table_o
 from etude.cli.imports import typed
 from etude.errors import HorizonError
 from etude.names import choice
+from etude.schedules import Rate
 from etude.texts import shown
 
 __all__ = ["command"]
@@ -53,7 +54,9 @@ def command(
     etude check "sgdr('10ep', 2)" --horizon 100ep --steps-per-epoch 391 --base 0.1
     """
     choice(of, "--of", OF)
-    table = table_of(typed(expression), horizon_of(total, steps_per_epoch, samples_per_step, tokens_per_step))
+    table = table_of(
+        typed(expression, Rate), horizon_of(total, steps_per_epoch, samples_per_step, tokens_per_step)
+    )
     if total is None and table.length is None:
         raise HorizonError(f"{table.text} never ends; say how long the run is, such as --horizon 1000")
     try:

@@ -9,6 +9,7 @@ from etude.cli.imports import typed
 from etude.convert import ON_A_RUN, TARGETS, convert
 from etude.errors import HorizonError
 from etude.names import nearest
+from etude.schedules import Schedule
 
 __all__ = ["command"]
 
@@ -43,7 +44,7 @@ def command(
     \b
     etude convert "wsd(500, '20%')" --to torch --horizon 10000
     """
-    schedule = typed(expression)
+    schedule = typed(expression, Schedule)
     sizes = (total, steps_per_epoch, samples_per_step, tokens_per_step)
     # A schedule with an end of its own needs no other.
     horizon = horizon_of(*sizes) if to in ON_A_RUN or any(size is not None for size in sizes) else None

@@ -14,6 +14,7 @@ from etude.cli.horizon_options import HINT, base_option, horizon_of, horizon_opt
 from etude.cli.imports import typed
 from etude.differences import Differences, Place, differences
 from etude.errors import HorizonError
+from etude.schedules import Schedule
 
 __all__ = ["command"]
 
@@ -57,7 +58,7 @@ def command(
     etude diff "cosine()" "linear_to_zero()" --horizon 1000
     """
     horizon = horizon_of(total, steps_per_epoch, samples_per_step, tokens_per_step)
-    tables = [table_of(typed(text), horizon) for text in (first, second)]
+    tables = [table_of(typed(text, Schedule), horizon) for text in (first, second)]
     try:
         found = differences(tables[0], tables[1], base, close=close)
     except HorizonError as error:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import cast
 
 import click
 
-from etude.schedules import Custom, Schedule
+from etude.schedules import Custom, Rate, Schedule
+from etude.schedules.algebra import to_rate
 from etude.spec import parse
-from etude.spec.document import Functions
+from etude.spec.document import Functions, Kind
 
 __all__ = ["allow_imports_option", "typed"]
 
 
-def typed(expression: str) -> Schedule:
+def typed(expression: str, kind: type[Kind]) -> Kind:
     """Read a schedule as it was typed; the functions that it names may lie in the present folder."""
-    schedule = parse(expression)
+    schedule = parse(expression, Schedule)
+    if kind is Rate:
+        to_rate(schedule, "the schedule")
     if any(isinstance(part, Custom) for part in schedule.walk()):
         _look_here()
-    return schedule
+    return cast(Kind, schedule)
 
 
 def _allowed(_: click.Context, __: click.Parameter, allowed: bool) -> Functions:

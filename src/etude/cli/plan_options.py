@@ -11,6 +11,7 @@ import click
 from etude.cli.imports import typed
 from etude.cli.stores import STORE, store_option
 from etude.errors import SpecError
+from etude.schedules import Rate
 from etude.study.arms import choose_arms
 from etude.study.plan import Plan
 from etude.study.task import find_task
@@ -67,7 +68,7 @@ def plan_of(
     """The comparison that the options describe."""
     return Plan.of(
         find_task(task),
-        choose_arms(only, [typed(text) for text in schedules]),
+        choose_arms(only, [typed(text, Rate) for text in schedules]),
         budgets=_numbers("--budgets", budgets),
         peaks=_numbers("--peaks", peaks),
         seeds=seeds,

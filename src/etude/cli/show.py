@@ -13,6 +13,7 @@ from etude.cli.console import new_console, paragraphs
 from etude.cli.horizon_options import base_option, horizon_of, horizon_options, table_of
 from etude.cli.imports import typed
 from etude.errors import HorizonError
+from etude.schedules import Schedule
 from etude.tables import Facts, PhaseRow, Table
 
 __all__ = ["command"]
@@ -48,7 +49,7 @@ def command(
     etude show "sgdr('10ep', 2)" --horizon 70ep --steps-per-epoch 391 --base 0.1
     """
     horizon = horizon_of(total, steps_per_epoch, samples_per_step, tokens_per_step)
-    table = table_of(typed(expression), horizon)
+    table = table_of(typed(expression, Schedule), horizon)
     if total is None and table.length is None:
         raise HorizonError(f"{table.text} never ends; say how long the run is, such as --horizon 1000")
     facts = table.facts(base)
@@ -60,9 +61,14 @@ def command(
     console.print()
     console.print(str(horizon))
     console.print(_phases(table, base))
-    console.print(_facts(facts))
-    console.print(facts.verdict)
-    for finding in table.check():
+    if table.schedule.multiplies:
+        console.print(
+            f"It is a factor, to be multiplied onto a rate: {table.text} * cosine()", soft_wrap=True
+        )
+    else:
+        console.print(_facts(facts))
+        console.print(facts.verdict)
+    for finding in () if table.schedule.multiplies else table.check():
         console.print(str(finding), style={"error": "red", "warning": "yellow"}.get(finding.severity))
     for output in outputs:
         console.print(f"Drawn to {output}", soft_wrap=True)
@@ -71,7 +77,8 @@ def command(
 def _phases(table: Table, base: float) -> Grid:
     """The phases, with the rates they begin and end with."""
     grid = Grid(box=None, pad_edge=False, header_style="dim")
-    for name in ("phase", "from step", "to", "first lr", "last lr"):
+    what = "factor" if table.schedule.multiplies else "lr"
+    for name in ("phase", "from step", "to", f"first {what}", f"last {what}"):
         grid.add_column(name, justify="left" if name == "phase" else "right")
     first: list[PhaseRow] = []
     more = False

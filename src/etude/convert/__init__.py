@@ -11,7 +11,7 @@ from etude.convert.transformers_code import to_transformers
 from etude.durations import Horizon
 from etude.errors import HorizonError, ScheduleError
 from etude.names import choice
-from etude.schedules.algebra import Schedule
+from etude.schedules.algebra import Schedule, to_rate
 from etude.spec import to_yaml
 
 __all__ = ["ON_A_RUN", "TARGETS", "convert"]
@@ -68,4 +68,4 @@ def convert(schedule: Schedule, to: str, horizon: Horizon | None = None) -> str:
         choice(to, "convert(to=)", TARGETS)
     if horizon is None:
         raise HorizonError(f"to={to!r} counts in steps and needs the run: horizon=Horizon(total=...)")
-    return ON_A_RUN[to](schedule, horizon)
+    return ON_A_RUN[to](to_rate(schedule, f"the schedule for to={to!r}"), horizon)

@@ -45,6 +45,7 @@ from etude.schedules.laws import (
     Sigmoid,
     Steps,
 )
+from etude.schedules.recipes.warmups import warmup
 from etude.schedules.shapes import (
     Cosine,
     ExpHyperbolic,
@@ -234,6 +235,8 @@ class _Writer:
                 return self.shape(schedule, clock)
             case Function() | PolynomialCycles():
                 return self.law(schedule, clock)
+            case warmup():
+                return self.value(schedule.as_rate(), clock)
             case Steps():
                 return self.stairs(schedule, clock)
             case Points():
@@ -287,7 +290,7 @@ class _Writer:
             t = f"({t}) / {_number(clock.scale)}"
         if law.over is not None:
             t = f"min({t}, {_number(steps_of(law.over))})"
-        start = _level(law.start)
+        start = _level(law.level)
         match law:
             case Exponential(gamma=gamma, per=per):
                 return f"({start}) * {gamma!r} ** float({t} / {_number(steps_of(per))})"

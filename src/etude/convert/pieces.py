@@ -14,6 +14,7 @@ from etude.durations import Duration, DurationLike, Horizon, to_duration
 from etude.levels import Level, LevelLike, to_level
 from etude.schedules.algebra import Constant, Product, Repeat, Schedule, Sequence, Shift, Stretch, Until
 from etude.schedules.laws import Exponential, InverseSqrt, InverseTime, PowerLaw, Steps
+from etude.schedules.recipes.warmups import warmup
 from etude.schedules.shapes import Linear, Points, Shape
 from etude.timeline import power
 
@@ -129,6 +130,8 @@ class _Cutter:
                 yield from self.parts(slowed, start, end)
             case Shift(schedule=Linear() as line, by=by) if not line.inclusive and line.after == "hold":
                 yield from _shifted(line, self.horizon.signed_steps(by), start)
+            case warmup():
+                yield from self.parts(schedule.as_rate(), start, end)
             case Points(points=points) if schedule == Points(points):
                 yield from _between(points, start)
             case Until(schedule=part):
@@ -220,7 +223,7 @@ def _scaled(part: Schedule, gain: float) -> Schedule:
         return dataclasses.replace(part, level=part.level * gain)
     if isinstance(part, Shape) and gain > 0:
         return dataclasses.replace(part, start=part.start * gain, stop=part.stop * gain)
-    return part * gain
+    return Product.of(part, gain)
 
 
 def follows_base(schedule: Schedule) -> bool:

@@ -167,7 +167,7 @@ def _one_cycle(plan: Schedule, steps: int) -> str | None:
         case _:
             return None
     peak, low, end = up.stop, up.start, down.stop
-    both = kind(low, peak, over=up.over) >> kind(peak, end, over=down.over)
+    both: Schedule = kind(low, peak, over=up.over) >> kind(peak, end, over=down.over)
     rise, fall = steps_of(up.over), steps_of(down.over)
     total = rise + fall + 1
     rates = [getattr(level, "offset", 0) for level in (low, peak, end)]
@@ -193,7 +193,7 @@ def _cyclic(plan: Schedule) -> str | None:
             low, high = up.start, up.stop
         case _:
             return None
-    wave = (Linear(low, high, over=up.over) >> Linear(high, low, over=down.over)).repeat()
+    wave: Schedule = (Linear(low, high, over=up.over) >> Linear(high, low, over=down.over)).repeat()
     sizes = steps_of(up.over), steps_of(down.over)
     if plan != wave or plan.depends_on_base or any(size.denominator != 1 for size in sizes):
         return None

@@ -86,8 +86,8 @@ def _decay(part: Schedule, warmup: int, steps: int) -> tuple[str, int, dict[str,
                 if rate
                 else ("cosine", training, {})
             )
-        case Repeat(schedule=Cosine(over=over), times=times) if part == Cosine(BASE, 0.0, over=over).repeat(
-            times
+        case Repeat(schedule=Cosine(over=over), times=times) if part == Repeat(
+            Cosine(BASE, 0.0, over=over), times
         ):
             cycle = steps_of(over)
             cycles = Fraction(steps - warmup) / cycle if times is None else Fraction(times)

@@ -7,33 +7,33 @@ from fractions import Fraction
 
 from etude.durations import DurationLike
 from etude.levels import BASE
-from etude.schedules.algebra import Constant, Schedule
+from etude.schedules.algebra import Constant, Rate
 from etude.schedules.laws import InverseSqrt
 from etude.schedules.shapes import Cosine, Linear, OneMinusSqrt, Polynomial, Shape
 
 __all__ = ["TRANSFORMERS"]
 
 
-def _constant() -> Schedule:
+def _constant() -> Rate:
     return Constant(BASE)
 
 
-def _constant_with_warmup(num_warmup_steps: int) -> Schedule:
+def _constant_with_warmup(num_warmup_steps: int) -> Rate:
     return _warmed(num_warmup_steps, Constant(BASE))
 
 
-def _linear(num_warmup_steps: int, num_training_steps: int) -> Schedule:
+def _linear(num_warmup_steps: int, num_training_steps: int) -> Rate:
     return _warmed(num_warmup_steps, Linear(BASE, 0.0, over=max(num_training_steps - num_warmup_steps, 0)))
 
 
 def _cosine(
     num_warmup_steps: int, num_training_steps: int, num_cycles: float = 0.5, min_lr_rate: float = 0.0
-) -> Schedule:
+) -> Rate:
     decay = _waves(max(1, num_training_steps - num_warmup_steps), num_cycles, min_lr_rate)
     return _warmed(num_warmup_steps, decay)
 
 
-def _cosine_with_restarts(num_warmup_steps: int, num_training_steps: int, num_cycles: int = 1) -> Schedule:
+def _cosine_with_restarts(num_warmup_steps: int, num_training_steps: int, num_cycles: int = 1) -> Rate:
     length = max(num_training_steps - num_warmup_steps, 0)
     if not length:
         return _warmed(num_warmup_steps, Constant(0.0))
@@ -42,14 +42,14 @@ def _cosine_with_restarts(num_warmup_steps: int, num_training_steps: int, num_cy
 
 def _polynomial(
     num_warmup_steps: int, num_training_steps: int, lr_end: float, power: float, lr_init: float
-) -> Schedule:
+) -> Rate:
     stop = lr_end / lr_init * BASE
     return _warmed(
         num_warmup_steps, Polynomial(BASE, stop, over=num_training_steps - num_warmup_steps, power=power)
     )
 
 
-def _inverse_sqrt(num_warmup_steps: int, timescale: int) -> Schedule:
+def _inverse_sqrt(num_warmup_steps: int, timescale: int) -> Rate:
     return _warmed(num_warmup_steps, InverseSqrt(timescale))
 
 
@@ -59,7 +59,7 @@ def _cosine_warmup_with_min_lr(
     num_cycles: float = 0.5,
     min_lr_rate: float = 0.0,
     warmup_lr_rate: float | None = None,
-) -> Schedule:
+) -> Rate:
     # The cosine is one step ahead: it has its first value on the last step of the warmup.
     decay = _waves(max(1, num_training_steps - num_warmup_steps), num_cycles, min_lr_rate)
     if not num_warmup_steps:
@@ -79,11 +79,11 @@ def _warmup_stable_decay(
     decay_type: str,
     min_lr_ratio: float,
     num_cycles: float,
-) -> Schedule:
+) -> Rate:
     low = min_lr_ratio * BASE
-    plan: Schedule = Constant(BASE, over=num_stable_steps)
+    plan: Rate = Constant(BASE, over=num_stable_steps)
     if num_decay_steps:
-        decays: dict[str, Callable[[], Schedule]] = {
+        decays: dict[str, Callable[[], Rate]] = {
             "linear": lambda: Linear(BASE, low, over=num_decay_steps),
             "cosine": lambda: _waves(num_decay_steps, num_cycles, min_lr_ratio),
             "1-sqrt": lambda: OneMinusSqrt(BASE, low, over=num_decay_steps),
@@ -101,12 +101,12 @@ def _warmup_stable_decay(
     return warmups[warmup_type] >> plan
 
 
-def _warmed(num_warmup_steps: DurationLike, plan: Schedule) -> Schedule:
+def _warmed(num_warmup_steps: DurationLike, plan: Rate) -> Rate:
     """The plan after a straight line from 0, where there is a warmup."""
     return plan if not num_warmup_steps else Linear(0.0, BASE, over=num_warmup_steps) >> plan
 
 
-def _waves(length: int, num_cycles: float, floor: float) -> Schedule:
+def _waves(length: int, num_cycles: float, floor: float) -> Rate:
     """A number of whole cosine waves, of which the plain decay is half a one."""
     low = floor * BASE
     if num_cycles == 0.5:
@@ -115,7 +115,7 @@ def _waves(length: int, num_cycles: float, floor: float) -> Schedule:
     return (Cosine(BASE, low, over=half) >> Cosine(low, BASE, over=half)).repeat().until(length)
 
 
-TRANSFORMERS: dict[str, Callable[..., Schedule]] = {
+TRANSFORMERS: dict[str, Callable[..., Rate]] = {
     "_get_constant_lambda": _constant,
     "_get_constant_schedule_with_warmup_lr_lambda": _constant_with_warmup,
     "_get_linear_schedule_with_warmup_lr_lambda": _linear,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from etude.errors import ScheduleError
-from etude.schedules import Geometric, Linear, Schedule, bounds
+from etude.schedules import Geometric, Linear, Rate, bounds
 
 __all__ = ["LEAST_STEPS", "ramp"]
 
@@ -12,7 +12,7 @@ LEAST_STEPS = 20
 _WAYS: dict[str, type[Linear] | type[Geometric]] = {"geometric": Geometric, "linear": Linear}
 
 
-def ramp(start: float, stop: float, steps: int, ease: str = "geometric") -> Schedule:
+def ramp(start: float, stop: float, steps: int, ease: str = "geometric") -> Rate:
     """Rising from ``start``, which step 0 uses, to ``stop``, which step ``steps`` - 1 uses.
 
     geometric: lr(t) = start · (stop / start)^(t / (steps - 1))

@@ -19,7 +19,7 @@ from etude.errors import EtudeError, SpecError, StoreError
 from etude.planned import Planned, RunPlan
 from etude.readings import Reading
 from etude.record import RunRecord, Store
-from etude.schedules import Plateau, Schedule
+from etude.schedules import Plateau, Rate
 from etude.schedules.names import not_imported
 from etude.spec import parse
 from etude.spec.document import Functions, check_functions
@@ -165,7 +165,7 @@ class Recorded:
         texts = dict.fromkeys([*map(self.schedule, self.groups or [""]), *last, *self._tables])
         return next(filter(None, (not_imported(plan) for plan in map(self._parsed, texts) if plan)), "")
 
-    def _parsed(self, schedule: str) -> Schedule | None:
+    def _parsed(self, schedule: str) -> Rate | None:
         try:
             return parse(schedule.partition(_ELSEWHERE)[0], custom=self.custom)
         except EtudeError:

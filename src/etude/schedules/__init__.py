@@ -1,6 +1,6 @@
 """Schedules: the algebra, the shapes and laws, factors, feedback, and the recipes of the field."""
 
-from etude.schedules.algebra import Constant, Schedule, maximum, minimum
+from etude.schedules.algebra import Constant, Factor, Rate, Schedule, maximum, minimum
 from etude.schedules.factors import ExponentialWarmup, Noise, RAdamWarmup
 from etude.schedules.feedback import Plateau, PlateauState
 from etude.schedules.laws import (
@@ -71,6 +71,7 @@ __all__ = [
     "ExpHyperbolic",
     "Exponential",
     "ExponentialWarmup",
+    "Factor",
     "Geometric",
     "Hyperbolic",
     "InverseSqrt",
@@ -89,6 +90,7 @@ __all__ = [
     "QuarterCosine",
     "QuarterSine",
     "RAdamWarmup",
+    "Rate",
     "Rex",
     "Schedule",
     "Sigmoid",

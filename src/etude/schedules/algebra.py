@@ -11,7 +11,6 @@ import dataclasses
 import hashlib
 import json
 import math
-from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import KW_ONLY, dataclass
@@ -19,9 +18,12 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import chain
 from operator import attrgetter, itemgetter
-from typing import Any, ClassVar, Literal, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeAlias, TypeVar, cast, overload
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as TypeVarWithDefault
 
 from etude.durations import Duration, DurationLike, Horizon, fraction_text, to_duration
 from etude.eases import EASES, linear
@@ -37,9 +39,11 @@ __all__ = [
     "JSON_VERSION",
     "Constant",
     "Cooldown",
+    "Factor",
     "Maximum",
     "Minimum",
     "Product",
+    "Rate",
     "Repeat",
     "Schedule",
     "Sequence",
@@ -51,6 +55,8 @@ __all__ = [
     "encode",
     "maximum",
     "minimum",
+    "not_a_rate",
+    "to_rate",
     "to_schedule",
 ]
 
@@ -63,35 +69,44 @@ MAX_GROWING = 1_000
 MAX_DEPTH = 170
 # More would take minutes to read back; and a schedule made of itself over and over doubles each time.
 MAX_PARTS = 100_000
+BESIDE = "a rate cannot come before it or after it"
 
-_Kind = TypeVar("_Kind", bound="Schedule")
+if TYPE_CHECKING:  # Python has the default from 3.13 on
+    Kind = TypeVarWithDefault("Kind", bound="Rate | Factor", default="Rate | Factor", covariant=True)
+else:
+    Kind = TypeVar("Kind")
+_Join = TypeVar("_Join", bound="Combinator")
 Extent: TypeAlias = Literal["finite", "endless", "timeless"]
 """Whether a schedule ends, goes on for ever, or has no length of its own and takes its neighbours'."""
 
 
 @dataclass(frozen=True, repr=False)
-class Schedule(ABC):
-    """A learning-rate schedule: a frozen value, pure, that knows neither horizon nor optimizer."""
+class Schedule(Generic[Kind]):
+    """A ``Rate`` or a ``Factor``: a frozen value, pure, that knows neither horizon nor optimizer."""
 
     # How tightly the expression binds: 0 is ``>>``, 1 is ``+``, 2 is ``*``, 3 a call.
     _binding: ClassVar[int] = 3
     # How many positional fields the expression spells out even where they have their default.
     _spelled: ClassVar[int] = 1
 
-    # What a subclass says about itself.
+    multiplies: ClassVar[bool] = False
+    """Whether it is a factor."""
+
+    # What a subclass says about itself. It is not marked as abstract, for type checkers would then refuse
+    # parse(text, Factor), which asks for a concrete class.
 
     @property
-    @abstractmethod
     def extent(self) -> Extent:
         """Whether it is finite, endless or timeless, on any horizon."""
+        raise NotImplementedError
 
-    @abstractmethod
     def length(self, horizon: Horizon) -> Fraction | None:
         """Its length in steps on the horizon; None where it is endless or timeless."""
+        raise NotImplementedError
 
-    @abstractmethod
     def resolve(self, clock: Clock) -> Node:
         """Lay it over the clock's axis."""
+        raise NotImplementedError
 
     @property
     def parts(self) -> tuple[Schedule, ...]:
@@ -137,54 +152,21 @@ class Schedule(ABC):
 
     def repeat(
         self, times: int | None = None, *, stretch: float | Fraction | str = 1, gain: float = 1.0
-    ) -> Repeat:
+    ) -> Kind:
         """Play it over and over: see ``Repeat``."""
-        return Repeat(self, times, growth=stretch, gain=gain)
+        return cast(Kind, Repeat(self, times, growth=stretch, gain=gain))
 
-    def shift(self, by: DurationLike) -> Shift:
+    def shift(self, by: DurationLike) -> Kind:
         """Play it ``by`` later, its first value held until then; earlier where ``by`` is negative."""
-        return Shift(self, by)
+        return cast(Kind, Shift(self, by))
 
-    def stretch(self, factor: float | Fraction | str) -> Stretch:
+    def stretch(self, factor: float | Fraction | str) -> Kind:
         """Play it ``factor`` times as slowly."""
-        return Stretch(self, factor)
+        return cast(Kind, Stretch(self, factor))
 
-    def under(self, level: LevelLike) -> Under:
-        """Leave of a level what it does not take: ``level - schedule``; see ``Under``."""
-        return Under(self, level)
-
-    def until(self, at: DurationLike) -> Until:
+    def until(self, at: DurationLike) -> Kind:
         """Play it until a step only, so that another can follow: see ``Until``."""
-        return Until(self, at)
-
-    def clip(self, low: LevelLike = 0.0, high: LevelLike | None = None) -> Schedule:
-        """Keep the values between two levels."""
-        low = to_level(low, "clip(low=)")
-        if high is not None:
-            to_level(to_level(high, "clip(high=)") - low, "clip(high=) less clip(low=)")
-        raised = self if low == Level(0.0, 0.0) else maximum(self, low)
-        return raised if high is None else minimum(raised, high)
-
-    def cooldown(
-        self, at: DurationLike, *, over: DurationLike, stop: LevelLike = 0.0, ease: str = "linear"
-    ) -> Cooldown:
-        """Leave it at a step, and decay from the value it had there: see ``Cooldown``."""
-        return Cooldown(self, at, over=over, stop=stop, ease=ease)
-
-    def __rshift__(self, other: Schedule | LevelLike) -> Schedule:
-        return Sequence.of(self, other) if _is_operand(other) else NotImplemented
-
-    def __mul__(self, other: Schedule | LevelLike) -> Schedule:
-        return Product.of(self, other) if _is_operand(other) else NotImplemented
-
-    def __add__(self, other: Schedule | LevelLike) -> Schedule:
-        return Sum.of(self, other) if _is_operand(other) else NotImplemented
-
-    __rmul__ = __mul__
-    __radd__ = __add__
-
-    def __rrshift__(self, other: LevelLike) -> Schedule:
-        return Sequence.of(other, self) if _is_operand(other) else NotImplemented
+        return cast(Kind, Until(self, at))
 
     def __copy__(self) -> Self:
         return self  # as a tuple does: nothing about it can change
@@ -268,6 +250,147 @@ class Schedule(ABC):
         return f"{type(self).__name__}({field}=)"
 
 
+class Rate(Schedule["Rate"]):
+    """A schedule of values that are used as they are: learning rates, momenta, weight decays.
+
+    It may multiply another rate, of which at most one depends on BASE.
+    """
+
+    def under(self, level: LevelLike) -> Rate:
+        """Leave of a level what it does not take: ``level - schedule``; see ``Under``."""
+        return Under(self, level)
+
+    def clip(self, low: LevelLike = 0.0, high: LevelLike | None = None) -> Rate:
+        """Keep the values between two levels."""
+        low = to_level(low, "clip(low=)")
+        if high is not None:
+            to_level(to_level(high, "clip(high=)") - low, "clip(high=) less clip(low=)")
+        raised = self if low == Level(0.0, 0.0) else maximum(self, low)
+        return raised if high is None else minimum(raised, high)
+
+    def cooldown(
+        self, at: DurationLike, *, over: DurationLike, stop: LevelLike = 0.0, ease: str = "linear"
+    ) -> Rate:
+        """Leave it at a step, and decay from the value it had there: see ``Cooldown``."""
+        return Cooldown(self, at, over=over, stop=stop, ease=ease)
+
+    def __rshift__(self, other: Rate | LevelLike) -> Rate:
+        return Sequence.of(self, other) if _is_operand(other) else NotImplemented
+
+    def __rrshift__(self, other: LevelLike) -> Rate:
+        return Sequence.of(other, self) if _is_operand(other) else NotImplemented
+
+    def __mul__(self, other: Schedule | LevelLike) -> Rate:
+        return cast(Rate, Product.of(self, other)) if _is_operand(other) else NotImplemented
+
+    def __add__(self, other: Rate | LevelLike) -> Rate:
+        return Sum.of(self, other) if _is_operand(other) else NotImplemented
+
+    __rmul__ = __mul__
+    __radd__ = __add__
+
+
+class Factor(Schedule["Factor"]):
+    """What can only multiply, and is refused where a rate is asked for: warmups, Noise, Plateau.
+
+    Factors joined with factors are one; a factor times a rate, a level or a number is a rate.
+    """
+
+    multiplies: ClassVar[bool] = True
+
+    @overload
+    def __mul__(self, other: Factor) -> Factor: ...
+    @overload
+    def __mul__(self, other: Rate | LevelLike) -> Rate: ...
+    def __mul__(self, other: Schedule | LevelLike) -> Schedule:
+        return Product.of(self, other) if _is_operand(other) else NotImplemented
+
+    def __rmul__(self, other: LevelLike) -> Rate:
+        return cast(Rate, Product.of(self, other)) if _is_operand(other) else NotImplemented
+
+    def __rshift__(self, other: Factor) -> Factor:
+        return Sequence.of(self, other) if _is_operand(other) else NotImplemented
+
+    def __rrshift__(self, other: LevelLike) -> Factor:
+        return cast(Factor, Sequence.of(other, self)) if _is_operand(other) else NotImplemented
+
+    def __add__(self, other: Factor) -> Factor:
+        return Sum.of(self, other) if _is_operand(other) else NotImplemented
+
+    __radd__ = __add__
+
+
+def to_rate(schedule: Schedule, what: str) -> Rate:
+    """Return a schedule that is a rate.
+
+    Args:
+        schedule: any.
+        what: what it is to be, for the message: ``"the learning rate"``.
+
+    Raises:
+        ScheduleError: for a factor, with the line to write.
+
+    >>> to_rate(Plateau("loss"), "the learning rate")
+    Traceback (most recent call last):
+    etude.errors.ScheduleError: the learning rate cannot be Plateau('loss'), which is a factor and multiplies:
+    write Plateau('loss') * cosine(), or Plateau('loss') * another rate
+    """
+    if isinstance(schedule, Factor):
+        raise ScheduleError(not_a_rate(schedule, what))
+    return cast(Rate, schedule)
+
+
+def not_a_rate(factor: Schedule, what: str) -> str:
+    """Say that a factor cannot be what it is to be."""
+    return f"{what} cannot be {factor!r}, which is a factor and multiplies: {_instead(factor)}"
+
+
+def _instead(factor: Schedule) -> str:
+    text = repr(factor) if factor._binding >= Product._binding else f"({factor!r})"
+    return f"write {text} * cosine(), or {text} * another rate"
+
+
+class Combinator(Schedule):
+    """What joins or changes schedules: of factors alone it is a factor, else a rate.
+
+    So each is two classes, ``Product._of_rates`` and ``Product._of_factors``; ``Product(...)`` makes the one
+    that its parts are for, and both go by its name.
+    """
+
+    _both: ClassVar[Any]
+    _of_rates: ClassVar[type[Rate]]
+    _of_factors: ClassVar[type[Factor]]
+
+    def __new__(cls, *values: Any, **fields: Any) -> Self:
+        first = values[0] if values else fields.get(dataclasses.fields(cls)[0].name)
+        return object.__new__(cls._for(first if isinstance(first, tuple | list) else (first,)))
+
+    @classmethod
+    def _for(cls, parts: Iterable[object]) -> type[Self]:
+        """The class of what is made of these parts."""
+        if "_of_rates" not in vars(cls):
+            return cls
+        kinds = {isinstance(part, Factor) for part in parts}
+        return cast(type[Self], cls._of_factors if kinds == {True} else cls._of_rates)
+
+
+def combinator(kind: type[_Join]) -> type[_Join]:
+    """Make the two classes of a combinator."""
+    kind._both = kind
+    for name, role in (("_of_rates", Rate), ("_of_factors", Factor)):
+        known = {"__module__": kind.__module__, "__qualname__": f"{kind.__name__}.{name}"}
+        made = type(kind.__name__, (kind, role), known | {"__doc__": kind.__doc__})
+        setattr(kind, name, dataclass(frozen=True, repr=False)(made))
+    return kind
+
+
+def _alike(parts: tuple[Schedule, ...], how: str) -> None:
+    """Refuse factors among rates where they do not multiply."""
+    factors = [part for part in parts if isinstance(part, Factor)]
+    if 0 < len(factors) < len(parts):
+        raise ScheduleError(f"{factors[0]!r} is a factor, which multiplies; {how}: {_instead(factors[0])}")
+
+
 def _is_operand(value: object) -> bool:
     return isinstance(value, Schedule | Level | int | float) and not isinstance(value, bool)
 
@@ -316,7 +439,7 @@ def encode(value: object, *, terse: bool = False) -> Any:
 
 
 @dataclass(frozen=True, repr=False)
-class Constant(Schedule):
+class Constant(Rate):
     """One level.
 
     lr(t) = level
@@ -380,8 +503,9 @@ def _says_after(schedule: Schedule) -> bool:
     return getattr(schedule, "after", "hold") != "hold" or any(map(_says_after, schedule.parts))
 
 
+@combinator
 @dataclass(frozen=True, repr=False)
-class Sequence(Schedule):
+class Sequence(Combinator):
     """One schedule after another: ``a >> b``.
 
     Each part has its own zero and covers [start, next start): the later part owns the boundary, so that
@@ -396,21 +520,32 @@ class Sequence(Schedule):
 
     sequence: tuple[Schedule, ...]
 
+    @overload
     @classmethod
-    def of(cls, *parts: Schedule | LevelLike) -> Sequence:
+    def of(cls, *parts: Factor) -> Factor: ...
+    @overload
+    @classmethod
+    def of(cls, *parts: Rate | LevelLike) -> Rate: ...
+    @overload
+    @classmethod
+    def of(cls, *parts: Schedule | LevelLike) -> Schedule: ...
+    @classmethod
+    def of(cls, *parts: Schedule | LevelLike) -> Schedule:
         """Put parts one after another; sequences among them are flattened."""
-        given = tuple(map(to_schedule, parts))
-        flat = _flat(cls, given)
+        given, both = tuple(map(to_schedule, parts)), cls._both
+        flat = _flat(both, given)
         if len(flat) == len(given):
-            return cls(flat)
+            return cast(Schedule, both(flat))
         # A sequence among them was checked when it was made, all but its end: ``plan = plan >> piece`` in a
         # loop is not to check all pieces each time.
+        _alike(given, BESIDE)
         for part in given[:-1]:
-            _can_be_followed(part.parts[-1] if type(part) is cls else part)
-        return _made(cls, given, sequence=flat)
+            _can_be_followed(part.parts[-1] if isinstance(part, both) else part)
+        return cast(Schedule, _made(both, given, sequence=flat))
 
     def __post_init__(self) -> None:
-        self._set(sequence=_operands(type(self), self.sequence, "sequence"))
+        self._set(sequence=_operands(self._both, self.sequence, "sequence"))
+        _alike(self.sequence, BESIDE)
         for part in self.sequence[:-1]:
             _can_be_followed(part)
         self._bounded()
@@ -442,39 +577,55 @@ class Sequence(Schedule):
 
 
 @dataclass(frozen=True, repr=False)
-class Joined(Schedule):
+class Joined(Combinator):
     """Several schedules at the same time, joined by a commutative, associative operation.
 
     The parts are kept in one order, whatever order they were written in, so that equal values are equal
     and are evaluated in the same order of roundings.
     """
 
+    _sign: ClassVar[str] = ", "
     _operation: ClassVar[np.ufunc]
     _join_powers: ClassVar[Callable[[list[float]], float]]
 
     together: tuple[Schedule, ...]
 
+    @overload
+    @classmethod
+    def of(cls, *parts: Factor) -> Factor: ...
+    @overload
+    @classmethod
+    def of(cls, *parts: Rate | LevelLike) -> Rate: ...
+    @overload
+    @classmethod
+    def of(cls, *parts: Schedule | LevelLike) -> Schedule: ...
     @classmethod
     def of(cls, *parts: Schedule | LevelLike) -> Schedule:
         """Join parts; parts already joined by the same operation are flattened."""
-        given = tuple(map(to_schedule, parts))
-        joined = next((part for part in given if isinstance(part, cls)), None)
+        given, both = tuple(map(to_schedule, parts)), cls._both
+        joined = next((part for part in given if isinstance(part, both)), None)
         if joined is None:
-            return cls(given)
+            return cast(Schedule, both(given))
+        cls._check_kinds(given)
         # The parts of one that was joined before are in their order: only the others look for their places.
         texts, together = list(joined._texts), list(joined.together)
         i = given.index(joined)
-        for part in _flat(cls, given[:i] + given[i + 1 :]):
+        for part in _flat(both, given[:i] + given[i + 1 :]):
             place = bisect_right(texts, text := repr(part))
             texts.insert(place, text)
             together.insert(place, part)
-        return _made(cls, given, together=tuple(together), _texts=tuple(texts))
+        return cast(Schedule, _made(both, given, together=tuple(together), _texts=tuple(texts)))
 
     def __post_init__(self) -> None:
-        self._set(together=_operands(type(self), self.together, "together"))
+        self._set(together=_operands(self._both, self.together, "together"))
+        self._check_kinds(self.together)
         self._bounded()
         ordered = sorted(((repr(part), part) for part in self.together), key=itemgetter(0))
         self._set(together=tuple(part for _, part in ordered), _texts=tuple(text for text, _ in ordered))
+
+    @classmethod
+    def _check_kinds(cls, parts: tuple[Schedule, ...]) -> None:
+        _alike(parts, f"{cls.__name__.lower()} joins rates with rates, and factors with factors")
 
     @cached_property
     def _texts(self) -> tuple[str, ...]:
@@ -501,11 +652,13 @@ class Joined(Schedule):
         return Combined(self._operation, nodes, type(self)._join_powers)
 
     def __repr__(self) -> str:
-        sign = {Product: " * ", Sum: " + "}[type(self)]
         written = zip(self._texts, self.together, strict=True)
-        return sign.join(f"({text})" if part._binding < self._binding else text for text, part in written)
+        return self._sign.join(
+            f"({text})" if part._binding < self._binding else text for text, part in written
+        )
 
 
+@combinator
 @dataclass(frozen=True, repr=False)
 class Product(Joined):
     """The product of values: ``a * b``; at most one of the parts may depend on BASE.
@@ -516,8 +669,13 @@ class Product(Joined):
     """
 
     _binding: ClassVar[int] = 2
+    _sign: ClassVar[str] = " * "
     _operation: ClassVar[np.ufunc] = np.multiply
     _join_powers: ClassVar[Callable[[list[float]], float]] = sum
+
+    @classmethod
+    def _check_kinds(cls, parts: tuple[Schedule, ...]) -> None:
+        """Whatever they are, they multiply."""
 
     def _bounded(self) -> Self:
         relative = list(filter(attrgetter("depends_on_base"), self.together))
@@ -529,15 +687,18 @@ class Product(Joined):
         return super()._bounded()
 
 
+@combinator
 @dataclass(frozen=True, repr=False)
 class Sum(Joined):
     """The sum of values: ``a + b``."""
 
     _binding: ClassVar[int] = 1
+    _sign: ClassVar[str] = " + "
     _operation: ClassVar[np.ufunc] = np.add
     _join_powers: ClassVar[Callable[[list[float]], float]] = min
 
 
+@combinator
 @dataclass(frozen=True, repr=False)
 class Minimum(Joined):
     """The least of the values at each step: ``minimum(a, b)``."""
@@ -549,6 +710,7 @@ class Minimum(Joined):
         return f"minimum({', '.join(self._texts)})"
 
 
+@combinator
 @dataclass(frozen=True, repr=False)
 class Maximum(Joined):
     """The greatest of the values at each step: ``maximum(a, b)``."""
@@ -560,6 +722,10 @@ class Maximum(Joined):
         return f"maximum({', '.join(self._texts)})"
 
 
+@overload
+def minimum(*parts: Factor) -> Factor: ...
+@overload
+def minimum(*parts: Rate | LevelLike) -> Rate: ...
 def minimum(*parts: Schedule | LevelLike) -> Schedule:
     """Return the least of the values at each step; a number or level is a constant.
 
@@ -571,6 +737,10 @@ def minimum(*parts: Schedule | LevelLike) -> Schedule:
     return Minimum.of(*parts)
 
 
+@overload
+def maximum(*parts: Factor) -> Factor: ...
+@overload
+def maximum(*parts: Rate | LevelLike) -> Rate: ...
 def maximum(*parts: Schedule | LevelLike) -> Schedule:
     """Return the greatest of the values at each step; a number or level is a constant.
 
@@ -583,16 +753,16 @@ def maximum(*parts: Schedule | LevelLike) -> Schedule:
 
 
 def _flat(kind: type[Schedule], parts: Iterable[Schedule]) -> tuple[Schedule, ...]:
-    runs = [part.parts if type(part) is kind else (part,) for part in parts]
+    runs = [part.parts if isinstance(part, kind) else (part,) for part in parts]
     # Two are joined without a look at each part.
     return runs[0] + runs[1] if len(runs) == 2 else tuple(chain.from_iterable(runs))
 
 
-def _made(kind: type[_Kind], given: Iterable[Schedule], **fields: object) -> _Kind:
+def _made(kind: type[_Join], given: Iterable[Schedule], **fields: object) -> _Join:
     """A schedule of fields that are known to be right, joined of what is given."""
-    made = object.__new__(kind)
-    depth = max(part._depth + (type(part) is not kind) for part in given)
-    size = 1 + sum(part._size - (type(part) is kind) for part in given)
+    made = object.__new__(kind._for(given))
+    depth = max(part._depth + (not isinstance(part, kind)) for part in given)
+    size = 1 + sum(part._size - isinstance(part, kind) for part in given)
     made._set(**fields, _depth=depth, _size=size)
     return made._bounded()
 
@@ -607,7 +777,7 @@ def _operands(kind: type[Schedule], parts: Any, field: str) -> tuple[Schedule, .
 
 
 @dataclass(frozen=True, repr=False)
-class Applied(Schedule):
+class Applied(Combinator):
     """A schedule changed by a method, and written as its call: ``plan.shift('5ep')``."""
 
     # Arguments whose field has another name, since the argument's is the name of a method.
@@ -635,6 +805,7 @@ class Applied(Schedule):
         return f"{owner}.{type(self).__name__.lower()}({arguments})"
 
 
+@combinator
 @dataclass(frozen=True, repr=False)
 class Repeat(Applied):
     """A schedule over and over: ``plan.repeat()``.
@@ -719,6 +890,7 @@ class Repeat(Applied):
         return Growing(self.schedule.resolve, clock, period, self.times, self._stretch, self.gain)
 
 
+@combinator
 @dataclass(frozen=True, repr=False)
 class Shift(Applied):
     """A schedule later, its first value held until then: ``plan.shift("5ep")``.
@@ -754,6 +926,7 @@ class Shift(Applied):
         return Delayed(node, clock.at(by)) if by > 0 and min(shifts, default=0) < 0 else node
 
 
+@combinator
 @dataclass(frozen=True, repr=False)
 class Stretch(Applied):
     """A schedule played slower: ``plan.stretch(2)``.
@@ -783,7 +956,7 @@ class Stretch(Applied):
 
 
 @dataclass(frozen=True, repr=False)
-class Under(Applied):
+class Under(Applied, Rate):
     """What a schedule leaves of a level: ``cyclic(0.0, 0.1, 500).under(0.95)``, a momentum that dips.
 
     lr(t) = level - schedule(t), which must not be less than 0
@@ -792,10 +965,12 @@ class Under(Applied):
     array([0.85, 0.75])
     """
 
+    schedule: Rate
     level: LevelLike
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        to_rate(self.schedule, self._named("schedule"))
         self._set(level=to_level(self.level, self._named("level")))
 
     @property
@@ -811,6 +986,7 @@ class Under(Applied):
         return Combined(np.subtract, nodes, lambda _: 0.0)
 
 
+@combinator
 @dataclass(frozen=True, repr=False)
 class Until(Applied):
     """A schedule as far as a step: ``Exponential(0.9).until("10ep") >> Cosine(over="20ep")``.
@@ -846,7 +1022,7 @@ class Until(Applied):
 
 
 @dataclass(frozen=True, repr=False)
-class Cooldown(Applied):
+class Cooldown(Applied, Rate):
     """A schedule left at a step, to decay from the value it had there: ``plan.cooldown(1000, over=200)``.
 
     lr(t) = schedule(t) before ``at``; then, with e the ease of the share of ``over`` gone,
@@ -867,6 +1043,7 @@ class Cooldown(Applied):
     array([1. , 1. , 1. , 0.5, 0. ])
     """
 
+    schedule: Rate
     at: DurationLike
     _: KW_ONLY
     over: DurationLike
@@ -875,6 +1052,7 @@ class Cooldown(Applied):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        to_rate(self.schedule, self._named("schedule"))
         self._set(
             at=bounds.length(self.at, self._named("at")),
             over=bounds.length(self.over, self._named("over")),

@@ -1,6 +1,8 @@
-"""Factors: laws that change a schedule by a share, to be multiplied onto it.
+"""Factors: what changes a rate by a share, to be multiplied onto it: ``cosine() * Noise(7, 0.1)``.
 
-Each is a law (see ``etude.schedules.laws``) whose ``start`` is 1: ``cosine() * Noise(7, 0.1)``.
+All of them take
+
+    over: where given, it lasts that long and its last value is held after it; else it is endless.
 """
 
 from __future__ import annotations
@@ -17,9 +19,10 @@ from numpy.typing import NDArray
 from etude.durations import STEP, DurationLike, Horizon
 from etude.eases import Array
 from etude.errors import ScheduleError
-from etude.levels import Level, LevelLike, to_level
+from etude.levels import Level
 from etude.schedules import bounds
-from etude.schedules.laws import Endless, Function
+from etude.schedules.algebra import Factor
+from etude.schedules.laws import Function, Lasting
 from etude.timeline import Clock, Cut, Node, Numbered
 
 __all__ = ["ExponentialWarmup", "Noise", "RAdamWarmup"]
@@ -29,14 +32,22 @@ FARTHEST = 8.5
 
 
 @dataclass(frozen=True, repr=False)
-class Factor(Function):
-    """What the factors share."""
+class Share(Lasting, Factor):
+    """What these share."""
 
-    start: LevelLike = field(default=ONE, kw_only=True)
+    over: DurationLike | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.over is not None:
+            self._set(over=bounds.length(self.over, self._named("over")))
+
+    @property
+    def level(self) -> Level:
+        return ONE
 
 
 @dataclass(frozen=True, repr=False)
-class ExponentialWarmup(Factor):
+class ExponentialWarmup(Function, Share):
     """A warmup that comes ever nearer to 1 and never reaches it.
 
     f(t) = 1 - e^(-(t + 1) / timescale)
@@ -68,7 +79,7 @@ class ExponentialWarmup(Factor):
 
 
 @dataclass(frozen=True, repr=False)
-class RAdamWarmup(Factor):
+class RAdamWarmup(Function, Share):
     """The warmup that rectified Adam derives from its second moment's decay.
 
     With ρ∞ = 2 / (1 - beta2) - 1, ρ(k) = ρ∞ - 2k beta2^k / (1 - beta2^k) and k = t + δ,
@@ -118,7 +129,7 @@ class RAdamWarmup(Factor):
 
 
 @dataclass(frozen=True, repr=False)
-class Noise(Endless):
+class Noise(Share):
     """Noise around 1: a pure function of the seed and the step, the same on every machine and in any order.
 
     f(t) = 1 + n, with n drawn anew in each ``every``: uniform in (-amount, amount), or normal with the
@@ -139,7 +150,6 @@ class Noise(Endless):
     Source: timm.
     """
 
-    start: LevelLike = field(default=ONE, kw_only=True)
     seed: int
     amount: float
     _: KW_ONLY
@@ -172,7 +182,7 @@ class Noise(Endless):
         every = clock.steps(self.every, self._named("every"))
         length = self.length(clock.horizon)
         # In turns, so that a draw begins exactly where it should, however it is stretched and shifted.
-        draws = Numbered("noise", clock, every, to_level(self.start, self._named("start")), self._value, 0.0)
+        draws = Numbered("noise", clock, every, self.level, self._value, 0.0)
         return draws if length is None else Cut(draws, clock.at(length))
 
     def _value(self, draw: Array, share: Array) -> Array:

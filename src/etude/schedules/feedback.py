@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 from etude.durations import Horizon
 from etude.errors import ScheduleError
 from etude.schedules import bounds
-from etude.schedules.algebra import Extent, Schedule
+from etude.schedules.algebra import Extent, Factor
 from etude.timeline import Clock, Fed, Node
 
 __all__ = ["Plateau", "PlateauState"]
@@ -64,7 +64,7 @@ class PlateauState:
 
 
 @dataclass(frozen=True, repr=False)
-class Plateau(Schedule):
+class Plateau(Factor):
     """A factor that falls when a metric stops getting better: ``plan * Plateau("val_loss")``.
 
     It starts at 1. Each observation is better than the best so far, or bad. After more than ``patience``
@@ -112,8 +112,7 @@ class Plateau(Schedule):
     mode: Mode = "min"
     threshold: float = 1e-4
     threshold_mode: ThresholdMode = "rel"
-    # The name that everyone knows it by hides the method, which a factor alone has no use for.
-    cooldown: int = 0  # type: ignore[assignment]
+    cooldown: int = 0
     minimum: float = 0.0
     counting: Counting = "torch"
     nan: OnNan = "bad"

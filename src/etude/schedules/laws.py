@@ -25,9 +25,9 @@ import numpy as np
 from etude.durations import STEP, Duration, DurationLike, Horizon, to_duration
 from etude.eases import EASES, Array
 from etude.errors import HorizonError, ScheduleError
-from etude.levels import BASE, LevelLike, to_level
+from etude.levels import BASE, Level, LevelLike, to_level
 from etude.schedules import bounds
-from etude.schedules.algebra import Extent, Schedule
+from etude.schedules.algebra import Extent, Rate, Schedule
 from etude.schedules.names import not_imported
 from etude.timeline import Chain, Clock, Cycles, Law, Node, Numbered, Ramp, Scaled, power
 
@@ -38,6 +38,7 @@ __all__ = [
     "Function",
     "InverseSqrt",
     "InverseTime",
+    "Lasting",
     "PolynomialCycles",
     "PowerLaw",
     "Sigmoid",
@@ -45,17 +46,10 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, repr=False)
-class Endless(Schedule):
-    """What the laws share; see the module's text."""
+class Lasting(Schedule):
+    """What ends where it is told to, with ``over``, and else never."""
 
-    start: LevelLike = field(default=BASE, kw_only=True)
-    over: DurationLike | None = field(default=None, kw_only=True)
-
-    def __post_init__(self) -> None:
-        self._set(start=to_level(self.start, self._named("start")))
-        if self.over is not None:
-            self._set(over=bounds.length(self.over, self._named("over")))
+    over: DurationLike | None
 
     @property
     def extent(self) -> Extent:
@@ -71,10 +65,31 @@ class Endless(Schedule):
             raise HorizonError(f"{self._named(name)} must be more than 0 steps on this horizon ({horizon})")
         return float(steps)
 
+    @property
+    @abstractmethod
+    def level(self) -> Level:
+        """What its values are shares of."""
+
 
 @dataclass(frozen=True, repr=False)
-class Function(Endless):
-    """A law that is one formula."""
+class Endless(Lasting, Rate):
+    """What the laws share; see the module's text."""
+
+    start: LevelLike = field(default=BASE, kw_only=True)
+    over: DurationLike | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        self._set(start=to_level(self.start, self._named("start")))
+        if self.over is not None:
+            self._set(over=bounds.length(self.over, self._named("over")))
+
+    @property
+    def level(self) -> Level:
+        return to_level(self.start, self._named("start"))
+
+
+class Function(Lasting):
+    """One formula."""
 
     # Whether f may jump: only a user's function can.
     _jumps: ClassVar[bool] = False
@@ -95,7 +110,7 @@ class Function(Endless):
             clock.origin,
             None if length is None else clock.at(length),
             clock.scale,
-            to_level(self.start, self._named("start")),
+            self.level,
             self.factor(clock.horizon),
             self.decay_power,
             self._jumps,
@@ -103,7 +118,7 @@ class Function(Endless):
 
 
 @dataclass(frozen=True, repr=False)
-class Exponential(Function):
+class Exponential(Function, Endless):
     """The same factor for every unit of time.
 
     f(t) = gamma^(t / per)
@@ -143,7 +158,7 @@ class Exponential(Function):
 
 
 @dataclass(frozen=True, repr=False)
-class InverseTime(Function):
+class InverseTime(Function, Endless):
     """Time-based decay.
 
     f(t) = 1 / (1 + rate · t / per)
@@ -181,7 +196,7 @@ class InverseTime(Function):
 
 
 @dataclass(frozen=True, repr=False)
-class PowerLaw(Function):
+class PowerLaw(Function, Endless):
     """A power of time, from a finite start.
 
     f(t) = (1 + t / timescale)^-exponent
@@ -219,7 +234,7 @@ class PowerLaw(Function):
 
 
 @dataclass(frozen=True, repr=False)
-class InverseSqrt(Function):
+class InverseSqrt(Function, Endless):
     """The inverse square root of time, as after the warmup of a transformer.
 
     f(t) = 1 / √(1 + t / timescale)
@@ -254,7 +269,7 @@ class InverseSqrt(Function):
 
 
 @dataclass(frozen=True, repr=False)
-class Sigmoid(Function):
+class Sigmoid(Function, Endless):
     """Down along an S: flat, steepest in the middle, flat again.
 
     f(t) = (1 + e^(-rate · m)) / (1 + e^(rate · (t / per - m))), with m = middle / per, so that f(0) = 1
@@ -333,7 +348,7 @@ class PolynomialCycles(Endless):
             "polynomialcycles",
             clock,
             clock.steps(self.period, self._named("period")),
-            to_level(self.start, self._named("start")),
+            self.level,
             self._value,
             self.power,
             None if length is None else clock.at(length),
@@ -409,8 +424,7 @@ class Steps(Endless):
         return sorted(clock.steps(when, self._named("at")) for when in self.at or ())
 
     def _stair(self, clock: Clock, stop: Fraction) -> Ramp:
-        level = to_level(self.start, self._named("start"))
-        return Ramp("steps", clock.origin, stop, level, level, EASES["linear"])
+        return Ramp("steps", clock.origin, stop, self.level, self.level, EASES["linear"])
 
     def _every(self, clock: Clock) -> Node:
         every = to_duration(self.every or 0)
@@ -432,7 +446,7 @@ class Steps(Endless):
 
 
 @dataclass(frozen=True, repr=False)
-class Custom(Function):
+class Custom(Function, Endless):
     """A function of your own, named so that the schedule stays text: ``Custom("package.module:function")``.
 
     f(t) = function(t), called with one step at a time: an int where t is whole, else a float

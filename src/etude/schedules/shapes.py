@@ -33,7 +33,7 @@ from etude.eases import Array
 from etude.errors import HorizonError, ScheduleError
 from etude.levels import BASE, Level, LevelLike, to_level
 from etude.schedules import bounds
-from etude.schedules.algebra import Extent, Schedule
+from etude.schedules.algebra import Extent, Rate
 from etude.timeline import Chain, Clock, Cycles, Node, Ramp
 
 __all__ = [
@@ -58,7 +58,7 @@ After: TypeAlias = Literal["hold", "raise", "repeat"]
 
 
 @dataclass(frozen=True, repr=False)
-class Shape(Schedule):
+class Shape(Rate):
     """What the shapes share; see the module's text."""
 
     _spelled: ClassVar[int] = 2
@@ -468,7 +468,7 @@ class ExpHyperbolic(Hyperbolic):
 
 
 @dataclass(frozen=True, repr=False)
-class Points(Schedule):
+class Points(Rate):
     """Levels at given times, and the way between them; the first and last are held outside.
 
     lr(t) = a · (1 - e) + b · e between the points (t₀, a) and (t₁, b), with e the ease of

@@ -10,6 +10,7 @@ from etude.schedules.algebra import (
     Maximum,
     Minimum,
     Product,
+    Rate,
     Repeat,
     Schedule,
     Sequence,
@@ -23,7 +24,9 @@ from etude.schedules.algebra import (
 __all__ = ["CATALOGUE", "COMBINATORS", "FAMILIES", "METHODS"]
 
 CATALOGUE: dict[str, Callable[..., Schedule]] = {
-    name: getattr(schedules, name) for name in schedules.__all__ if name not in ("Schedule", "PlateauState")
+    name: getattr(schedules, name)
+    for name in schedules.__all__
+    if name not in ("Factor", "PlateauState", "Rate", "Schedule")
 }
 """Name → shape, law, feedback, function or recipe. Text, documentation, tests and commands walk this."""
 
@@ -50,8 +53,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 """Heading → the names under it, in the order in which lists and galleries show them."""
 
 METHODS: dict[str, Callable[..., Schedule]] = {
-    name: getattr(Schedule, name)
-    for name in ("clip", "cooldown", "repeat", "shift", "stretch", "under", "until")
+    name: getattr(Rate, name) for name in ("clip", "cooldown", "repeat", "shift", "stretch", "under", "until")
 }
 """The methods of a schedule that may stand in an expression."""
 

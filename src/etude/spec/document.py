@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, TypeVar, get_args, overload
 
 from etude.errors import EtudeError, SpecError
 from etude.json_text import read_json, shortened
 from etude.levels import Level
 from etude.names import nearest
-from etude.schedules.algebra import JSON_VERSION, Schedule
+from etude.schedules.algebra import JSON_VERSION, Factor, Rate, Schedule, not_a_rate
 from etude.schedules.names import named_only
 from etude.spec.catalogue import CATALOGUE, COMBINATORS
 
-__all__ = ["TYPES", "Functions", "check_functions", "from_json", "read_document"]
+__all__ = ["TYPES", "Functions", "Kind", "check_functions", "from_json", "of_kind", "read_document"]
 
 Functions: TypeAlias = Literal["import", "name"]
 """What becomes of the functions that a text names: they may be imported, or are names and nothing more."""
 MOST_NAMED = 3
+Kind = TypeVar("Kind", bound=Schedule)
 
 TYPES: dict[str, type[Schedule]] = COMBINATORS | {
     name: kind for name, kind in CATALOGUE.items() if isinstance(kind, type)
 }
 
 
-def from_json(text: str, *, custom: Functions = "name") -> Schedule:
+@overload
+def from_json(text: str, *, custom: Functions = "name") -> Rate: ...
+@overload
+def from_json(text: str, kind: type[Kind], *, custom: Functions = "name") -> Kind: ...
+def from_json(text: str, kind: type[Schedule] = Rate, *, custom: Functions = "name") -> Schedule:
     """Read what ``schedule.to_json()`` wrote.
 
     Args:
         text: the JSON.
+        kind: ``Rate``, ``Factor``, or ``Schedule`` for either; another is refused.
         custom: what becomes of the functions that ``Custom`` names: ``"name"`` keeps their names, so that the
             schedule shows and compares, and imports nothing; ``"import"`` is for a text that you trust as you
             would a program.
@@ -39,7 +45,7 @@ def from_json(text: str, *, custom: Functions = "name") -> Schedule:
     >>> from_json('{"etude": 1, "schedule": {"type": "Constant", "level": 0.1, "over": null}}')
     Constant(0.1)
     """
-    return read_document(read_json(text, SpecError), "JSON", custom)
+    return read_document(read_json(text, SpecError), "JSON", kind, custom)
 
 
 def check_functions(custom: object, caller: str) -> None:
@@ -48,9 +54,25 @@ def check_functions(custom: object, caller: str) -> None:
         raise SpecError(f"{caller}(custom=) must be 'import' or 'name'; got {shortened(custom)}")
 
 
-def read_document(document: Any, language: str, custom: Functions) -> Schedule:
+def of_kind(schedule: Schedule, kind: type[Schedule], reader: str) -> Schedule:
+    """Return a schedule that was read, if it is of the kind that was asked for.
+
+    Raises:
+        SpecError: with what to write instead.
+    """
+    if kind not in (Rate, Factor, Schedule):
+        raise SpecError(f"{reader}(kind=) must be Rate, Factor or Schedule; got {shortened(kind)}")
+    if isinstance(schedule, kind):
+        return schedule
+    if kind is Factor:
+        raise SpecError(f"{schedule!r} is a rate, not a factor; {reader}(text) reads it")
+    raise SpecError(f"{not_a_rate(schedule, 'a rate')}; {reader}(text, Factor) reads it")
+
+
+def read_document(document: Any, language: str, kind: type[Schedule], custom: Functions) -> Schedule:
     """Return the schedule that a document describes; ``language`` is what it was written in."""
-    check_functions(custom, f"from_{language.lower()}")
+    reader = f"from_{language.lower()}"
+    check_functions(custom, reader)
     if not isinstance(document, dict) or set(document) != {"etude", "schedule"}:
         raise SpecError(
             f'a schedule\'s {language} is {{"etude": version, "schedule": {{...}}}}; this is something else'
@@ -66,7 +88,7 @@ def read_document(document: Any, language: str, custom: Functions) -> Schedule:
         raise SpecError(f"the {language} is nested too deeply to read") from None
     if not isinstance(value, Schedule):
         raise SpecError("schedule must be an object with a type, such as {'type': 'Constant', ...}")
-    return value
+    return of_kind(value, kind, reader)
 
 
 def _decode(value: Any, path: str, custom: Functions) -> Any:

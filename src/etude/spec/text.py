@@ -13,16 +13,16 @@ import operator
 from collections.abc import Callable
 from functools import partial
 from itertools import groupby
-from typing import Any, NoReturn
+from typing import Any, NoReturn, overload
 
 from etude.errors import EtudeError, SpecError
 from etude.json_text import shortened
 from etude.levels import BASE, Level, LevelLike
 from etude.names import nearest
-from etude.schedules.algebra import MAX_DEPTH, Product, Schedule, Sequence, Sum, to_schedule
+from etude.schedules.algebra import MAX_DEPTH, Product, Rate, Schedule, Sequence, Sum, to_schedule
 from etude.schedules.names import named_only
 from etude.spec.catalogue import CATALOGUE, METHODS
-from etude.spec.document import Functions, check_functions
+from etude.spec.document import Functions, Kind, check_functions, of_kind
 
 __all__ = ["parse"]
 
@@ -35,12 +35,17 @@ MAX_NUMBER = 1e300
 NUMBER = (int, float)
 
 
-def parse(text: str, *, custom: Functions = "import") -> Schedule:
+@overload
+def parse(text: str, *, custom: Functions = "import") -> Rate: ...
+@overload
+def parse(text: str, kind: type[Kind], *, custom: Functions = "import") -> Kind: ...
+def parse(text: str, kind: type[Schedule] = Rate, *, custom: Functions = "import") -> Schedule:
     """Read the expression of a schedule.
 
     Args:
         text: what ``repr`` writes, or what a person would: ``"Linear(0.01 * BASE, BASE, over='5ep') >>
             Cosine(over='85ep')"``; a bare number or level is a constant.
+        kind: ``Rate``, ``Factor``, or ``Schedule`` for either; another is refused.
         custom: what becomes of the functions that ``Custom`` names: ``"import"``, for a text of your own
             program; ``"name"``, for one from elsewhere, keeps their names and imports nothing.
 
@@ -63,7 +68,7 @@ def parse(text: str, *, custom: Functions = "import") -> Schedule:
     if len(text) > MAX_LENGTH:
         raise SpecError(f"a schedule's text may have {MAX_LENGTH:,} characters; this has {len(text):,}")
     check_functions(custom, "parse")
-    return _Reader(text, custom).read()
+    return of_kind(_Reader(text, custom).read(), kind, "parse")
 
 
 class _Reader:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, overload
 
 from etude.errors import EtudeError, MissingError, SpecError
 from etude.json_text import DEEPEST, MOST_DIGITS, shortened
 from etude.levels import Level
-from etude.schedules.algebra import JSON_VERSION, Constant, Schedule, encode
-from etude.spec.document import TYPES, Functions, read_document
+from etude.schedules.algebra import JSON_VERSION, Constant, Rate, Schedule, encode
+from etude.spec.document import TYPES, Functions, Kind, read_document
 from etude.spec.text import parse
 
 __all__ = ["from_yaml", "to_yaml"]
@@ -69,13 +69,18 @@ def to_yaml(schedule: Schedule) -> str:
     return text.rstrip("\n")
 
 
-def from_yaml(text: str, *, custom: Functions = "name") -> Schedule:
+@overload
+def from_yaml(text: str, *, custom: Functions = "name") -> Rate: ...
+@overload
+def from_yaml(text: str, kind: type[Kind], *, custom: Functions = "name") -> Kind: ...
+def from_yaml(text: str, kind: type[Schedule] = Rate, *, custom: Functions = "name") -> Schedule:
     """Read a schedule's YAML.
 
     It is plain mappings, lists, numbers and texts: tags, anchors and aliases are refused.
 
     Args:
         text: the YAML.
+        kind: ``Rate``, ``Factor``, or ``Schedule`` for either; another is refused.
         custom: what becomes of the functions that ``Custom`` names, as for ``from_json``.
 
     Raises:
@@ -108,7 +113,7 @@ def from_yaml(text: str, *, custom: Functions = "name") -> Schedule:
             document["schedule"] = _with_read_levels(document["schedule"])
         except RecursionError:
             raise SpecError("the YAML is nested too deeply to read") from None
-    return read_document(document, "YAML", custom)
+    return read_document(document, "YAML", kind, custom)
 
 
 def _yaml() -> Any:

@@ -11,7 +11,7 @@ from etude.names import nearest
 from etude.schedules import (
     Constant,
     Plateau,
-    Schedule,
+    Rate,
     cosine,
     cyclic,
     cyclic_cosine_decay,
@@ -24,6 +24,7 @@ from etude.schedules import (
     time_decay,
     wsd,
 )
+from etude.schedules.algebra import to_rate
 
 __all__ = ["FIXED", "TUTORIALS", "Arm", "choose_arms"]
 
@@ -35,7 +36,7 @@ class Arm:
     """One schedule under comparison, and its name in tables."""
 
     label: str
-    schedule: Schedule
+    schedule: Rate
 
 
 TUTORIALS = (
@@ -60,7 +61,7 @@ TUTORIALS = (
 """The tutorials' schedules as multiples of the peak, in shares of the run, so that each run is ended."""
 
 
-def choose_arms(only: Iterable[str] = (), added: Iterable[Schedule] = ()) -> tuple[Arm, ...]:
+def choose_arms(only: Iterable[str] = (), added: Iterable[Rate] = ()) -> tuple[Arm, ...]:
     """Return the schedules to compare; the fixed rate is always among them.
 
     Args:
@@ -70,6 +71,7 @@ def choose_arms(only: Iterable[str] = (), added: Iterable[Schedule] = ()) -> tup
 
     Raises:
         SpecError: for a label that there is not, naming the nearest.
+        ScheduleError: for a factor.
     """
     only = list(only)
     labels = [arm.label for arm in TUTORIALS]
@@ -81,5 +83,6 @@ def choose_arms(only: Iterable[str] = (), added: Iterable[Schedule] = ()) -> tup
             )
     kept = [arm for arm in TUTORIALS if not only or arm.label in (*only, FIXED)]
     there = {arm.schedule for arm in kept}
-    own = [Arm(repr(schedule), schedule) for schedule in dict.fromkeys(added) if schedule not in there]
+    rates = dict.fromkeys(to_rate(schedule, "a schedule to compare") for schedule in added)
+    own = [Arm(repr(rate), rate) for rate in rates if rate not in there]
     return (*kept, *own)

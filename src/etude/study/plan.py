@@ -11,7 +11,7 @@ import numpy as np
 from etude.durations import Horizon
 from etude.errors import HorizonError, ScheduleError, TaskError
 from etude.record import RunKey
-from etude.schedules import Schedule
+from etude.schedules import Rate
 from etude.study.arms import FIXED, TUTORIALS, Arm
 from etude.study.task import Task
 
@@ -166,7 +166,7 @@ class Plan:
 def _refuse_indistinct(arms: Sequence[Arm]) -> None:
     """Refuse schedules that an answer could not tell apart, or not compare."""
     labels: set[str] = set()
-    schedules: dict[Schedule, str] = {}
+    schedules: dict[Rate, str] = {}
     for arm in arms:
         if arm.label in labels:
             raise TaskError(f"two schedules are labelled {arm.label!r}; give each a label of its own")

@@ -9,21 +9,21 @@ from typing import Any
 
 from etude.errors import ScheduleError
 from etude.levels import BASE, Level
-from etude.schedules import Constant, Cosine, Linear, Plateau, PlateauState, Polynomial, Schedule, Steps
+from etude.schedules import Constant, Cosine, Linear, Plateau, PlateauState, Polynomial, Rate, Steps
 from etude.schedules.shapes import Shape, Tanh
 from etude.torch.groups import base_of, scale_of
 
 __all__ = ["TIMM", "plateau_state"]
 
 
-def _cosine(scheduler: Any) -> Schedule:
+def _cosine(scheduler: Any) -> Rate:
     keywords = _k_decay(scheduler)
     return _warmed(
         scheduler, _cycles(scheduler, lambda start, stop, over: Cosine(start, stop, over=over, **keywords))
     )
 
 
-def _poly(scheduler: Any) -> Schedule:
+def _poly(scheduler: Any) -> Rate:
     keywords = _k_decay(scheduler) | {"power": scheduler.power}
     return _warmed(
         scheduler,
@@ -35,7 +35,7 @@ def _k_decay(scheduler: Any) -> dict[str, Any]:
     return {} if scheduler.k_decay == 1 else {"k": scheduler.k_decay}
 
 
-def _tanh(scheduler: Any) -> Schedule:
+def _tanh(scheduler: Any) -> Rate:
     # timm's curve does not begin at the base rate nor end at the floor, but a little way in between.
     first, last = ((1 - math.tanh(bound)) / 2 for bound in (scheduler.lb, scheduler.ub))
 
@@ -52,17 +52,17 @@ def _tanh(scheduler: Any) -> Schedule:
     return _warmed(scheduler, cycles)
 
 
-def _step(scheduler: Any) -> Schedule:
+def _step(scheduler: Any) -> Rate:
     return _warmed(scheduler, Steps(scheduler.decay_rate, every=scheduler.decay_t))
 
 
-def _multistep(scheduler: Any) -> Schedule:
+def _multistep(scheduler: Any) -> Rate:
     # timm drops one step before the milestone.
     drops = [max(milestone - 1, 0) for milestone in scheduler.decay_t]
     return _warmed(scheduler, Steps(scheduler.decay_rate, at=drops) if drops else Constant(BASE))
 
 
-def _plateau(scheduler: Any) -> Schedule:
+def _plateau(scheduler: Any) -> Rate:
     inner = scheduler.lr_scheduler
     factor = Plateau(
         "metric",
@@ -101,7 +101,7 @@ def plateau_state(scheduler: Any, clock: float) -> PlateauState:
     )
 
 
-def _cycles(scheduler: Any, shape: Callable[[Level, Level, Fraction], Shape]) -> Schedule:
+def _cycles(scheduler: Any, shape: Callable[[Level, Level, Fraction], Shape]) -> Rate:
     """So many cycles, each with its length and its peak a factor of the last one's; then the floor."""
     length, floor = Fraction(scheduler.t_initial), Level(0.0, float(scheduler.lr_min))
     if scheduler.cycle_limit < 1:
@@ -118,7 +118,7 @@ def _cycles(scheduler: Any, shape: Callable[[Level, Level, Fraction], Shape]) ->
     return falling + shape(zero, floor, length).repeat(times, stretch=stretch)
 
 
-def _warmed(scheduler: Any, plan: Schedule) -> Schedule:
+def _warmed(scheduler: Any, plan: Rate) -> Rate:
     """After the warmup; without a prefix, the plan has gone on during it."""
     if not scheduler.warmup_t:
         return plan
@@ -126,7 +126,7 @@ def _warmed(scheduler: Any, plan: Schedule) -> Schedule:
     return warmup >> (plan if scheduler.warmup_prefix else plan.shift(-scheduler.warmup_t))
 
 
-TIMM: dict[str, Callable[[Any], Schedule]] = {
+TIMM: dict[str, Callable[[Any], Rate]] = {
     "CosineLRScheduler": _cosine,
     "PolyLRScheduler": _poly,
     "TanhLRScheduler": _tanh,

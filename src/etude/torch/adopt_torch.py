@@ -15,7 +15,7 @@ from etude.convert.transformers_names import TRANSFORMERS
 from etude.durations import Horizon
 from etude.errors import ScheduleError, SpecError
 from etude.levels import BASE, Level
-from etude.schedules import Constant, Custom, Plateau, PlateauState, Schedule, bounds
+from etude.schedules import Constant, Custom, Plateau, PlateauState, Rate, Schedule, bounds
 from etude.schedules.algebra import Until
 from etude.torch import formulas
 from etude.torch.adopt_timm import TIMM
@@ -62,7 +62,7 @@ def _is_peer(scheduler: object) -> bool:
 def _of_torch(scheduler: Any) -> Adopted:
     scheduler = _in_charge(scheduler)
     groups = scheduler.optimizer.param_groups
-    plans: list[dict[str, Schedule]] = []
+    plans: list[dict[str, Rate]] = []
     feedback: dict[Plateau, PlateauState] = {}
     for index, group in enumerate(groups):
         plan = {name: _written(schedule) for name, schedule in formulas.of(scheduler, index).items()}
@@ -74,7 +74,7 @@ def _of_torch(scheduler: Any) -> Adopted:
     return _adopted(plans, _clock(scheduler), scheduler.optimizer, feedback)
 
 
-def _reduced(scheduler: Any, group: Group, index: int, feedback: dict[Plateau, PlateauState]) -> Schedule:
+def _reduced(scheduler: Any, group: Group, index: int, feedback: dict[Plateau, PlateauState]) -> Rate:
     """The schedule of a group under ReduceLROnPlateau; what that remembers is put into ``feedback``."""
     attributes = vars(scheduler)
     plateau = formulas.plateau(attributes, group, index)
@@ -138,7 +138,7 @@ def _in_charge(scheduler: Any) -> Any:
 def _of_scheduler(scheduler: Scheduler) -> Adopted:
     """Etude's own, which is asked for its schedules."""
     groups = scheduler.optimizer.param_groups
-    plans: list[dict[str, Schedule]] = [{} for _ in groups]
+    plans: list[dict[str, Rate]] = [{} for _ in groups]
     moment = scheduler._moment
     for binding in moment.laid.bindings:
         for index in binding.indices:
@@ -155,7 +155,7 @@ def _of_scheduler(scheduler: Scheduler) -> Adopted:
 
 
 def _adopted(
-    plans: list[dict[str, Schedule]],
+    plans: list[dict[str, Rate]],
     clock: float,
     optimizer: Any,
     feedback: Mapping[Plateau, PlateauState],
@@ -189,11 +189,11 @@ def _adopted(
     )
 
 
-def _simple(plan: dict[str, Schedule]) -> Plan:
+def _simple(plan: dict[str, Rate]) -> Plan:
     return plan["lr"] if set(plan) == {"lr"} else plan
 
 
-def _from_where_it_began(scheduler: Any, plan: Schedule, index: int) -> Schedule:
+def _from_where_it_began(scheduler: Any, plan: Rate, index: int) -> Rate:
     """SWALR's schedule from the rate it found, which need not be the base rate."""
     groups = scheduler.optimizer.param_groups
     group = groups[index]
@@ -241,7 +241,7 @@ def _of_lightning(config: Mapping[str, Any], clock: float | None) -> Adopted:
     return dataclasses.replace(adopted, unit=interval, every=every)
 
 
-def _written(schedule: Schedule) -> Schedule:
+def _written(schedule: Rate) -> Rate:
     """The schedule in the catalogue's terms.
 
     Raises:
@@ -257,27 +257,29 @@ def _written(schedule: Schedule) -> Schedule:
         except SpecError as why:
             raise ScheduleError(str(why)) from None
 
-    if isinstance(schedule, Until) and _ends(schedule.schedule) == _ends(schedule):
-        return _written(schedule.schedule)  # it is left where it ends anyway
-    return _mapped(schedule, lambda value: _written(value) if isinstance(value, Schedule) else value)
+    if isinstance(schedule, Until):
+        whole = schedule.schedule
+        if isinstance(whole, Rate) and _ends(whole) == _ends(schedule):
+            return _written(whole)  # it is left where it ends anyway
+    return _mapped(schedule, lambda value: _written(value) if isinstance(value, Rate) else value)
 
 
 def _ends(schedule: Schedule) -> Fraction | None:
     return schedule.length(NO_HORIZON)
 
 
-def _as_factor(schedule: Schedule) -> Schedule:
+def _as_factor(schedule: Rate) -> Rate:
     """Multiples of the base rate as the plain numbers that they are multiplied by."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, Level):
             return value.factor + value.offset
-        return _as_factor(value) if isinstance(value, Schedule) else value
+        return _as_factor(value) if isinstance(value, Rate) else value
 
     return _mapped(schedule, plain)
 
 
-def _mapped(schedule: Schedule, change: Callable[[Any], Any]) -> Schedule:
+def _mapped(schedule: Rate, change: Callable[[Any], Any]) -> Rate:
     """The schedule with its fields' values, and those in tuples, changed."""
 
     def changed(value: Any) -> Any:
@@ -288,7 +290,7 @@ def _mapped(schedule: Schedule, change: Callable[[Any], Any]) -> Schedule:
     return schedule if new == old else dataclasses.replace(schedule, **new)
 
 
-def _of_transformers(function: Any) -> Schedule | None:
+def _of_transformers(function: Any) -> Rate | None:
     """The schedule of a function that ``get_scheduler`` hands to LambdaLR."""
     keywords = {}
     if isinstance(function, functools.partial) and not function.args:

@@ -14,7 +14,7 @@ from torch import Tensor
 from etude.durations import Horizon
 from etude.eases import Array
 from etude.errors import EtudeError, ScheduleError
-from etude.schedules import Schedule
+from etude.schedules import Rate
 from etude.tables import Table
 from etude.torch.changes import Course
 from etude.torch.groups import (
@@ -39,7 +39,7 @@ SMALL = 240.0
 # So many places of a run are looked at before it begins.
 PLACES = 101
 
-Followed: TypeAlias = tuple[str, Schedule]
+Followed: TypeAlias = tuple[str, Rate]
 """A hyperparameter, and the schedule that was planned for it: what a change is a change of."""
 
 
@@ -49,7 +49,7 @@ class Binding:
 
     name: str
     place: Place
-    planned: Schedule
+    planned: Rate
     coupled: str | None
     course: Course
     table: Table
@@ -184,7 +184,7 @@ def bind(
         ScheduleError: for a group without a schedule, or two schedules for one number.
         HorizonError: where the horizon lacks what a schedule needs.
     """
-    members: dict[tuple[str, Place, Schedule, str | None], list[int]] = {}
+    members: dict[tuple[str, Place, Rate, str | None], list[int]] = {}
     places: dict[tuple[int, Place], str] = {}
     for index, group in enumerate(groups):
         for name, plan in pick(plans, group, index).items():
@@ -238,7 +238,7 @@ def bind(
     return bindings
 
 
-def _of_targets(plans: Plans, targets: Mapping[str, Target]) -> Iterator[tuple[str, tuple[Schedule, Target]]]:
+def _of_targets(plans: Plans, targets: Mapping[str, Target]) -> Iterator[tuple[str, tuple[Rate, Target]]]:
     """The schedule of each target."""
     for name, target in targets.items():
         found = {key: plan[name] for key, plan in plans.items() if name in plan}

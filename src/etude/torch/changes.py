@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from etude.eases import EASES, Array
 from etude.errors import EtudeError, ScheduleError
 from etude.levels import Level, LevelLike, to_level
 from etude.names import nearest
-from etude.schedules import Constant, Plateau, Schedule, bounds
+from etude.schedules import Constant, Plateau, Rate, Schedule, bounds
 from etude.schedules.algebra import GEOMETRIC, Cooldown, Joined, Minimum, Product, Until, write
 from etude.schedules.algebra import Sequence as Successive
 from etude.spec import parse
@@ -60,7 +60,7 @@ MOST_NAMES, MOST_LINES = 3, 8
 class Course:
     """What a hyperparameter follows: a schedule, and the horizon that its durations are counted on."""
 
-    schedule: Schedule
+    schedule: Rate
     horizon: Horizon
 
     @cached_property
@@ -241,7 +241,7 @@ def continued(policy: Policy, saved: Course, present: Course, at: Fraction | flo
     return Course(schedule, saved.horizon)
 
 
-def _redecayed(policy: Redecay, saved: Course, present: Course, at: Fraction) -> Schedule:
+def _redecayed(policy: Redecay, saved: Course, present: Course, at: Fraction) -> Rate:
     # Elsewhere in steps, for the course is on the saved horizon, where the same share is another length.
     length = present.horizon.steps(policy.over, "redecay(over=)")
     over = to_duration(policy.over) if present.horizon == saved.horizon else _steps(length)
@@ -263,7 +263,7 @@ def _redecayed(policy: Redecay, saved: Course, present: Course, at: Fraction) ->
 
 def cooled(
     course: Course, at: Fraction | float, *, over: DurationLike, stop: LevelLike = ZERO, ease: str = "linear"
-) -> Schedule:
+) -> Rate:
     """Return the schedule that leaves a course at a step, and decays from the value that it has there.
 
     It holds the past and the decay, one after the other, and nothing of what is left: however often a run is
@@ -297,10 +297,10 @@ def _decays(part: Schedule, since: Fraction, horizon: Horizon) -> bool:
     return isinstance(part, Cooldown) and since >= horizon.steps(part.at)
 
 
-def _then(saved: Course, at: Fraction, tail: Schedule, plateaus: Sequence[Plateau]) -> Schedule:
+def _then(saved: Course, at: Fraction, tail: Schedule, plateaus: Sequence[Plateau]) -> Rate:
     """The saved course until ``at``, and then the tail times what goes on multiplying it."""
-    past = _until(saved.schedule, saved.horizon, at)
-    return Successive.of(*_recent(past, saved.horizon), _product(tail, *plateaus))
+    past = _recent(_until(saved.schedule, saved.horizon, at), saved.horizon)
+    return cast(Rate, Successive.of(*past, _product(tail, *plateaus)))
 
 
 def _recent(past: list[Schedule], horizon: Horizon) -> list[Schedule]:
@@ -342,9 +342,12 @@ def _until(schedule: Schedule, horizon: Horizon, at: Fraction) -> list[Schedule]
     return [*kept, Until(schedule, _steps(at))]
 
 
-def _product(*parts: Schedule) -> Schedule:
-    kept = [part for part in parts if part != ONE] or [ONE]
-    return Product.of(*kept) if len(kept) > 1 else kept[0]
+def _product(*parts: Schedule) -> Rate:
+    """The product of parts of which one at least is a rate."""
+    kept = [part for part in parts if part != ONE]
+    if not any(isinstance(part, Rate) for part in kept):
+        kept.append(ONE)
+    return cast(Rate, Product.of(*kept) if len(kept) > 1 else kept[0])
 
 
 def _steps(steps: Fraction) -> Duration:
@@ -372,15 +375,13 @@ def _last(present: Course) -> Level:
     return level
 
 
-def _held(
-    schedule: Schedule, horizon: Horizon, at: Fraction, policy: str
-) -> tuple[Schedule, Sequence[Plateau]]:
+def _held(schedule: Schedule, horizon: Horizon, at: Fraction, policy: str) -> tuple[Rate, Sequence[Plateau]]:
     """A schedule that has the value at a step for ever, and the Plateaus that multiply it.
 
     It is a Constant where the value is a level; where it is none, as under a clip, it is put together of the
     parts' values.
     """
-    table = Course(schedule, horizon).table
+    table = schedule.on(horizon)
     values = _values(table, ceil_float(at), {})
     level, plateaus = _level(values), _multiplying(table, ceil_float(at), values)
     if level is not None and plateaus is not None:
@@ -410,7 +411,7 @@ def _held(
     )
 
 
-def _mixed(held: Schedule, cooldown: Cooldown, gone: Fraction, horizon: Horizon) -> Schedule | None:
+def _mixed(held: Schedule, cooldown: Cooldown, gone: Fraction, horizon: Horizon) -> Rate | None:
     """What a cooldown comes to of a value; None where that is more than the least of some levels."""
     if isinstance(held, Minimum):
         parts = [_mixed(part, cooldown, gone, horizon) for part in held.parts]
@@ -423,7 +424,7 @@ def _mixed(held: Schedule, cooldown: Cooldown, gone: Fraction, horizon: Horizon)
     return Constant(level * (1 - share) + stop * share)
 
 
-def _least(schedule: Minimum) -> Schedule:
+def _least(schedule: Rate) -> Rate:
     """The same least of levels, without those that are below the others nowhere, whatever the base rate."""
     if not all(isinstance(part, Constant) for part in schedule.parts):
         return schedule
@@ -474,8 +475,9 @@ def _multiplying(table: Table, at: float, values: Array) -> Sequence[Plateau] | 
 
 def _values(table: Table, at: float, factors: Mapping[Hashable, float]) -> Array:
     """The values at a step for each of the BASES."""
+    bases = np.ones_like(BASES) if table.schedule.multiplies else BASES
     try:
-        return table(at, BASES, factors=factors)
+        return table(at, bases, factors=factors)
     except ScheduleError as why:
         raise ScheduleError(f"the value at step {at:.16g} must be known for any base rate: {why}") from None
 

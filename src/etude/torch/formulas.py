@@ -37,7 +37,7 @@ from etude.schedules import (
     Plateau,
     PlateauState,
     Polynomial,
-    Schedule,
+    Rate,
     Steps,
     bounds,
     cyclic,
@@ -71,7 +71,7 @@ __all__ = [
 ]
 
 Attributes: TypeAlias = Mapping[str, Any]
-Formula: TypeAlias = Callable[[Attributes, Group, int], dict[str, Schedule]]
+Formula: TypeAlias = Callable[[Attributes, Group, int], dict[str, Rate]]
 
 NO_HORIZON = Horizon()
 COMPUTING = ("get_lr", "step")
@@ -138,11 +138,11 @@ def momentum_name(attributes: Attributes, group: Group) -> str:
 # One formula for each class.
 
 
-def _lambda(attributes: Attributes, group: Group, index: int) -> dict[str, Schedule]:
+def _lambda(attributes: Attributes, group: Group, index: int) -> dict[str, Rate]:
     return {"lr": called(_function(attributes, index, "LambdaLR"), "LambdaLR")}
 
 
-def _multiplicative(attributes: Attributes, group: Group, index: int) -> dict[str, Schedule]:
+def _multiplicative(attributes: Attributes, group: Group, index: int) -> dict[str, Rate]:
     return {"lr": Multiplied(_function(attributes, index, "MultiplicativeLR"), "MultiplicativeLR")}
 
 
@@ -153,12 +153,12 @@ def _function(attributes: Attributes, index: int, name: str) -> Callable[[int], 
     return function  # type: ignore[no-any-return] # it was asked whether it can be called, no more
 
 
-def _step(attributes: Attributes, group: Group, index: int) -> dict[str, Schedule]:
+def _step(attributes: Attributes, group: Group, index: int) -> dict[str, Rate]:
     gamma = _number(attributes, "gamma", "StepLR", least=0)
     return {"lr": Steps(gamma, every=_whole(attributes, "step_size", "StepLR", least=1))}
 
 
-def _multistep(attributes: Attributes, group: Group, index: int) -> dict[str, Schedule]:
+def _multistep(attributes: Attributes, group: Group, index: int) -> dict[str, Rate]:
     gamma = _number(attributes, "gamma", "MultiStepLR", least=0)
     given = attributes["milestones"].items()
     most = sum(_whole({"milestones": times}, "milestones", "MultiStepLR", least=0) for _, times in given)
@@ -172,7 +172,7 @@ def _multistep(attributes: Attributes, group: Group, index: int) -> dict[str, Sc
     return {"lr": Steps(gamma, at=sorted(milestones)) if milestones else Constant(BASE)}
 
 
-def _constant(attributes: Attributes, group: Group, index: int) -> dict[str, Schedule]:
+def _constant(attributes: Attributes, group: Group, index: int) -> dict[str, Rate]:
     factor = _share(attributes, "factor", "ConstantLR")
     iterations = _whole(attributes, "total_iters", "ConstantLR", least=0)
     return {"lr": Constant(factor * BASE, over=iterations) >> Constant(BASE)}
@@ -185,7 +185,7 @@ def _share(attributes: Attributes, name: str, field: str) -> float:
     return value
 
 
-def _linear(attributes: Attributes, group: Group, index: int) -> dict[str, Schedule]:
+def _linear(attributes: Attributes, group: Group, index: int) -> dict[str, Rate]:
     start = _share(attributes, "start_factor", "LinearLR")
     if not start:
         raise ScheduleError("LinearLR(start_factor=) must be more than 0; got 0")
@@ -194,12 +194,12 @@ def _linear(attributes: Attributes, group: Group, index: int) -> dict[str, Sched
     return {"lr": Linear(start * BASE, stop * BASE, over=iterations)}
 
 
-def _exponential(attributes: Attributes, group: Group, index: int) -> dict[str, Schedule]:
+def _exponential(attributes: Attributes, group: Group, index: int) -> dict[str, Rate]:
     gamma = _number(attributes, "gamma", "ExponentialLR", least=0)
     return {"lr": Exponential(gamma) if gamma else Steps(0.0, at=[1])}
 
 
-def _polynomial(attributes: Attributes, group: Group, index: int) -> dict[str, Schedule]:
+def _polynomial(attributes: Attributes, group: Group, index: int) -> dict[str, Rate]:
     iterations = _whole(attributes, "total_iters", "PolynomialLR", least=0)
     power = _number(attributes, "power", "PolynomialLR", least=0)
     if not power:  # 0 to the power of 0 is 1
@@ -207,7 +207,7 @@ def _polynomial(attributes: Attributes, group: Group, index: int) -> dict[str, S
     return {"lr": Polynomial(BASE, 0.0, over=iterations, power=power)}
 
 
-def _cosine(attributes: Attributes, group: Group, index: int) -> dict[str, Schedule]:
+def _cosine(attributes: Attributes, group: Group, index: int) -> dict[str, Rate]:
     floor = _rate(attributes["eta_min"], "CosineAnnealingLR(eta_min=)")
     length = _whole(attributes, "T_max", "CosineAnnealingLR", least=0)
     if not length:
@@ -216,7 +216,7 @@ def _cosine(attributes: Attributes, group: Group, index: int) -> dict[str, Sched
     return {"lr": (Cosine(BASE, floor, over=length) >> Cosine(floor, BASE, over=length)).repeat()}
 
 
-def _restarts(attributes: Attributes, group: Group, index: int) -> dict[str, Schedule]:
+def _restarts(attributes: Attributes, group: Group, index: int) -> dict[str, Rate]:
     floor = _rate(attributes["eta_min"], "CosineAnnealingWarmRestarts(eta_min=)")
     first = _first_cycle(attributes)
     return {"lr": sgdr(first, attributes["T_mult"], floor=floor)}
@@ -246,7 +246,7 @@ def _first_cycle(attributes: Attributes) -> Any:
     return first if length == present else present
 
 
-def _cyclic(attributes: Attributes, group: Group, index: int) -> dict[str, Schedule]:
+def _cyclic(attributes: Attributes, group: Group, index: int) -> dict[str, Rate]:
     low = _rate(at(attributes["base_lrs"], index, "CyclicLR", "base_lrs"), "CyclicLR(base_lr=)")
     high = _rate(at(attributes["max_lrs"], index, "CyclicLR", "max_lrs"), "CyclicLR(max_lr=)")
     if high < low:
@@ -259,7 +259,7 @@ def _cyclic(attributes: Attributes, group: Group, index: int) -> dict[str, Sched
         bounds.choice(mode, "CyclicLR(mode=)", ("triangular", "triangular2", "exp_range"))
     exponential = {"gamma": gamma} if mode == "exp_range" and scale is None else {}
 
-    def between(low: float, high: float) -> Schedule:
+    def between(low: float, high: float) -> Rate:
         if scale is None:
             # A number where the signature has other types for other names.
             return cyclic(low, high, up, down, mode, **exponential)  # type: ignore[arg-type]
@@ -309,7 +309,7 @@ def _sizes(attributes: Attributes) -> tuple[Fraction, Fraction]:
     return rise, whole - rise
 
 
-def _one_cycle(attributes: Attributes, group: Group, index: int) -> dict[str, Schedule]:
+def _one_cycle(attributes: Attributes, group: Group, index: int) -> dict[str, Rate]:
     legacy = getattr(attributes.get("anneal_func"), "__name__", "_annealing_cos").removeprefix("_annealing_")
     shape = _ease(attributes.get("_anneal_func_type", legacy), "OneCycleLR(anneal_strategy=)")
     phases = attributes["_schedule_phases"]
@@ -324,13 +324,13 @@ def _one_cycle(attributes: Attributes, group: Group, index: int) -> dict[str, Sc
     # is one without length, where it is not the only one.
     kept = [i for i, (begin, end) in enumerate(zip(begins, ends, strict=True)) if end >= 0 and end > begin]
 
-    def over_phases(start: str, stop: str) -> Schedule:
-        plan: Schedule | None = None
+    def over_phases(start: str, stop: str) -> Rate:
+        plan: Rate | None = None
         for i in kept or [len(ends) - 1]:
             low, high = (
                 _rate(group[phases[i][key]], f"the group's {phases[i][key]}") for key in (start, stop)
             )
-            piece: Schedule = shape(low, high, over=ends[i] - begins[i])
+            piece: Rate = shape(low, high, over=ends[i] - begins[i])
             if plan is None and begins[i] < 0:
                 piece = piece.shift(begins[i])
             plan = piece if plan is None else plan >> piece
@@ -343,7 +343,7 @@ def _one_cycle(attributes: Attributes, group: Group, index: int) -> dict[str, Sc
     return schedules
 
 
-def _cyclic_cosine_decay(attributes: Attributes, group: Group, index: int) -> dict[str, Schedule]:
+def _cyclic_cosine_decay(attributes: Attributes, group: Group, index: int) -> dict[str, Rate]:
     def level(name: str) -> Level | None:
         values = attributes[name]
         return None if values is None else _level(at(values, index, "CyclicCosineDecayLR", name))
@@ -376,7 +376,7 @@ def _level(value: float | str) -> Level:
     return to_level(plan.level, "CyclicCosineDecayLR's rates")
 
 
-def _swa(attributes: Attributes, group: Group, index: int) -> dict[str, Schedule]:
+def _swa(attributes: Attributes, group: Group, index: int) -> dict[str, Rate]:
     shape = _ease(attributes["_anneal_strategy"], "SWALR(anneal_strategy=)")
     over = _whole(attributes, "anneal_epochs", "SWALR", least=0)
     return {"lr": shape(BASE, _rate(group["swa_lr"], "SWALR(swa_lr=)"), over=over)}
@@ -439,11 +439,11 @@ def plateau_state(attributes: Attributes, group: Group, index: int) -> PlateauSt
     )
 
 
-def _plateau(attributes: Attributes, group: Group, index: int) -> dict[str, Schedule]:
+def _plateau(attributes: Attributes, group: Group, index: int) -> dict[str, Rate]:
     return {"lr": Constant(BASE) * plateau(attributes, group, index)}
 
 
-def _sequential(attributes: Attributes, group: Group, index: int) -> dict[str, Schedule]:
+def _sequential(attributes: Attributes, group: Group, index: int) -> dict[str, Rate]:
     children: Sequence[Any] = attributes["_schedulers"]
     milestones = [
         _whole({"milestones": step}, "milestones", "SequentialLR", least=0)
@@ -453,9 +453,9 @@ def _sequential(attributes: Attributes, group: Group, index: int) -> dict[str, S
         raise ScheduleError(f"SequentialLR(milestones=) must rise; got {attributes['_milestones']!r}")
     parts = [of(child, index) for child in children]
     starts = [0, *milestones]
-    plans: dict[str, Schedule] = {}
+    plans: dict[str, Rate] = {}
     for name in dict.fromkeys(name for part in parts for name in part):
-        plan: Schedule | None = None
+        plan: Rate | None = None
         for i, (child, part) in enumerate(zip(children, parts, strict=True)):
             last = i == len(milestones)
             if name not in part:
@@ -471,7 +471,7 @@ def _sequential(attributes: Attributes, group: Group, index: int) -> dict[str, S
     return plans
 
 
-def _held(plan: Schedule | None, start: int, later: Sequence[Schedule]) -> Schedule:
+def _held(plan: Rate | None, start: int, later: Sequence[Rate]) -> Rate:
     """What a part leaves of a hyperparameter that it does not write, such as momentum: what is there.
 
     That is the last value of the parts before; at first what building those to come has left, the last of
@@ -482,7 +482,7 @@ def _held(plan: Schedule | None, start: int, later: Sequence[Schedule]) -> Sched
     return Constant(plan.on(NO_HORIZON)(max(start - 1, 0)))
 
 
-def _annealed(plan: Schedule, start: int, attributes: Attributes, group: Group) -> Schedule:
+def _annealed(plan: Rate, start: int, attributes: Attributes, group: Group) -> Rate:
     """What SWALR goes on with where a plan was left: from the rate of the plan's last step."""
     shape = EASES[attributes["_anneal_strategy"]]
     base = base_of(group, "lr")
@@ -491,10 +491,10 @@ def _annealed(plan: Schedule, start: int, attributes: Attributes, group: Group) 
     return shape(level, _rate(group["swa_lr"], "SWALR(swa_lr=)"), over=attributes["anneal_epochs"])
 
 
-def _chained(attributes: Attributes, group: Group, index: int) -> dict[str, Schedule]:
+def _chained(attributes: Attributes, group: Group, index: int) -> dict[str, Rate]:
     children: Sequence[Any] = attributes["_schedulers"]
     first = clock(children[0])
-    plans: dict[str, Schedule] = {}
+    plans: dict[str, Rate] = {}
     for child in children:
         if kind(child) == "SWALR":
             raise ScheduleError(
@@ -508,7 +508,7 @@ def _chained(attributes: Attributes, group: Group, index: int) -> dict[str, Sche
     return plans
 
 
-def _product(first: Schedule, second: Schedule, base: float) -> Schedule:
+def _product(first: Rate, second: Rate, base: float) -> Rate:
     """Two rates as a rate and a factor, which is the share that the other would give of the base rate."""
     if first.depends_on_base and not second.depends_on_base:
         first, second = second, first
@@ -519,7 +519,7 @@ def _product(first: Schedule, second: Schedule, base: float) -> Schedule:
     return first * _share_of(second, base)
 
 
-def _share_of(schedule: Schedule, base: float) -> Schedule:
+def _share_of(schedule: Rate, base: float) -> Rate:
     """The schedule with every level as a share of the base rate, a number."""
 
     def shared(value: Any) -> Any:
@@ -527,7 +527,7 @@ def _share_of(schedule: Schedule, base: float) -> Schedule:
             if value.offset and not base:
                 raise ScheduleError(f"{schedule!r} has no share of a base rate of 0")
             return value.factor + (value.offset / base if value.offset else 0.0)
-        if isinstance(value, Schedule):
+        if isinstance(value, Rate):
             # The other parts of a product are factors already.
             return _share_of(value, base) if value.depends_on_base or not product else value
         return tuple(map(shared, value)) if isinstance(value, tuple) else value
@@ -631,7 +631,7 @@ def kind(scheduler: object) -> str:
     )
 
 
-def of(scheduler: Any, index: int) -> dict[str, Schedule]:
+def of(scheduler: Any, index: int) -> dict[str, Rate]:
     """Return the schedules of one parameter group, by hyperparameter."""
     return FORMULAS[kind(scheduler)](vars(scheduler), scheduler.optimizer.param_groups[index], index)
 

@@ -18,12 +18,12 @@ import numpy as np
 from etude.durations import Horizon
 from etude.eases import Array
 from etude.errors import ScheduleError, SpecError
-from etude.schedules import Custom, Schedule, bounds
-from etude.schedules.laws import Function
+from etude.schedules import Custom, Rate, bounds
+from etude.schedules.laws import Endless, Function
 
-__all__ = ["Called", "Factor", "Multiplied", "called", "is_called", "named"]
+__all__ = ["Called", "Lambda", "Multiplied", "called", "is_called", "named"]
 
-Factor: TypeAlias = Callable[[int], Any]
+Lambda: TypeAlias = Callable[[int], Any]
 """A user's function of the step."""
 
 
@@ -43,19 +43,19 @@ def named(function: object) -> str | None:
     return f"{module}:{name}" if target is function else None
 
 
-def called(function: Factor, owner: str) -> Schedule:
+def called(function: Lambda, owner: str) -> Rate:
     """Return BASE times the function of the step: as text where the function can be named."""
     name = named(function)
     return Called(function, owner) if name is None else Custom(name)
 
 
-def is_called(schedule: Schedule) -> bool:
+def is_called(schedule: Rate) -> bool:
     """Whether a user's function decides some of the schedule's values."""
     return any(isinstance(part, Custom | Called) for part in schedule.walk())
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Called(Function):
+class Called(Function, Endless):
     """A callable that is there, but has no name that text could hold.
 
     f(t) = function(t), called with one step at a time: an int where t is whole, else a float
@@ -67,7 +67,7 @@ class Called(Function):
 
     _jumps: ClassVar[bool] = True
 
-    function: Factor
+    function: Lambda
     owner: str
 
     def __eq__(self, other: object) -> bool:

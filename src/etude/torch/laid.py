@@ -13,7 +13,7 @@ from etude.durations import Horizon
 from etude.errors import ScheduleError
 from etude.names import nearest
 from etude.planned import Planned
-from etude.schedules import Schedule
+from etude.schedules import Rate
 from etude.torch.bindings import Binding, Followed, bind
 from etude.torch.changes import Course
 from etude.torch.groups import Bases, Group, Place, group_names, read
@@ -79,7 +79,7 @@ class Laid:
         return [followed for followed in found if followed not in known]
 
     @cached_property
-    def planned_schedules(self) -> Sequence[Schedule]:
+    def planned_schedules(self) -> Sequence[Rate]:
         """What was planned, for groups that are still to come, too."""
         plans = (plan for by_name in self.plans.values() for plan in by_name.values())
         return [plan.schedule if isinstance(plan, Coupled) else plan for plan in plans]

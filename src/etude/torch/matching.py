@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from etude.durations import Horizon, read_fraction, to_fraction
 from etude.errors import EtudeError, ResumeError, ScheduleError
-from etude.schedules import Custom, Plateau, Schedule
+from etude.schedules import Custom, Plateau, Rate
 from etude.timeline import ceil_float
 from etude.torch.bindings import Binding
 from etude.torch.changes import Course, Policy, Redecay, continued, differences_in_words, told_apart
@@ -45,9 +45,7 @@ class Checkpoint:
     read: dict[int, Course] = field(default_factory=dict)
 
     @classmethod
-    def beside(
-        cls, loaded: Snapshot, planned: Sequence[Schedule], now: Horizon, names: list[str]
-    ) -> Checkpoint:
+    def beside(cls, loaded: Snapshot, planned: Sequence[Rate], now: Horizon, names: list[str]) -> Checkpoint:
         """Read a checkpoint beside the present plans, those of groups that are still to come among them."""
         parts = (part for schedule in planned for part in schedule.walk())
         known = frozenset(part for part in parts if isinstance(part, Custom))

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from etude.errors import ScheduleError
-from etude.schedules import Plateau, PlateauState, Schedule
+from etude.schedules import Plateau, PlateauState, Rate, Schedule
+from etude.schedules.algebra import to_rate
 from etude.torch.groups import Chooser, Owner, Place, is_number
 
 __all__ = ["Coupled", "Plan", "Plans", "Target", "normal", "plateaus", "targets_of"]
 
-Plan: TypeAlias = Schedule | Mapping[str, Schedule | str]
+Plan: TypeAlias = Rate | Mapping[str, Rate | str]
 """A schedule of the learning rate, or one for each hyperparameter by name.
 
 The name of another hyperparameter in a schedule's place couples the two: ``{"lr": plan,
@@ -25,10 +26,10 @@ class Coupled:
     """In proportion to another hyperparameter of the same group, which follows ``schedule``."""
 
     to: str
-    schedule: Schedule
+    schedule: Rate
 
 
-Plans: TypeAlias = dict[Chooser, dict[str, "Schedule | Coupled"]]
+Plans: TypeAlias = dict[Chooser, dict[str, "Rate | Coupled"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +59,13 @@ def normal(plans: Mapping[Any, Plan] | None) -> Plans:
     return found
 
 
-def _schedule(name: str, plan: Mapping[str, Schedule | str]) -> Schedule | Coupled:
+def _schedule(name: str, plan: Mapping[str, Rate | str]) -> Rate | Coupled:
     given = plan[name]
     if isinstance(given, Schedule):
-        return given
+        return to_rate(given, f"the schedule of {name!r}")
     other = plan.get(given) if isinstance(given, str) else None
     if isinstance(other, Schedule) and given != name:
-        return Coupled(str(given), other)
+        return Coupled(str(given), to_rate(other, f"the schedule of {given!r}"))
     fix = ""
     if isinstance(given, str):
         fix = (

@@ -203,7 +203,7 @@ def _changed(scheduler: Watched, name: str, index: int, place: Place, found: flo
             "warning",
             f"{text}: {who} has been built on this optimizer, and both write "
             f"{'the rate' if name == 'lr' else name}.",
-            "Join them to one schedule, warmup >> decay or warmup * decay, in one Scheduler.",
+            "Join them to one schedule, ramp >> decay or warmup * decay, in one Scheduler.",
             numbers,
         )
     return Finding(

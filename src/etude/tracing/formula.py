@@ -19,7 +19,8 @@ import numpy as np
 from etude.durations import Horizon
 from etude.errors import ScheduleError
 from etude.levels import Level
-from etude.schedules import Custom, Noise, Plateau, Schedule, bounds
+from etude.schedules import Custom, Noise, Plateau, Rate, Schedule, bounds
+from etude.schedules.algebra import to_rate
 from etude.timeline import (
     Chain,
     Clock,
@@ -58,7 +59,7 @@ Numbers: TypeAlias = Callable[[Any], Any]
 """Which of the sets → the number."""
 
 
-def formula(plan: Schedule, horizon: Horizon, base: float, caller: str) -> Formula:
+def formula(plan: Rate, horizon: Horizon, base: float, caller: str) -> Formula:
     """Return the schedule's values as a formula of the step.
 
     Args:
@@ -75,6 +76,7 @@ def formula(plan: Schedule, horizon: Horizon, base: float, caller: str) -> Formu
     if not isinstance(plan, Schedule):
         hint = "; read text with etude.parse(...)" if isinstance(plan, str) else ""
         raise ScheduleError(f"{caller}(plan=) must be a schedule, such as etude.cosine(); got {plan!r}{hint}")
+    to_rate(plan, f"{caller}(plan=)")
     rate = bounds.number(base, f"{caller}(base=)", least=0)
     for part in plan.walk():
         _refuse_what_cannot_be_compiled(part, caller)

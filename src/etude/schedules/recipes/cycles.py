@@ -8,7 +8,7 @@ from etude.durations import STEP, DurationLike
 from etude.errors import ScheduleError
 from etude.levels import BASE, Level, LevelLike, to_level
 from etude.schedules import bounds
-from etude.schedules.algebra import Constant, Schedule
+from etude.schedules.algebra import Constant, Rate
 from etude.schedules.laws import Exponential
 from etude.schedules.recipes.arguments import Arguments
 from etude.schedules.shapes import Cosine, Linear, QuarterCosine, QuarterSine, Shape
@@ -40,7 +40,7 @@ def sgdr(
     peak: LevelLike = BASE,
     gain: float = 1.0,
     cycles: int | None = None,
-) -> Schedule:
+) -> Rate:
     """Cosine annealing with warm restarts.
 
     In cycle i, which is period · stretchⁱ long, with p the share of it that has passed,
@@ -83,7 +83,7 @@ def cosine_with_restarts(
     warmup: DurationLike = 0,
     floor: LevelLike = 0.0,
     peak: LevelLike = BASE,
-) -> Schedule:
+) -> Rate:
     """So many equal half cosines in the run, after a linear warmup.
 
     With p the share of what follows the warmup, lr(t) = floor + (peak - floor) · (1 + cos(π (cycles · p mod
@@ -121,7 +121,7 @@ def warmup_restarts(
     peak: LevelLike = BASE,
     gain: float = 1.0,
     cycles: int | None = None,
-) -> Schedule:
+) -> Rate:
     """Restarts with a warmup in each cycle: up in a straight line, down a half cosine.
 
     In cycle i, which is period · stretchⁱ long and its warmup with it, from the floor up to peak · gainⁱ and
@@ -151,7 +151,7 @@ def warmup_restarts(
     low, high = check.level("floor", floor), check.level("peak", peak)
     gain = check.number("gain", gain, least=0)
 
-    def cycle(start: Level, middle: Level) -> Schedule:
+    def cycle(start: Level, middle: Level) -> Rate:
         return Linear(start, middle, over=rising) >> Cosine(middle, start, over=falling)
 
     if gain == 1 or low == ZERO:
@@ -172,7 +172,7 @@ def cyclic_cosine_decay(
     *,
     init_lr: LevelLike | None = None,
     warmup_shape: str = "linear",
-) -> Schedule:
+) -> Rate:
     """Warmup, an initial cosine decay, then cosine decays with restarts: ``CyclicCosineDecayLR``.
 
     ``warmup_epochs`` from ``warmup_start_lr`` to the peak; ``init_decay_epochs`` of half a cosine from the
@@ -210,7 +210,7 @@ def cyclic_cosine_decay(
     low = check.level("min_decay_lr", min_decay_lr)
     first_peak = next((peak for peak in (init_lr, restart_lr) if peak is not None), BASE)
     peak = check.level("restart_lr" if init_lr is None else "init_lr", first_peak)
-    plan: Schedule = Cosine(peak, low, over=check.length("init_decay_epochs", init_decay_epochs))
+    plan: Rate = Cosine(peak, low, over=check.length("init_decay_epochs", init_decay_epochs))
     if (warmup_epochs is None) != (warmup_start_lr is None):
         raise ScheduleError(
             f"cyclic_cosine_decay takes warmup_epochs and warmup_start_lr together; got "
@@ -247,7 +247,7 @@ def cyclic(
     gain: float | None = None,
     cycles: int | None = None,
     shape: str = "linear",
-) -> Schedule:
+) -> Rate:
     """Cyclical learning rates: up from ``low`` to ``high``, and down again.
 
     With w the wave that goes 0 → 1 → 0 in each cycle and n the cycle, counted from 0,
@@ -302,14 +302,14 @@ def cyclic(
     if rising.is_zero and falling.is_zero:
         raise ScheduleError(f"cyclic(up=) or cyclic(down=) must be more than 0; got up={up!r}, down={down!r}")
 
-    def wave(start: Level, middle: Level) -> Schedule:
+    def wave(start: Level, middle: Level) -> Rate:
         return ways[0](start, middle, over=rising) >> ways[1](middle, start, over=falling)
 
     fade = Exponential(gamma, start=1.0, per=check.length("per", per, positive=True))
     if gain == 1 and (not decaying or mode == "exp_range_both"):
         plain = wave(low, high).repeat(times)
         return plain * fade if decaying else plain
-    waves: Schedule = wave(ZERO, height).repeat(times, gain=gain)
+    waves: Rate = wave(ZERO, height).repeat(times, gain=gain)
     if mode == "exp_range":
         waves = waves * fade
     plan = waves if low == ZERO else waves + Constant(low)
@@ -323,7 +323,7 @@ def cyclic_momentum(
     down: DurationLike | None = None,
     *,
     cycles: int | None = None,
-) -> Schedule:
+) -> Rate:
     """The momentum that goes with ``cyclic``: high where the rate is low, and low where it is high.
 
     With w the wave of ``cyclic``, momentum(t) = high - (high - low) · w

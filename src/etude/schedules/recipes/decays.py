@@ -9,7 +9,7 @@ from etude.durations import STEP, Duration, DurationLike, to_fraction
 from etude.errors import ScheduleError
 from etude.levels import BASE, LevelLike
 from etude.schedules import algebra, bounds
-from etude.schedules.algebra import Constant, Schedule, minimum
+from etude.schedules.algebra import Constant, Rate, minimum
 from etude.schedules.laws import Exponential, InverseSqrt, InverseTime, PowerLaw, Steps
 from etude.schedules.recipes.arguments import Arguments
 from etude.schedules.recipes.warmups import rise
@@ -36,7 +36,7 @@ __all__ = [
 MAX_CHEBYSHEV = 1024
 
 
-def fixed(rate: LevelLike = BASE) -> Schedule:
+def fixed(rate: LevelLike = BASE) -> Rate:
     """One rate throughout.
 
     lr(t) = rate
@@ -53,7 +53,7 @@ def fixed(rate: LevelLike = BASE) -> Schedule:
     return Constant(Arguments("fixed").level("rate", rate))
 
 
-def piecewise_constant(boundaries: Sequence[DurationLike], values: Sequence[LevelLike]) -> Schedule:
+def piecewise_constant(boundaries: Sequence[DurationLike], values: Sequence[LevelLike]) -> Rate:
     """One rate after another, each new one at its boundary.
 
     lr(t) = values[how many of ``boundaries`` are ≤ t]
@@ -90,7 +90,7 @@ def piecewise_constant(boundaries: Sequence[DurationLike], values: Sequence[Leve
     return algebra.Sequence.of(*stairs, levels[-1])
 
 
-def time_decay(rate: float, *, per: DurationLike = STEP, peak: LevelLike = BASE) -> Schedule:
+def time_decay(rate: float, *, per: DurationLike = STEP, peak: LevelLike = BASE) -> Rate:
     """Time-based decay.
 
     lr(t) = peak / (1 + rate · t / per)
@@ -113,7 +113,7 @@ def time_decay(rate: float, *, per: DurationLike = STEP, peak: LevelLike = BASE)
     )
 
 
-def exponential(gamma: float, *, per: DurationLike = STEP, peak: LevelLike = BASE) -> Schedule:
+def exponential(gamma: float, *, per: DurationLike = STEP, peak: LevelLike = BASE) -> Rate:
     """The same factor for every unit of time.
 
     lr(t) = peak · gamma^(t / per)
@@ -136,7 +136,7 @@ def exponential(gamma: float, *, per: DurationLike = STEP, peak: LevelLike = BAS
     )
 
 
-def step(every: DurationLike, gamma: float = 0.1, *, peak: LevelLike = BASE) -> Schedule:
+def step(every: DurationLike, gamma: float = 0.1, *, peak: LevelLike = BASE) -> Rate:
     """A factor at every so many steps.
 
     lr(t) = peak · gamma^⌊t / every⌋
@@ -156,7 +156,7 @@ def step(every: DurationLike, gamma: float = 0.1, *, peak: LevelLike = BASE) -> 
     return Steps(check.number("gamma", gamma, least=0), start=check.level("peak", peak), every=every)
 
 
-def multistep(at: Sequence[DurationLike], gamma: float = 0.1, *, peak: LevelLike = BASE) -> Schedule:
+def multistep(at: Sequence[DurationLike], gamma: float = 0.1, *, peak: LevelLike = BASE) -> Rate:
     """A factor at each of the given times.
 
     lr(t) = peak · gamma^(how many of ``at`` are ≤ t)
@@ -178,7 +178,7 @@ def multistep(at: Sequence[DurationLike], gamma: float = 0.1, *, peak: LevelLike
     return Steps(check.number("gamma", gamma, least=0), start=check.level("peak", peak), at=times)
 
 
-def cosine(over: DurationLike = "100%", floor: LevelLike = 0.0, *, peak: LevelLike = BASE) -> Schedule:
+def cosine(over: DurationLike = "100%", floor: LevelLike = 0.0, *, peak: LevelLike = BASE) -> Rate:
     """One half cosine from the peak to the floor, held there.
 
     lr(t) = floor + (peak - floor) · (1 + cos(π t / over)) / 2
@@ -197,9 +197,7 @@ def cosine(over: DurationLike = "100%", floor: LevelLike = 0.0, *, peak: LevelLi
     return Cosine(check.level("peak", peak), check.level("floor", floor), over=check.length("over", over))
 
 
-def linear_to_zero(
-    over: DurationLike = "100%", *, warmup: DurationLike = 0, peak: LevelLike = BASE
-) -> Schedule:
+def linear_to_zero(over: DurationLike = "100%", *, warmup: DurationLike = 0, peak: LevelLike = BASE) -> Rate:
     """A straight line to 0 over the run, after a linear warmup where one is asked for.
 
     With a warmup of W steps, lr(t) = peak · (t + 1) / (W + 1) before W, then peak · (over - t) / (over - W):
@@ -230,7 +228,7 @@ def polynomial(
     warmup: DurationLike = 0,
     k: float = 1.0,
     peak: LevelLike = BASE,
-) -> Schedule:
+) -> Rate:
     """A polynomial decay, after a linear warmup where one is asked for.
 
     With p the share of the decay that has passed, lr(t) = floor + (peak - floor) · (1 - p^k)^power; in the
@@ -265,7 +263,7 @@ def polynomial(
 
 def inverse_sqrt(
     warmup: DurationLike, timescale: DurationLike | None = None, *, peak: LevelLike = BASE
-) -> Schedule:
+) -> Rate:
     """A linear warmup, then the inverse square root of time.
 
     lr(t) = peak · (t + 1) / (W + 1) before the warmup's end W, then peak / √(1 + (t - W) / timescale)
@@ -292,7 +290,7 @@ def inverse_sqrt(
     return law if length.is_zero else rise(level, length) >> law
 
 
-def noam(d_model: int, warmup: int, *, scale: float = 1.0) -> Schedule:
+def noam(d_model: int, warmup: int, *, scale: float = 1.0) -> Rate:
     """The schedule of "Attention is all you need", with its own rate.
 
     lr(t) = scale · d_model^-0.5 · min((t + 1)^-0.5, (t + 1) · warmup^-1.5)
@@ -320,7 +318,7 @@ def noam(d_model: int, warmup: int, *, scale: float = 1.0) -> Schedule:
 
 def power_scheduler(
     peak: float, a: float = 4.0, b: float = 0.51, *, warmup: DurationLike = 0, unit: str = "tok"
-) -> Schedule:
+) -> Rate:
     """A power of the tokens seen, cut off at a highest rate: it need not know how long training will be.
 
     lr(n) = min(peak, a · n^-b) after n tokens; in the warmup of W steps peak · (t + 1) / (W + 1)
@@ -360,7 +358,7 @@ def power_scheduler(
     return plan if length.is_zero else rise(check.level("peak", peak), length) >> plan
 
 
-def adafactor(*, warmup_init: bool = False) -> Schedule:
+def adafactor(*, warmup_init: bool = False) -> Rate:
     """The relative step of Adafactor.
 
     lr(t) = min(0.01, 1 / √(t + 1)), or with ``warmup_init`` min(10^-6 · (t + 1), 1 / √(t + 1))
@@ -386,7 +384,7 @@ def chebyshev(
     *,
     per: DurationLike = STEP,
     peak: LevelLike = BASE,
-) -> Schedule:
+) -> Rate:
     """Chebyshev's step sizes in the fractal order, far above and below each other, over and over.
 
     With x_j = (1 + small) / 2 - (1 - small) / 2 · cos((j + 1/2) π / steps), the n-th rate is peak / x_j for
@@ -420,7 +418,7 @@ def chebyshev(
     while len(order) < count:
         order = [j for i in order for j in (i, 2 * len(order) - 1 - i)]
     nodes = [(1 + least) / 2 - (1 - least) / 2 * math.cos((j + 0.5) * math.pi / count) for j in order]
-    rates: Schedule = Constant(level / nodes[0], over=each)
+    rates: Rate = Constant(level / nodes[0], over=each)
     for node in nodes[1:]:
         rates = rates >> Constant(level / node, over=each)
     return rates.repeat()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from etude.durations import STEP, Duration, DurationLike
 from etude.errors import ScheduleError
 from etude.levels import BASE, Level, LevelLike
-from etude.schedules.algebra import Constant, Schedule
+from etude.schedules.algebra import Constant, Rate
 from etude.schedules.recipes.arguments import Arguments
 from etude.schedules.recipes.warmups import rise
 from etude.schedules.shapes import Cosine, Linear
@@ -32,7 +32,7 @@ def one_cycle(
     final_div: float = 1e4,
     three_phase: bool = False,
     ease: str = "cosine",
-) -> Schedule:
+) -> Rate:
     """One-cycle: up to the peak, down far below the start, ended on the run's last update.
 
     Up from peak / div to the peak, which step up · over - 1 uses; then down to peak / (div · final_div),
@@ -72,7 +72,7 @@ def one_cycle_momentum(
     up: float = 0.3,
     three_phase: bool = False,
     ease: str = "cosine",
-) -> Schedule:
+) -> Rate:
     """The momentum that goes with ``one_cycle``: down to ``low`` while the rate goes up, and back.
 
     It turns on the same steps: high at 0, low at up · over - 1, high again at over - 1 (with three phases
@@ -108,7 +108,7 @@ def _one_cycle(
     up: float,
     three_phase: bool,
     ease: str,
-) -> Schedule:
+) -> Rate:
     shape = check.shape("ease", ease)
     up = check.number("up", up, above=0)
     if up >= 1 or (check.flag("three_phase", three_phase) and up > 0.5):
@@ -132,7 +132,7 @@ def _one_cycle(
 
 def slanted_triangular(
     over: DurationLike = "100%", cut: float = 0.1, ratio: float = 32.0, *, peak: LevelLike = BASE
-) -> Schedule:
+) -> Rate:
     """Slanted triangular: up quickly in a straight line, and down slowly.
 
     lr(t) = peak · (1 + p · (ratio - 1)) / ratio, with p = t / (cut · over) on the way up, and on the way down
@@ -162,7 +162,7 @@ def slanted_triangular(
 
 def flat_cosine(
     flat: float = 0.7, over: DurationLike = "100%", *, floor: LevelLike = 0.0, peak: LevelLike = BASE
-) -> Schedule:
+) -> Rate:
     """The peak for a share of the run, then a half cosine down.
 
     lr(t) = peak before flat · over; then with p the share of the rest that has passed,
@@ -195,7 +195,7 @@ def knee(
     over: DurationLike = "100%",
     floor: LevelLike = 0.0,
     peak: LevelLike = BASE,
-) -> Schedule:
+) -> Rate:
     """Explore at the peak, then exploit on a straight line down.
 
     lr(t) = peak · (t + 1) / (W + 1) in a warmup of W steps, the peak while it explores, then in a straight
@@ -225,7 +225,7 @@ def knee(
 
 def infinite(
     warmup: DurationLike, decay: DurationLike, level: LevelLike = 0.1 * BASE, *, peak: LevelLike = BASE
-) -> Schedule:
+) -> Rate:
     """Training without a last step: warmup, a half cosine to a constant, and that for ever.
 
     lr(t) = peak · (t + 1) / (W + 1) in a warmup of W steps, then half a cosine from the peak to the level,
@@ -258,7 +258,7 @@ def swa(
     at: DurationLike = "75%",
     ease: str = "cosine",
     peak: LevelLike = BASE,
-) -> Schedule:
+) -> Rate:
     """Stochastic weight averaging: from some step on to a constant rate, at which weights are averaged.
 
     lr(t) = the peak before ``at``, then down (or up) along the ease to the rate, and that for ever
@@ -287,7 +287,7 @@ def swa(
 
 def yolo(
     lr0: LevelLike = BASE, lrf: float = 0.2, epochs: DurationLike = "100%", warmup: DurationLike = "3ep"
-) -> Schedule:
+) -> Rate:
     """YOLO's: a half cosine over the whole run times a linear warmup from 0.
 
     lr(t) = min(t / warmup, 1) · lr0 · (lrf + (1 - lrf) · (1 + cos(π t / epochs)) / 2)
@@ -319,7 +319,7 @@ def wsd(
     floor: LevelLike = 0.0,
     peak: LevelLike = BASE,
     ease: str = "linear",
-) -> Schedule:
+) -> Rate:
     """Warmup, stable, decay (the trapezoid).
 
     With a warmup of W steps and a decay of D, lr(t) = peak · (t + 1) / (W + 1) before W, the peak until

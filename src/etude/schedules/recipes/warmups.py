@@ -2,39 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from fractions import Fraction
 
-from etude.durations import STEP, Duration, DurationLike, to_fraction
+from etude.durations import STEP, Duration, DurationLike, Horizon, to_duration, to_fraction
+from etude.eases import EASES
 from etude.errors import ScheduleError
-from etude.levels import Level, LevelLike
-from etude.schedules.algebra import Schedule
+from etude.levels import Level
+from etude.schedules import bounds
+from etude.schedules.algebra import Extent, Factor, Rate
 from etude.schedules.factors import ExponentialWarmup
-from etude.schedules.recipes.arguments import Arguments
-from etude.schedules.shapes import Linear, Shape
+from etude.schedules.recipes.arguments import SHAPES, Arguments
+from etude.schedules.shapes import Linear
+from etude.timeline import Clock, Delayed, Node, Ramp
 
 __all__ = ["rise", "untuned_exponential_warmup", "untuned_linear_warmup", "warmup"]
 
 
-def rise(peak: Level, over: Duration, shape: type[Shape] = Linear) -> Schedule:
+def rise(peak: Level, over: Duration) -> Rate:
     """A way up to the peak on which no update has the rate 0: (t + 1) / (over + 1) of the way."""
     # Where it starts is not known before the horizon: so it is the way from 0, entered at its second step.
-    way = shape(0.0, peak, over=over + STEP).shift(-1)
+    way = Linear(0.0, peak, over=over + STEP).shift(-1)
     # The step that is added must not hide that a difference of lengths comes out below 0.
     return way.until(over) if any(amount < 0 for _, amount in over.terms) else way
 
 
-def warmup(over: DurationLike, start: LevelLike | None = None, *, ease: str = "linear") -> Schedule:
-    """A factor that rises to 1, to be multiplied onto a schedule: ``cosine() * warmup("5ep")``.
+@dataclass(frozen=True, repr=False)
+class warmup(Factor):  # noqa: N801 - read as the recipes are, beside which it stands: warmup("5ep") * cosine()
+    """A factor that rises to 1: ``warmup("5ep") * cosine()``.
 
     f(t) = start + (1 - start) · e(t / over) before ``over``, then 1; without a start,
     f(t) = e((t + 1) / (over + 1)), so that no update has the rate 0
 
     Args:
         over: how long.
-        start: the first factor, a plain number ≥ 0.
+        start: the first factor, a number ≥ 0.
         ease: of the way up: ``"linear"``, ``"cosine"``, ``"one_minus_square"`` (quadratic) or another.
 
-    >>> (fixed(0.5) * warmup(3)).on(Horizon(total=5))(range(5))
+    >>> (warmup(3) * fixed(0.5)).on(Horizon(total=5))(range(5))
     array([0.125, 0.25 , 0.375, 0.5  , 0.5  ])
 
     Elsewhere: pytorch-warmup ``LinearWarmup`` (``warmup(over - 1)``), Ignite
@@ -43,15 +48,43 @@ def warmup(over: DurationLike, start: LevelLike | None = None, *, ease: str = "l
 
     Source: Goyal et al., 2017.
     """
-    check = Arguments("warmup")
-    shape = check.shape("ease", ease)
-    length = check.length("over", over)
-    if start is None:
-        return rise(Level(0.0, 1.0), length, shape)
-    return shape(check.number("start", start, least=0), 1.0, over=length)
+
+    over: DurationLike
+    start: float | None = None
+    _: KW_ONLY
+    ease: str = "linear"
+
+    def __post_init__(self) -> None:
+        self._set(
+            over=bounds.length(self.over, self._named("over")),
+            ease=bounds.choice(self.ease, self._named("ease"), SHAPES),
+        )
+        if self.start is not None:
+            self._set(start=bounds.number(self.start, self._named("start"), least=0))
+
+    @property
+    def extent(self) -> Extent:
+        return "finite"
+
+    def length(self, horizon: Horizon) -> Fraction:
+        return horizon.steps(self.over, self._named("over"))
+
+    def resolve(self, clock: Clock) -> Node:
+        # Without a start it is the way from 0, entered at its second step.
+        low, start = (0.0, Fraction(-1)) if self.start is None else (self.start, Fraction(0))
+        begins, ends = clock.at(start), clock.at(self.length(clock.horizon))
+        way = Ramp("warmup", begins, ends, Level(0.0, low), Level(0.0, 1.0), EASES[self.ease])
+        return Delayed(way, clock.origin) if begins < clock.origin > 0 else way
+
+    def as_rate(self) -> Rate:
+        """The same values in pieces."""
+        shape, over = SHAPES[self.ease], to_duration(self.over)
+        if self.start is not None:
+            return shape(self.start, 1.0, over=over)
+        return shape(0.0, 1.0, over=over + STEP).shift(-1)
 
 
-def untuned_linear_warmup(beta2: float) -> Schedule:
+def untuned_linear_warmup(beta2: float) -> Factor:
     """The linear warmup as long as Adam's second moment remembers, as a factor.
 
     f(t) = min(1, (t + 1) (1 - beta2) / 2)
@@ -59,8 +92,8 @@ def untuned_linear_warmup(beta2: float) -> Schedule:
     Args:
         beta2: Adam's second beta, in (0, 1).
 
-    >>> untuned_linear_warmup(0.75).on(Horizon(total=9))([0, 3, 7, 8])
-    array([0.125, 0.5  , 1.   , 1.   ])
+    >>> untuned_linear_warmup(0.75)
+    warmup(7)
 
     Elsewhere: pytorch-warmup ``UntunedLinearWarmup``, whose length 2 / (1 - beta2) comes out one short for
     0.999 (1999 steps) and 0.99.
@@ -68,10 +101,10 @@ def untuned_linear_warmup(beta2: float) -> Schedule:
     Source: Ma and Yarats, 2021 (arXiv 1910.04209).
     """
     length = 2 / _forgotten(beta2, "untuned_linear_warmup")
-    return Linear(0.0, 1.0, over=Duration.of({"st": length})).shift(-1)
+    return warmup(Duration.of({"st": length - 1}))
 
 
-def untuned_exponential_warmup(beta2: float) -> Schedule:
+def untuned_exponential_warmup(beta2: float) -> Factor:
     """The exponential warmup as long as Adam's second moment remembers, as a factor.
 
     f(t) = 1 - e^(-(t + 1) (1 - beta2))

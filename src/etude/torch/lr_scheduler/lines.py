@@ -12,7 +12,7 @@ import numpy as np
 from etude.durations import Horizon
 from etude.errors import ScheduleError
 from etude.levels import BASE
-from etude.schedules import Constant, Schedule
+from etude.schedules import Constant, Rate
 from etude.tables import Table
 from etude.torch.functions import Called, is_called
 from etude.torch.stack import Part
@@ -46,8 +46,8 @@ class Lines:
 
     __slots__ = ("_bases", "_lines", "_of", "called", "names", "rows", "step")
 
-    def __init__(self, plans: Sequence[Mapping[str, Schedule]], bases: Sequence[float]) -> None:
-        shared: dict[tuple[str, Schedule], list[int]] = {}
+    def __init__(self, plans: Sequence[Mapping[str, Rate]], bases: Sequence[float]) -> None:
+        shared: dict[tuple[str, Rate], list[int]] = {}
         for index, plan in enumerate(plans):
             for name, schedule in plan.items():
                 shared.setdefault((name, schedule), []).append(index)

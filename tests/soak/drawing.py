@@ -135,6 +135,8 @@ class Draw:
             return term(".stretch", part, self.one_of(2, "1/2", "3/2", 1.1, 3))
         if kind == ".until":
             return term(".until", part, self.length())
+        if multiplies(part):  # which has neither of the two
+            part = term("*", part, 0.5)
         if kind == ".clip":
             low = self.rate(plain=True)
             return term(".clip", part, low, low + self.number(0, 5))

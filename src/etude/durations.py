@@ -15,6 +15,7 @@ from etude.errors import HorizonError, ScheduleError
 
 __all__ = [
     "LARGEST_STEP",
+    "REST",
     "STEP",
     "Duration",
     "DurationLike",
@@ -31,6 +32,7 @@ UNITS = {
     "%": "percent of the run",
     "tok": "tokens",
     "smp": "samples",
+    "rest": "of what is left of the run",
 }
 _WORDS = {
     **dict.fromkeys(("e", "epoch", "epochs"), "ep"),
@@ -43,14 +45,14 @@ _DIGITS = "[0-9]{1,1000}"
 _NUMBER = re.compile(
     rf"{_DIGITS}/{_DIGITS}|(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:[eE][+-]?(?P<exponent>{_DIGITS}))?"
 )
-_TERM = re.compile(rf"\s*(?P<sign>[+-]?)\s*(?P<number>{_NUMBER.pattern})\s*(?P<unit>[A-Za-z%]*)\s*")
+_TERM = re.compile(rf"\s*(?P<sign>[+-]?)\s*(?P<number>{_NUMBER.pattern})?\s*(?P<unit>[A-Za-z%]*)\s*")
 
 
 LARGEST_STEP = 2**53  # beyond it not every whole number is a float
 # Amounts beyond these are slips of the hand, and their sums and products would outgrow a float.
 LEAST, MOST = 1e-30, 1e30
 _LEAST, _MOST = Fraction(LEAST), Fraction(MOST)
-# Five units with a fraction each, of the most digits that are read.
+# Six units with a fraction each, of the most digits that are read.
 LONGEST_TEXT = 10_000
 
 
@@ -116,25 +118,26 @@ def fraction_text(number: Fraction) -> str:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Duration:
-    """A length of training, exact, in one unit or a sum of several: ``"5ep"``, ``"30% - 1st"``.
+    """A length of training, exact, in one unit or a sum of several: ``"5ep"``, ``"rest - 10ep"``.
 
     Args:
         terms: (unit, amount) pairs, each unit once, in a fixed order; no zero amounts.
 
-    ====== ==========================  ===========================
-    unit   is                          needs, from the Horizon
-    ====== ==========================  ===========================
-    ``ep`` epochs                      ``steps_per_epoch``
-    ``st`` steps (optimizer updates)   nothing
-    ``%``  percent of the whole run    ``total``
-    tok    tokens                      ``tokens_per_step``
-    smp    samples                     ``samples_per_step``
-    ====== ==========================  ===========================
+    ========  ================================================  ========================
+    unit      is                                                needs, from the Horizon
+    ========  ================================================  ========================
+    ``ep``    epochs                                            ``steps_per_epoch``
+    ``st``    steps (optimizer updates)                         nothing
+    ``%``     percent of the whole run                          ``total``
+    ``tok``   tokens                                            ``tokens_per_step``
+    ``smp``   samples                                           ``samples_per_step``
+    ``rest``  what is left of the run where the piece begins    ``total``
+    ========  ================================================  ========================
 
     >>> to_duration("5ep"), to_duration(100), to_duration("2e9tok")
     ('5ep', 100, '2000000000tok')
-    >>> to_duration("30%") - 1
-    '30% - 1st'
+    >>> to_duration("30%") - 1, to_duration("rest") * 0.5
+    ('30% - 1st', '0.5rest')
     """
 
     terms: tuple[tuple[str, Fraction], ...]
@@ -172,11 +175,41 @@ class Duration:
         """Whether this is no time at all, on any horizon."""
         return not self.terms
 
+    @property
+    def rests(self) -> Fraction:
+        """How many times it counts the rest of the run."""
+        return dict(self.terms).get("rest", Fraction(0))
+
+    @property
+    def fills_the_run(self) -> bool:
+        """Whether it lasts until the run ends, on any horizon, wherever it begins."""
+        return self.rests >= 1 and all(amount > 0 for _, amount in self.terms)
+
+    def less(self, first: Duration) -> Duration:
+        """What is left of it when ``first`` has passed, in the units that count from there.
+
+        >>> to_duration("90ep").less(to_duration("5ep")), to_duration("rest").less(to_duration("5ep"))
+        ('85ep', 'rest')
+        >>> to_duration("rest").less(to_duration("0.25rest - 1st"))
+        'rest'
+        """
+        if not (self.rests or first.rests):
+            return self - first
+        if first.rests == 1:
+            raise ScheduleError(f"nothing is left when {str(first)!r} has passed")
+        # Of R left at the beginning, r are left now: R = r + first(R), so R = (r + first(0)) / (1 - rests).
+        return (self - first).with_rest((REST + first.with_rest(Duration(()))) * (1 / (1 - first.rests)))
+
+    def with_rest(self, rest: Duration) -> Duration:
+        """The same with another duration in the place of the rest of the run."""
+        return self + (rest - REST) * self.rests
+
     def __str__(self) -> str:
         text = ""
         for unit, amount in self.terms or (("st", Fraction(0)),):
             sign = ("-" if amount < 0 else "") if not text else (" - " if amount < 0 else " + ")
-            text += f"{sign}{fraction_text(abs(amount))}{unit}"
+            number = "" if unit == "rest" and abs(amount) == 1 else fraction_text(abs(amount))
+            text += f"{sign}{number}{unit}"
         return text
 
     def __repr__(self) -> str:
@@ -192,14 +225,16 @@ DurationLike: TypeAlias = Duration | str | float | Fraction
 
 STEP = Duration((("st", Fraction(1)),))
 """One optimizer update."""
+REST = Duration((("rest", Fraction(1)),))
+"""What is left of the run where the piece begins."""
 
 
 def to_duration(value: DurationLike, name: str = "the duration") -> Duration:
     """Return ``value`` as a Duration.
 
     Args:
-        value: ``"5ep"``, ``"500st"``, ``"30%"``, ``"2e9tok"``, ``"1e6smp"``, sums of them
-            (``"30% - 1st"``), or a bare number of steps.
+        value: ``"5ep"``, ``"500st"``, ``"30%"``, ``"2e9tok"``, ``"1e6smp"``, ``"rest"``, sums of them
+            (``"rest - 10ep"``), or a bare number of steps.
         name: how the caller names the value, for the error.
 
     Raises:
@@ -226,6 +261,8 @@ def _parse(text: str, name: str) -> Duration:
             break
         word = match["unit"].lower()
         unit = word or "st"
+        if not match["number"] and unit != "rest":
+            break
         if unit not in UNITS:
             near = _WORDS.get(word) or next(iter(get_close_matches(word, UNITS, 1, 0.3)), "ep")
             raise ScheduleError(
@@ -233,13 +270,13 @@ def _parse(text: str, name: str) -> Duration:
                 f"{', '.join(f'{unit} ({meaning})' for unit, meaning in UNITS.items())}: "
                 f"write '{match['number']}{near}'"
             )
-        amount = read_fraction(match["number"], name) * (-1 if match["sign"] == "-" else 1)
+        amount = read_fraction(match["number"] or "1", name) * (-1 if match["sign"] == "-" else 1)
         amounts[unit] = amounts.get(unit, Fraction(0)) + amount
         position = match.end()
         if position == len(text):
             return Duration.of(amounts)
     raise ScheduleError(
-        f"{name} must be a duration such as '5ep', '500st', '30%', '2e9tok' or '30% - 1st'; got {text!r}"
+        f"{name} must be a duration such as '5ep', '500st', '30%', '2e9tok' or 'rest - 10ep'; got {text!r}"
     )
 
 
@@ -252,7 +289,7 @@ class Horizon:
 
     Args:
         steps_per_epoch: optimizer updates in one epoch, > 0.
-        total: the length of the run, in any unit but ``%``; a bare number is steps.
+        total: the length of the run, in any unit but ``%`` and ``rest``; a bare number is steps.
         samples_per_step: samples in one update over all processes, > 0.
         tokens_per_step: tokens in one update over all processes, > 0.
 
@@ -296,8 +333,8 @@ class Horizon:
             duration = to_duration(total, "Horizon(total=)")
         except ScheduleError as error:
             raise HorizonError(str(error)) from None
-        if any(unit == "%" for unit, _ in duration.terms):
-            raise HorizonError(f"Horizon(total=) cannot be a percentage of itself; got {total!r}")
+        if any(unit in ("%", "rest") for unit, _ in duration.terms):
+            raise HorizonError(f"Horizon(total=) cannot be a share of itself; got {total!r}")
         if self.steps(duration, "Horizon(total=)") <= 0:
             raise HorizonError(f"Horizon(total=) must be more than 0 steps; got {total!r}")
         object.__setattr__(self, "total", duration)
@@ -375,17 +412,20 @@ class Horizon:
         """The length of the run in steps, or None where it is unknown."""
         return None if self.total is None else self.steps(self.total)
 
-    def steps(self, duration: DurationLike, name: str = "the duration") -> Fraction:
+    def steps(
+        self, duration: DurationLike, name: str = "the duration", left: Fraction | None = None
+    ) -> Fraction:
         """Return the duration in steps, exact and ≥ 0.
 
         Args:
             duration: what to resolve.
             name: how the caller names it, for the error.
+            left: the steps that are left of the run where it begins; not given, the whole run.
 
         Raises:
             HorizonError: where the horizon lacks what a unit needs, or the sum is negative.
         """
-        steps = self.signed_steps(duration, name)
+        steps = self.signed_steps(duration, name, left)
         if steps < 0:
             raise HorizonError(
                 f"{name} is {to_duration(duration)} = {fraction_text(steps)} steps on this horizon "
@@ -393,24 +433,28 @@ class Horizon:
             )
         return steps
 
-    def signed_steps(self, duration: DurationLike, name: str = "the duration") -> Fraction:
+    def signed_steps(
+        self, duration: DurationLike, name: str = "the duration", left: Fraction | None = None
+    ) -> Fraction:
         """Return the duration in steps like ``steps``, but let it be negative."""
         duration = to_duration(duration, name)
         terms = [
-            amount if unit == "st" else amount * self._steps_in(unit, name, duration)
+            amount if unit == "st" else amount * self._steps_in(unit, name, duration, left)
             for unit, amount in duration.terms
         ]
         return terms[0] if len(terms) == 1 else sum(terms, Fraction(0))
 
-    def _steps_in(self, unit: str, name: str, duration: Duration) -> Fraction:
+    def _steps_in(self, unit: str, name: str, duration: Duration, left: Fraction | None) -> Fraction:
         """Steps in one of a unit that is no step."""
-        if unit == "%":
+        if unit in ("%", "rest"):
             if self.total is None:
+                what = "a share of the run" if unit == "%" else "what is left of the run"
                 raise HorizonError(
-                    f"{name} is {duration}, a share of the run, but the horizon has no total; "
-                    f"write Horizon(total='90ep') or Horizon(total=10_000)"
+                    f"{name} is {duration}, {what}, but the horizon has no total; write "
+                    f"Horizon(total='90ep') or Horizon(total=10_000), or a length of its own, such as '90ep'"
                 )
-            return self.steps(self.total) / 100
+            total = self.steps(self.total)
+            return total / 100 if unit == "%" else total if left is None else left
         key, per = {
             "ep": ("steps_per_epoch", self.steps_per_epoch),
             "smp": ("samples_per_step", self.samples_per_step),

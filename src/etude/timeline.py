@@ -23,7 +23,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from etude.durations import LARGEST_STEP, DurationLike, Horizon
+from etude.durations import LARGEST_STEP, DurationLike, Horizon, to_duration
 from etude.eases import Array, Ease
 from etude.errors import ScheduleError
 from etude.levels import Level
@@ -72,9 +72,22 @@ class Clock:
     origin: Fraction = Fraction(0)
     scale: Fraction = Fraction(1)
 
+    @property
+    def left(self) -> Fraction | None:
+        """The own steps that are left of the run; None where its length is unknown."""
+        total = self.horizon.total_steps
+        return None if total is None else (total - self.origin) / self.scale
+
     def steps(self, duration: DurationLike, name: str) -> Fraction:
-        """The duration in the schedule's own steps."""
-        return self.horizon.steps(duration, name)
+        """The duration in the schedule's own steps, ≥ 0."""
+        return self.horizon.steps(duration, name, self._left_for(duration))
+
+    def signed_steps(self, duration: DurationLike, name: str) -> Fraction:
+        """The duration in the schedule's own steps, which may be negative."""
+        return self.horizon.signed_steps(duration, name, self._left_for(duration))
+
+    def _left_for(self, duration: DurationLike) -> Fraction | None:
+        return self.left if to_duration(duration).rests else None
 
     def at(self, t: Fraction) -> Fraction:
         """The place on the axis of the schedule's own step ``t``."""

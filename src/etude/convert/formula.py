@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from etude.convert.pieces import Unwritable, follows_base, in_steps, steps_of
+from etude.convert.pieces import Unwritable, follows_base, steps_of
 from etude.durations import Horizon
 from etude.errors import ScheduleError
 from etude.levels import Level, LevelLike
@@ -45,6 +45,7 @@ from etude.schedules.laws import (
     Sigmoid,
     Steps,
 )
+from etude.schedules.rebuilt import in_steps
 from etude.schedules.recipes.warmups import warmup
 from etude.schedules.shapes import (
     Cosine,
@@ -353,12 +354,7 @@ class _Writer:
         return f"({text})"
 
     def sequence(self, sequence: Sequence, clock: Clock) -> str:
-        t, parts = Fraction(0), []
-        for i, part in enumerate(sequence.sequence):
-            length = part.length(clock.horizon)
-            if length != 0 or i == len(sequence.sequence) - 1:
-                parts.append((clock.at(t), self.value(part, clock.started(t))))
-                t += length or 0
+        parts = [(own.origin, self.value(part, own)) for part, own, _ in sequence.pieces(clock)]
         lines = [
             f"if x < {_number(stop)}:\n        return {value}" for (_, value), (stop, _) in pairwise(parts)
         ]
@@ -396,7 +392,7 @@ class _Writer:
         return f"({trunk}(x, base) if x < {place} else {left})"
 
     def repeat(self, repeat: Repeat, clock: Clock) -> str:
-        period = (repeat.schedule.length(clock.horizon) or Fraction(0)) * clock.scale
+        period = repeat.period(clock) * clock.scale
         stretch = Fraction(repeat.growth)
         once = self.value(repeat.schedule, dataclasses.replace(clock, origin=Fraction(0)))
         inner = self.function("cycle", [f"return {once}"])

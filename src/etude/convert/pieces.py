@@ -8,22 +8,21 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
 
 from etude.durations import Duration, DurationLike, Horizon, to_duration
 from etude.levels import Level, LevelLike, to_level
 from etude.schedules.algebra import Constant, Product, Repeat, Schedule, Sequence, Shift, Stretch, Until
 from etude.schedules.laws import Exponential, InverseSqrt, InverseTime, PowerLaw, Steps
+from etude.schedules.rebuilt import in_steps, rebuilt
 from etude.schedules.recipes.warmups import warmup
 from etude.schedules.shapes import Linear, Points, Shape
-from etude.timeline import power
+from etude.timeline import Clock, power
 
 __all__ = [
     "Piece",
     "Unwritable",
     "absolute",
     "follows_base",
-    "in_steps",
     "multiple",
     "pieces",
     "steps_of",
@@ -50,32 +49,6 @@ class Piece:
         return self.stop - self.start
 
 
-def in_steps(schedule: Schedule, horizon: Horizon) -> Schedule:
-    """The same schedule with every duration in steps.
-
-    >>> in_steps(Cosine(over="30%"), Horizon(total=200))
-    Cosine(BASE, 0.0, over=60)
-    """
-    return _mapped(schedule, horizon.signed_steps)
-
-
-def _mapped(schedule: Schedule, steps: Callable[[Duration], Fraction]) -> Schedule:
-    """The same schedule with each duration replaced."""
-
-    def map_value(value: Any) -> Any:
-        if isinstance(value, Duration):
-            return Duration.of({"st": steps(value)})
-        if isinstance(value, Schedule):
-            return _mapped(value, steps)
-        if isinstance(value, tuple):
-            return tuple(map(map_value, value))
-        return value
-
-    fields = {field.name: map_value(getattr(schedule, field.name)) for field in dataclasses.fields(schedule)}
-    changed = {name: value for name, value in fields.items() if value != getattr(schedule, name)}
-    return dataclasses.replace(schedule, **changed) if changed else schedule
-
-
 def pieces(
     schedule: Schedule, horizon: Horizon, steps: int, keep: Callable[[Schedule], bool] = lambda part: False
 ) -> list[Piece]:
@@ -87,7 +60,7 @@ def pieces(
         Unwritable: where a part does not begin at a whole step, or there are too many.
     """
     found: list[Piece] = []
-    cutter = _Cutter(horizon, keep)
+    cutter = _Cutter(Clock(horizon), keep)
     for start, part in cutter.parts(in_steps(schedule, horizon), Fraction(0), Fraction(steps)):
         if found and start >= steps:
             break
@@ -103,7 +76,9 @@ def pieces(
 
 @dataclass(frozen=True)
 class _Cutter:
-    horizon: Horizon
+    """Cuts what is in steps, and so has the same lengths wherever it begins."""
+
+    clock: Clock
     keep: Callable[[Schedule], bool]
 
     def parts(
@@ -116,7 +91,7 @@ class _Cutter:
         match schedule:
             case Sequence(sequence=parts):
                 for i, part in enumerate(parts):
-                    length, last = part.length(self.horizon) or Fraction(0), i == len(parts) - 1
+                    length, last = part.length(self.clock) or Fraction(0), i == len(parts) - 1
                     if start < end and (length or last):
                         # Whatever is last goes on to the end.
                         yield from self.parts(part, start, end if last else min(start + length, end))
@@ -129,20 +104,20 @@ class _Cutter:
                     raise Unwritable(f"{slowed!r} has another clock")
                 yield from self.parts(slowed, start, end)
             case Shift(schedule=Linear() as line, by=by) if not line.inclusive and line.after == "hold":
-                yield from _shifted(line, self.horizon.signed_steps(by), start)
+                yield from _shifted(line, steps_of(by), start)
             case warmup():
                 yield from self.parts(schedule.as_rate(), start, end)
             case Points(points=points) if schedule == Points(points):
                 yield from _between(points, start)
             case Until(schedule=part):
-                if start + schedule.length(self.horizon) < end:
+                if start + schedule.length(self.clock) < end:
                     raise Unwritable(f"{schedule!r} is held at its last value")
                 yield from self.parts(part, start, end)
             case _:
                 yield start, schedule
 
     def cycles(self, repeat: Repeat, start: Fraction, end: Fraction) -> Iterator[tuple[Fraction, Schedule]]:
-        period, stretch = repeat.schedule.length(self.horizon) or Fraction(0), Fraction(repeat.growth)
+        period, stretch = repeat.schedule.length(self.clock) or Fraction(0), Fraction(repeat.growth)
         if stretch < 1:
             raise Unwritable(f"{repeat!r} has cycles that shrink")
         cycle = 0
@@ -208,7 +183,7 @@ def _slowed(part: Schedule, factor: Fraction) -> Schedule:
     known = Constant | Shape | Exponential | InverseTime | PowerLaw | InverseSqrt | Steps
     if not isinstance(part, known) or getattr(part, "inclusive", False):
         return Stretch(part, factor)
-    return _mapped(part, lambda duration: steps_of(duration) * factor)
+    return rebuilt(part, Clock(Horizon()), lambda duration, _: duration * factor)
 
 
 def _scaled(part: Schedule, gain: float) -> Schedule:

@@ -10,7 +10,6 @@ from etude.convert.pieces import (
     Unwritable,
     absolute,
     follows_base,
-    in_steps,
     multiple,
     pieces,
     steps_of,
@@ -20,6 +19,7 @@ from etude.durations import Horizon
 from etude.levels import BASE
 from etude.schedules.algebra import Constant, Repeat, Schedule, Sequence
 from etude.schedules.laws import Exponential, Steps
+from etude.schedules.rebuilt import in_steps
 from etude.schedules.shapes import Cosine, Linear, Polynomial
 
 __all__ = ["to_torch"]

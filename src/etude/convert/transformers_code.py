@@ -5,12 +5,13 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from etude.convert.pieces import Unwritable, in_steps, multiple, steps_of, whole
+from etude.convert.pieces import Unwritable, multiple, steps_of, whole
 from etude.durations import Horizon
 from etude.errors import ScheduleError
 from etude.levels import BASE
 from etude.schedules.algebra import Constant, Repeat, Schedule, Sequence
 from etude.schedules.laws import InverseSqrt
+from etude.schedules.rebuilt import in_steps
 from etude.schedules.shapes import Cosine, Linear, OneMinusSqrt, Polynomial
 
 __all__ = ["to_transformers"]

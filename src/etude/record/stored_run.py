@@ -20,6 +20,7 @@ from etude.record.process import versions
 from etude.record.sql_store import SqlStore
 from etude.record.store import NotThereError, RunKey
 from etude.spec import parse
+from etude.timeline import Clock
 
 __all__ = ["StoredRun"]
 
@@ -171,7 +172,7 @@ def _length(plan: RunPlan) -> int:
     lengths = [plan.horizon.total_steps]
     if lengths == [None]:
         try:
-            lengths = [parse(one.schedule).length(plan.horizon) for one in plan.schedules]
+            lengths = [parse(one.schedule).length(Clock(plan.horizon)) for one in plan.schedules]
         except EtudeError:  # a function that has no text
             lengths = [None]
     known = [length for length in lengths if length is not None]

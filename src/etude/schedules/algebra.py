@@ -52,10 +52,12 @@ __all__ = [
     "Sum",
     "Under",
     "Until",
+    "durations_of",
     "encode",
     "maximum",
     "minimum",
     "not_a_rate",
+    "placed",
     "to_rate",
     "to_schedule",
 ]
@@ -100,9 +102,23 @@ class Schedule(Generic[Kind]):
         """Whether it is finite, endless or timeless, on any horizon."""
         raise NotImplementedError
 
-    def length(self, horizon: Horizon) -> Fraction | None:
-        """Its length in steps on the horizon; None where it is endless or timeless."""
+    def length(self, clock: Clock) -> Fraction | None:
+        """Its length in its own steps where the clock starts it; None where it is endless or timeless."""
         raise NotImplementedError
+
+    def clocked_parts(self, clock: Clock) -> Iterator[tuple[Schedule, Clock]]:
+        """Its parts, each with its own clock."""
+        return ((part, clock) for part in self.parts)
+
+    def clock_of(self, field: str, clock: Clock) -> Clock:
+        """The clock that the durations of a field are counted on."""
+        return clock
+
+    @property
+    def fills_the_run(self) -> bool:
+        """Whether it lasts until the run ends, wherever it begins: then nothing can follow it."""
+        over = getattr(self, "over", None)
+        return isinstance(over, Duration) and over.fills_the_run
 
     def resolve(self, clock: Clock) -> Node:
         """Lay it over the clock's axis."""
@@ -142,7 +158,8 @@ class Schedule(Generic[Kind]):
                 f"on() takes a Horizon, such as Horizon(total=1000) or Horizon(steps_per_epoch=391, "
                 f"total='90ep'); got {horizon!r}"
             )
-        return Table(self, horizon, self.resolve(Clock(horizon)), self.length(horizon))
+        clock = Clock(horizon)
+        return Table(self, horizon, self.resolve(clock), self.length(clock))
 
     def walk(self) -> Iterator[Schedule]:
         """This schedule and everything it is made of."""
@@ -215,7 +232,7 @@ class Schedule(Generic[Kind]):
 
     def _own_horizon(self) -> Horizon:
         nominal = Horizon(100, 1_000, samples_per_step=1, tokens_per_step=1)
-        own = self.length(nominal)
+        own = self.length(Clock(nominal))
         horizon = nominal
         if own is None:
             first = self.on(nominal).first_phase_end
@@ -225,7 +242,7 @@ class Schedule(Generic[Kind]):
         if own is not None and own > 0:
             horizon = Horizon(100, own, samples_per_step=1, tokens_per_step=1)
         # A share of the run is not known before the run: then the nominal length stands.
-        return horizon if self.length(horizon) == own else nominal
+        return horizon if self.length(Clock(horizon)) == own else nominal
 
     def _set(self, **values: object) -> None:
         """Put the checked values in the frozen fields."""
@@ -465,11 +482,11 @@ class Constant(Rate):
     def extent(self) -> Extent:
         return "timeless" if self.over is None else "finite"
 
-    def length(self, horizon: Horizon) -> Fraction | None:
-        return None if self.over is None else horizon.steps(self.over, self._named("over"))
+    def length(self, clock: Clock) -> Fraction | None:
+        return None if self.over is None else clock.steps(self.over, self._named("over"))
 
     def resolve(self, clock: Clock) -> Node:
-        length = self.length(clock.horizon)
+        length = self.length(clock)
         stop = None if length is None else clock.at(length)
         level = to_level(self.level, self._named("level"))
         return Law("constant", clock.origin, stop, clock.scale, level, None, 0.0)
@@ -477,6 +494,11 @@ class Constant(Rate):
 
 def _can_be_followed(part: Schedule) -> None:
     _end_to_end(part, "nothing can follow it")
+    if part.fills_the_run:
+        raise ScheduleError(
+            f"{part!r} lasts for the rest of the run, so nothing can follow it; say how long it lasts, such "
+            f"as over='30ep', or leave time for what follows: over='rest - 10ep'"
+        )
     _followed(part, "another part")
 
 
@@ -497,10 +519,38 @@ def _followed(schedule: Schedule, by: str) -> None:
         )
 
 
+def _counts_the_rest(schedule: Schedule) -> bool:
+    """Whether one of its own durations counts the rest of the run."""
+    return any(duration.rests for _, duration in durations_of(schedule))
+
+
+def durations_of(schedule: Schedule) -> Iterator[tuple[str, Duration]]:
+    """The durations of a schedule itself, each with the name of its field."""
+    for field in dataclasses.fields(schedule):
+        for duration in _durations_in(getattr(schedule, field.name)):
+            yield field.name, duration
+
+
+def _durations_in(value: object) -> Iterator[Duration]:
+    if isinstance(value, Duration):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _durations_in(item)
+
+
 def _says_after(schedule: Schedule) -> bool:
     if isinstance(schedule, Cooldown | Until):  # it leaves its trunk: what follows that is no matter
         return False
     return getattr(schedule, "after", "hold") != "hold" or any(map(_says_after, schedule.parts))
+
+
+def placed(parts: Iterable[Schedule], clock: Clock) -> Iterator[tuple[Schedule, Clock, Fraction | None]]:
+    """Parts one after another from the clock on: each with its own clock, and its length in its own steps."""
+    for part in parts:
+        length = part.length(clock)
+        yield part, clock, length
+        clock = clock.started(length or Fraction(0))
 
 
 @combinator
@@ -558,19 +608,25 @@ class Sequence(Combinator):
     def extent(self) -> Extent:
         return "finite" if self.sequence[-1].extent == "finite" else "endless"
 
-    def length(self, horizon: Horizon) -> Fraction | None:
-        lengths = [part.length(horizon) for part in self.sequence]
+    @property
+    def fills_the_run(self) -> bool:
+        return self.sequence[-1].fills_the_run
+
+    def clocked_parts(self, clock: Clock) -> Iterator[tuple[Schedule, Clock]]:
+        return ((part, own) for part, own, _ in placed(self.sequence, clock))
+
+    def pieces(self, clock: Clock) -> list[tuple[Schedule, Clock, Fraction | None]]:
+        """Each part that has a length, and the last, with its clock and its length in its own steps."""
+        *before, last = placed(self.sequence, clock)
+        return [*(piece for piece in before if piece[2]), last]
+
+    def length(self, clock: Clock) -> Fraction | None:
+        lengths = [length for _, _, length in placed(self.sequence, clock)]
         return None if self.extent == "endless" else sum(filter(None, lengths), Fraction(0))
 
     def resolve(self, clock: Clock) -> Node:
-        starts, nodes, t = [], [], Fraction(0)
-        lengths = [part.length(clock.horizon) for part in self.sequence]
-        for part, length in zip(self.sequence, lengths, strict=True):
-            if length != 0 or part is self.sequence[-1]:
-                starts.append(clock.at(t))
-                nodes.append(part.resolve(clock.started(t)))
-                t += length or 0
-        return Chain(starts, nodes)
+        pieces = self.pieces(clock)
+        return Chain([own.origin for _, own, _ in pieces], [part.resolve(own) for part, own, _ in pieces])
 
     def __repr__(self) -> str:
         return " >> ".join(map(repr, self.sequence))
@@ -643,8 +699,12 @@ class Joined(Combinator):
             return "timeless"
         return "endless" if "endless" in extents else "finite"
 
-    def length(self, horizon: Horizon) -> Fraction | None:
-        lengths = [part.length(horizon) for part in self.together]
+    @property
+    def fills_the_run(self) -> bool:
+        return any(part.fills_the_run for part in self.together)
+
+    def length(self, clock: Clock) -> Fraction | None:
+        lengths = [part.length(clock) for part in self.together]
         return max(filter(None, lengths), default=Fraction(0)) if self.extent == "finite" else None
 
     def resolve(self, clock: Clock) -> Node:
@@ -790,6 +850,10 @@ class Applied(Combinator):
             raise ScheduleError(f"{self._named('schedule')} must be a schedule; got {self.schedule!r}")
         self._bounded()
 
+    @property
+    def fills_the_run(self) -> bool:
+        return self.schedule.fills_the_run
+
     def __repr__(self) -> str:
         positional, named = [], []
         for field in dataclasses.fields(self)[1:]:
@@ -839,6 +903,11 @@ class Repeat(Applied):
     def __post_init__(self) -> None:
         super().__post_init__()
         _end_to_end(self.schedule, "it cannot be repeated")
+        if counted := next(filter(_counts_the_rest, self.schedule.walk()), None):
+            raise ScheduleError(
+                f"{counted!r} counts the rest of the run, which is less in each cycle, so it cannot be "
+                f"repeated; say how long it lasts, such as over='10ep'"
+            )
         _followed(self.schedule, "the next cycle")
         if self.times is not None:
             self._set(times=bounds.whole(self.times, self._named("times"), least=1))
@@ -860,23 +929,25 @@ class Repeat(Applied):
     def extent(self) -> Extent:
         return "endless" if self.times is None else "finite"
 
-    def length(self, horizon: Horizon) -> Fraction | None:
+    def length(self, clock: Clock) -> Fraction | None:
         if self.times is None:
             return None
         if self._stretch == 1:
-            return self._period(horizon) * self.times
-        return self._period(horizon) * (self._stretch**self.times - 1) / (self._stretch - 1)
+            return self.period(clock) * self.times
+        return self.period(clock) * (self._stretch**self.times - 1) / (self._stretch - 1)
 
-    def _period(self, horizon: Horizon) -> Fraction:
-        period = self.schedule.length(horizon)
+    def period(self, clock: Clock) -> Fraction:
+        """The length of the first cycle, in its own steps."""
+        period = self.schedule.length(clock)
         if not period:
             raise HorizonError(
-                f"a cycle of {self!r} has no length on this horizon ({horizon}), so it cannot be repeated"
+                f"a cycle of {self!r} has no length on this horizon ({clock.horizon}), so it cannot be "
+                f"repeated"
             )
         return period
 
     def resolve(self, clock: Clock) -> Node:
-        period = self._period(clock.horizon)
+        period = self.period(clock)
         if self._stretch == 1:
             once, inner = self.schedule, 1
             # Cycles of equal cycles are so many cycles.
@@ -911,19 +982,25 @@ class Shift(Applied):
     def extent(self) -> Extent:
         return self.schedule.extent
 
-    def length(self, horizon: Horizon) -> Fraction | None:
-        own = self.schedule.length(horizon)
-        return None if own is None else max(own + self._by(horizon), Fraction(0))
+    def clocked_parts(self, clock: Clock) -> Iterator[tuple[Schedule, Clock]]:
+        yield self.schedule, clock.started(self.steps_by(clock))
 
-    def _by(self, horizon: Horizon) -> Fraction:
-        return horizon.signed_steps(self.by, self._named("by"))
+    def length(self, clock: Clock) -> Fraction | None:
+        by = self.steps_by(clock)
+        own = self.schedule.length(clock.started(by))
+        return None if own is None else max(own + by, Fraction(0))
+
+    def steps_by(self, clock: Clock) -> Fraction:
+        """How many of its own steps later it begins; negative for earlier."""
+        return clock.signed_steps(self.by, self._named("by"))
 
     def resolve(self, clock: Clock) -> Node:
-        by = self._by(clock.horizon)
+        by = self.steps_by(clock)
         node = self.schedule.resolve(clock.started(by))
         # A part entered in its middle has values before the schedule's start, which are not to be seen.
-        shifts = (part._by(clock.horizon) for part in self.schedule.walk() if isinstance(part, Shift))
-        return Delayed(node, clock.at(by)) if by > 0 and min(shifts, default=0) < 0 else node
+        shifts = (to_duration(part.by).terms for part in self.schedule.walk() if isinstance(part, Shift))
+        early = any(amount < 0 for terms in shifts for _, amount in terms)
+        return Delayed(node, clock.at(by)) if by > 0 and early else node
 
 
 @combinator
@@ -947,8 +1024,11 @@ class Stretch(Applied):
     def extent(self) -> Extent:
         return self.schedule.extent
 
-    def length(self, horizon: Horizon) -> Fraction | None:
-        own = self.schedule.length(horizon)
+    def clocked_parts(self, clock: Clock) -> Iterator[tuple[Schedule, Clock]]:
+        yield self.schedule, clock.slowed(Fraction(self.factor))
+
+    def length(self, clock: Clock) -> Fraction | None:
+        own = self.schedule.length(clock.slowed(Fraction(self.factor)))
         return None if own is None else own * Fraction(self.factor)
 
     def resolve(self, clock: Clock) -> Node:
@@ -977,8 +1057,8 @@ class Under(Applied, Rate):
     def extent(self) -> Extent:
         return self.schedule.extent
 
-    def length(self, horizon: Horizon) -> Fraction | None:
-        return self.schedule.length(horizon)
+    def length(self, clock: Clock) -> Fraction | None:
+        return self.schedule.length(clock)
 
     def resolve(self, clock: Clock) -> Node:
         nodes = Constant(self.level).resolve(clock), self.schedule.resolve(clock)
@@ -1014,11 +1094,15 @@ class Until(Applied):
     def extent(self) -> Extent:
         return "finite"
 
-    def length(self, horizon: Horizon) -> Fraction:
-        return horizon.steps(self.at, self._named("at"))
+    @property
+    def fills_the_run(self) -> bool:
+        return to_duration(self.at).fills_the_run
+
+    def length(self, clock: Clock) -> Fraction:
+        return clock.steps(self.at, self._named("at"))
 
     def resolve(self, clock: Clock) -> Node:
-        return Cut(self.schedule.resolve(clock), clock.at(self.length(clock.horizon)))
+        return Cut(self.schedule.resolve(clock), clock.at(self.length(clock)))
 
 
 @dataclass(frozen=True, repr=False)
@@ -1069,23 +1153,28 @@ class Cooldown(Applied, Rate):
     def extent(self) -> Extent:
         return "finite"
 
-    def length(self, horizon: Horizon) -> Fraction:
-        return sum(self._times(horizon), Fraction(0))
+    @property
+    def fills_the_run(self) -> bool:
+        at, over = to_duration(self.at), to_duration(self.over)
+        return over.fills_the_run or (not over.rests and (at + over).fills_the_run)
 
-    def _times(self, horizon: Horizon) -> tuple[Fraction, Fraction]:
-        """When it is left, and how long it then decays."""
-        return horizon.steps(self.at, self._named("at")), horizon.steps(self.over, self._named("over"))
+    def length(self, clock: Clock) -> Fraction:
+        return sum(self.times(clock), Fraction(0))
+
+    def times(self, clock: Clock) -> tuple[Fraction, Fraction]:
+        """When it is left, and how long it then decays, in its own steps."""
+        at = clock.steps(self.at, self._named("at"))
+        return at, clock.started(at).steps(self.over, self._named("over"))
+
+    def clock_of(self, field: str, clock: Clock) -> Clock:
+        return clock.started(self.times(clock)[0]) if field == "over" else clock
 
     def resolve(self, clock: Clock) -> Node:
-        at, over = self._times(clock.horizon)
+        at, over = self.times(clock)
         stop = to_level(self.stop, self._named("stop"))
         trunk = self.schedule
         # One that is left as it begins to decay, or before, has no part in it.
-        while (
-            isinstance(trunk, Cooldown)
-            and at <= (begin := trunk._times(clock.horizon))[0]
-            and at < sum(begin)
-        ):
+        while isinstance(trunk, Cooldown) and at <= (begin := trunk.times(clock))[0] and at < sum(begin):
             trunk = trunk.schedule
         return Cooled(
             trunk.resolve(clock),

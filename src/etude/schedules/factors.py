@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from etude.durations import STEP, DurationLike, Horizon
+from etude.durations import STEP, DurationLike
 from etude.eases import Array
 from etude.errors import ScheduleError
 from etude.levels import Level
@@ -69,8 +69,8 @@ class ExponentialWarmup(Function, Share):
         super().__post_init__()
         self._set(timescale=bounds.length(self.timescale, self._named("timescale"), positive=True))
 
-    def factor(self, horizon: Horizon) -> Callable[[Array], Array]:
-        timescale = self._unit(horizon, self.timescale, "timescale")
+    def factor(self, clock: Clock) -> Callable[[Array], Array]:
+        timescale = self._unit(clock, self.timescale, "timescale")
         return lambda t: -np.expm1(-(t + 1) / timescale)
 
     @property
@@ -108,7 +108,7 @@ class RAdamWarmup(Function, Share):
             raise ScheduleError(f"{self._named('beta2')} must be less than 1; got {self.beta2!r}")
         self._set(beta2=beta2)
 
-    def factor(self, horizon: Horizon) -> Callable[[Array], Array]:
+    def factor(self, clock: Clock) -> Callable[[Array], Array]:
         limit = 2 / (1 - self.beta2) - 1
         offset = next(k for k in itertools.count(1) if self._rho(np.array(float(k))) > 4)
         scale = limit / ((limit - 4) * (limit - 2))
@@ -178,9 +178,9 @@ class Noise(Share):
             self._set(std=bounds.number(self.std, self._named("std"), above=0))
 
     def resolve(self, clock: Clock) -> Node:
-        self._unit(clock.horizon, self.every, "every")
+        self._unit(clock, self.every, "every")
         every = clock.steps(self.every, self._named("every"))
-        length = self.length(clock.horizon)
+        length = self.length(clock)
         # In turns, so that a draw begins exactly where it should, however it is stretched and shifted.
         draws = Numbered("noise", clock, every, self.level, self._value, 0.0)
         return draws if length is None else Cut(draws, clock.at(length))

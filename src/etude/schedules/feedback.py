@@ -8,7 +8,6 @@ from dataclasses import KW_ONLY, asdict, dataclass, fields, replace
 from fractions import Fraction
 from typing import Any, Literal, TypeAlias
 
-from etude.durations import Horizon
 from etude.errors import ScheduleError
 from etude.schedules import bounds
 from etude.schedules.algebra import Extent, Factor
@@ -204,7 +203,7 @@ class Plateau(Factor):
     def extent(self) -> Extent:
         return "timeless"
 
-    def length(self, horizon: Horizon) -> Fraction | None:
+    def length(self, clock: Clock) -> Fraction | None:
         return None
 
     def resolve(self, clock: Clock) -> Node:

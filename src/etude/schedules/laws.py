@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from etude.durations import STEP, Duration, DurationLike, Horizon, to_duration
+from etude.durations import STEP, Duration, DurationLike, to_duration
 from etude.eases import EASES, Array
 from etude.errors import HorizonError, ScheduleError
 from etude.levels import BASE, Level, LevelLike, to_level
@@ -55,14 +55,16 @@ class Lasting(Schedule):
     def extent(self) -> Extent:
         return "endless" if self.over is None else "finite"
 
-    def length(self, horizon: Horizon) -> Fraction | None:
-        return None if self.over is None else horizon.steps(self.over, self._named("over"))
+    def length(self, clock: Clock) -> Fraction | None:
+        return None if self.over is None else clock.steps(self.over, self._named("over"))
 
-    def _unit(self, horizon: Horizon, unit: DurationLike, name: str) -> float:
-        """A duration that time is divided by, in steps."""
-        steps = horizon.steps(unit, self._named(name))
+    def _unit(self, clock: Clock, unit: DurationLike, name: str) -> float:
+        """A duration that time is divided by, in its own steps."""
+        steps = clock.steps(unit, self._named(name))
         if not steps:
-            raise HorizonError(f"{self._named(name)} must be more than 0 steps on this horizon ({horizon})")
+            raise HorizonError(
+                f"{self._named(name)} must be more than 0 steps on this horizon ({clock.horizon})"
+            )
         return float(steps)
 
     @property
@@ -95,8 +97,8 @@ class Function(Lasting):
     _jumps: ClassVar[bool] = False
 
     @abstractmethod
-    def factor(self, horizon: Horizon) -> Callable[[Array], Array]:
-        """f, on a horizon."""
+    def factor(self, clock: Clock) -> Callable[[Array], Array]:
+        """f, where the clock starts it."""
 
     @property
     @abstractmethod
@@ -104,14 +106,14 @@ class Function(Lasting):
         """The p of f(t) ~ t^-p far out: inf for exponential decay, NaN where it is unknown."""
 
     def resolve(self, clock: Clock) -> Node:
-        length = self.length(clock.horizon)
+        length = self.length(clock)
         return Law(
             type(self).__name__.lower(),
             clock.origin,
             None if length is None else clock.at(length),
             clock.scale,
             self.level,
-            self.factor(clock.horizon),
+            self.factor(clock),
             self.decay_power,
             self._jumps,
         )
@@ -148,8 +150,8 @@ class Exponential(Function, Endless):
             per=bounds.length(self.per, self._named("per"), positive=True),
         )
 
-    def factor(self, horizon: Horizon) -> Callable[[Array], Array]:
-        per = self._unit(horizon, self.per, "per")
+    def factor(self, clock: Clock) -> Callable[[Array], Array]:
+        per = self._unit(clock, self.per, "per")
         return lambda t: self.gamma ** (t / per)
 
     @property
@@ -186,8 +188,8 @@ class InverseTime(Function, Endless):
             per=bounds.length(self.per, self._named("per"), positive=True),
         )
 
-    def factor(self, horizon: Horizon) -> Callable[[Array], Array]:
-        per = self._unit(horizon, self.per, "per")
+    def factor(self, clock: Clock) -> Callable[[Array], Array]:
+        per = self._unit(clock, self.per, "per")
         return lambda t: 1 / (1 + self.rate * (t / per))
 
     @property
@@ -224,8 +226,8 @@ class PowerLaw(Function, Endless):
             timescale=bounds.length(self.timescale, self._named("timescale"), positive=True),
         )
 
-    def factor(self, horizon: Horizon) -> Callable[[Array], Array]:
-        timescale = self._unit(horizon, self.timescale, "timescale")
+    def factor(self, clock: Clock) -> Callable[[Array], Array]:
+        timescale = self._unit(clock, self.timescale, "timescale")
         return lambda t: (1 + t / timescale) ** -self.exponent
 
     @property
@@ -259,8 +261,8 @@ class InverseSqrt(Function, Endless):
         super().__post_init__()
         self._set(timescale=bounds.length(self.timescale, self._named("timescale"), positive=True))
 
-    def factor(self, horizon: Horizon) -> Callable[[Array], Array]:
-        timescale = self._unit(horizon, self.timescale, "timescale")
+    def factor(self, clock: Clock) -> Callable[[Array], Array]:
+        timescale = self._unit(clock, self.timescale, "timescale")
         return lambda t: 1 / np.sqrt(1 + t / timescale)
 
     @property
@@ -301,9 +303,9 @@ class Sigmoid(Function, Endless):
             per=bounds.length(self.per, self._named("per"), positive=True),
         )
 
-    def factor(self, horizon: Horizon) -> Callable[[Array], Array]:
-        per = self._unit(horizon, self.per, "per")
-        middle = float(horizon.steps(self.middle, self._named("middle")))
+    def factor(self, clock: Clock) -> Callable[[Array], Array]:
+        per = self._unit(clock, self.per, "per")
+        middle = float(clock.steps(self.middle, self._named("middle")))
         whole = 1 + math.exp(-self.rate * middle / per)
         return lambda t: whole / (1 + np.exp(self.rate * ((t - middle) / per)))
 
@@ -342,8 +344,8 @@ class PolynomialCycles(Endless):
         )
 
     def resolve(self, clock: Clock) -> Node:
-        self._unit(clock.horizon, self.period, "period")
-        length = self.length(clock.horizon)
+        self._unit(clock, self.period, "period")
+        length = self.length(clock)
         return Numbered(
             "polynomialcycles",
             clock,
@@ -405,7 +407,7 @@ class Steps(Endless):
             self._set(at=tuple(bounds.length(when, self._named("at")) for when in self.at))
 
     def resolve(self, clock: Clock) -> Node:
-        length = self.length(clock.horizon)
+        length = self.length(clock)
         stairs = self._every(clock) if self.at is None else self._at(clock)
         if length is None:
             return stairs
@@ -428,7 +430,7 @@ class Steps(Endless):
 
     def _every(self, clock: Clock) -> Node:
         every = to_duration(self.every or 0)
-        self._unit(clock.horizon, every, "every")
+        self._unit(clock, every, "every")
         length = clock.steps(every, self._named("every"))
         return Cycles(lambda start: self._stair(start, start.at(length)), clock, length, None, self.gamma)
 
@@ -480,7 +482,7 @@ class Custom(Function, Endless):
                 f"{self._named('function')} must be 'package.module:function'; got {self.function!r}"
             )
 
-    def factor(self, horizon: Horizon) -> Callable[[Array], Array]:
+    def factor(self, clock: Clock) -> Callable[[Array], Array]:
         if refusal := not_imported(self):
             raise ScheduleError(f"{refusal}; where you trust it, read the plan with custom='import'")
         module_name, _, name = self.function.partition(":")

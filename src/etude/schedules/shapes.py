@@ -9,7 +9,8 @@ Each shape covers [0, over): what follows it owns the step ``over``. All of them
 
     start: the level at t = 0; BASE where it is not given.
     stop: the level at t = over; 0 where it is not given.
-    over: how long, a Duration (``"5ep"``, ``"30%"``, 1000); 0 is ``stop`` at once.
+    over: how long, a Duration (``"5ep"``, ``"30%"``, 1000); not given, the ``"rest"`` of the run; 0 is
+        ``stop`` at once.
     inclusive: whether ``stop`` is reached on the shape's own last step, over - 1, instead.
     after: past the end, ``"hold"`` the last value, ``"raise"`` a ScheduleError (beyond the step ``over``,
         which a loop that steps after its last update still asks for), or ``"repeat"`` from the start.
@@ -28,7 +29,7 @@ from typing import ClassVar, Literal, TypeAlias
 import numpy as np
 
 from etude import eases
-from etude.durations import Duration, DurationLike, Horizon
+from etude.durations import REST, Duration, DurationLike, to_duration
 from etude.eases import Array
 from etude.errors import HorizonError, ScheduleError
 from etude.levels import BASE, Level, LevelLike, to_level
@@ -67,7 +68,7 @@ class Shape(Rate):
     start: LevelLike = BASE
     stop: LevelLike = Level(0.0, 0.0)  # noqa: RUF009 - a Level is frozen
     _: KW_ONLY
-    over: DurationLike
+    over: DurationLike = REST
     inclusive: bool = False
     after: After = "hold"
 
@@ -79,6 +80,11 @@ class Shape(Rate):
             inclusive=bounds.flag(self.inclusive, self._named("inclusive")),
             after=bounds.choice(self.after, self._named("after"), ("hold", "raise", "repeat")),
         )
+        if self.after == "repeat" and to_duration(self.over).rests:
+            raise ScheduleError(
+                f"{self._named('over')} must be a length of its own with after='repeat', for the rest of the "
+                f"run is less in each cycle; got {str(self.over)!r}: write over='10ep'"
+            )
         for name, level in (("start", self.start), ("stop", self.stop)):
             if self._geometric and level == Level(0.0, 0.0):
                 raise ScheduleError(
@@ -94,8 +100,8 @@ class Shape(Rate):
     def extent(self) -> Extent:
         return "endless" if self.after == "repeat" else "finite"
 
-    def length(self, horizon: Horizon) -> Fraction | None:
-        return None if self.after == "repeat" else horizon.steps(self.over, self._named("over"))
+    def length(self, clock: Clock) -> Fraction | None:
+        return None if self.after == "repeat" else clock.steps(self.over, self._named("over"))
 
     def resolve(self, clock: Clock) -> Node:
         length = clock.steps(self.over, self._named("over"))
@@ -424,7 +430,7 @@ class Hyperbolic(Shape):
     def _ramp(self, clock: Clock) -> Ramp:
         ramp = super()._ramp(clock)
         over, upper = (
-            clock.horizon.steps(length, self._named(name))
+            clock.steps(length, self._named(name))
             for name, length in (("over", self.over), ("upper", self.upper))
         )
         if upper < over:
@@ -511,8 +517,9 @@ class Points(Rate):
     def extent(self) -> Extent:
         return "finite"
 
-    def _times(self, horizon: Horizon) -> list[Fraction]:
-        times = [horizon.steps(when, self._named("points")) for when, _ in self.points]
+    def times(self, clock: Clock) -> list[Fraction]:
+        """When each point is, in its own steps."""
+        times = [clock.steps(when, self._named("points")) for when, _ in self.points]
         if times != sorted(times):
             raise HorizonError(
                 f"{self._named('points')} must come at rising times; on this horizon they are at "
@@ -520,11 +527,15 @@ class Points(Rate):
             )
         return times
 
-    def length(self, horizon: Horizon) -> Fraction:
-        return self._times(horizon)[-1]
+    @property
+    def fills_the_run(self) -> bool:
+        return to_duration(self.points[-1][0]).fills_the_run
+
+    def length(self, clock: Clock) -> Fraction:
+        return self.times(clock)[-1]
 
     def resolve(self, clock: Clock) -> Node:
-        times = [clock.at(time) for time in self._times(clock.horizon)]
+        times = [clock.at(time) for time in self.times(clock)]
         levels = [to_level(level, self._named("points")) for _, level in self.points]
         # A last ramp without length holds the last level.
         stops = [*times[1:], times[-1]]

@@ -17,6 +17,7 @@ from etude.errors import ScheduleError, SpecError
 from etude.levels import BASE, Level
 from etude.schedules import Constant, Custom, Plateau, PlateauState, Rate, Schedule, bounds
 from etude.schedules.algebra import Until
+from etude.timeline import Clock
 from etude.torch import formulas
 from etude.torch.adopt_timm import TIMM
 from etude.torch.adopt_timm import plateau_state as timm_plateau_state
@@ -265,7 +266,7 @@ def _written(schedule: Rate) -> Rate:
 
 
 def _ends(schedule: Schedule) -> Fraction | None:
-    return schedule.length(NO_HORIZON)
+    return schedule.length(Clock(NO_HORIZON))
 
 
 def _as_factor(schedule: Rate) -> Rate:

@@ -20,11 +20,12 @@ from etude.errors import EtudeError, ScheduleError
 from etude.levels import Level, LevelLike, to_level
 from etude.names import nearest
 from etude.schedules import Constant, Plateau, Rate, Schedule, bounds
-from etude.schedules.algebra import GEOMETRIC, Cooldown, Joined, Minimum, Product, Until, write
+from etude.schedules.algebra import GEOMETRIC, Cooldown, Joined, Minimum, Product, Until, placed, write
 from etude.schedules.algebra import Sequence as Successive
+from etude.schedules.rebuilt import settled
 from etude.spec import parse
 from etude.tables import Table
-from etude.timeline import ceil_float
+from etude.timeline import Clock, ceil_float
 
 __all__ = [
     "Course",
@@ -243,7 +244,7 @@ def continued(policy: Policy, saved: Course, present: Course, at: Fraction | flo
 
 def _redecayed(policy: Redecay, saved: Course, present: Course, at: Fraction) -> Rate:
     # Elsewhere in steps, for the course is on the saved horizon, where the same share is another length.
-    length = present.horizon.steps(policy.over, "redecay(over=)")
+    length = Clock(present.horizon).started(at).steps(policy.over, "redecay(over=)")
     over = to_duration(policy.over) if present.horizon == saved.horizon else _steps(length)
     stop = _last(present) if policy.stop is None else to_level(policy.stop, "redecay(stop=)")
     policy._check_way_to(stop)
@@ -275,7 +276,7 @@ def cooled(
     """
     step, schedule = to_fraction(at, "at"), course.schedule
     while isinstance(schedule, Cooldown):
-        begins, length = course.horizon.steps(schedule.at), course.horizon.steps(schedule.over)
+        begins, length = schedule.times(Clock(course.horizon))
         if not (step <= begins and step < begins + length):  # one without length is over as it begins
             break
         schedule = schedule.schedule  # that decay has not begun, and never will
@@ -294,7 +295,7 @@ def _decays(part: Schedule, since: Fraction, horizon: Horizon) -> bool:
     """Whether a part is a decay from a value that was reached, and has begun."""
     if isinstance(part, Product):
         return any(_decays(each, since, horizon) for each in part.parts)
-    return isinstance(part, Cooldown) and since >= horizon.steps(part.at)
+    return isinstance(part, Cooldown) and since >= part.times(Clock(horizon))[0]
 
 
 def _then(saved: Course, at: Fraction, tail: Schedule, plateaus: Sequence[Plateau]) -> Rate:
@@ -309,10 +310,12 @@ def _recent(past: list[Schedule], horizon: Horizon) -> list[Schedule]:
     Nothing that is still to come depends on them, and each would make the text longer for good.
     """
     left = [index for index, part in enumerate(past) if index and _was_left(part)]
+    lengths = [length or Fraction(0) for _, _, length in placed(past, Clock(horizon))]
     for index in reversed(left[:-MOST_LEFT]):
-        before, part = past[index - 1], past.pop(index)
-        length = sum(filter(None, (before.length(horizon), part.length(horizon))), Fraction(0))
+        before, length = past[index - 1], lengths[index - 1] + lengths.pop(index)
+        del past[index]
         past[index - 1] = Until(before.schedule if isinstance(before, Until) else before, _steps(length))
+        lengths[index - 1] = length
     return past
 
 
@@ -326,18 +329,18 @@ def _was_left(part: Schedule) -> bool:
 def _until(schedule: Schedule, horizon: Horizon, at: Fraction) -> list[Schedule]:
     """A schedule as far as a step: the parts of it, one after another, of which none is left out."""
     kept: list[Schedule] = []
+    clock = Clock(horizon)
     if isinstance(schedule, Successive):
-        *before, last = schedule.parts
-        for part in before:
-            length = part.length(horizon) or Fraction(0)
-            if at <= length:
-                return [*kept, Until(part, _steps(at))] if at < length else [*kept, part]
+        *before, (last, clock, _) = placed(schedule.parts, clock)
+        for part, _, length in before:
+            if at <= (length or 0):
+                return [*kept, Until(part, _steps(at))] if at < (length or 0) else [*kept, part]
             kept.append(part)
-            at -= length
+            at -= length or 0
         if not at:
             return kept
         schedule = last
-    if isinstance(schedule, Until) and horizon.steps(schedule.at) == at:
+    if isinstance(schedule, Until) and not schedule.fills_the_run and schedule.length(clock) == at:
         return [*kept, schedule]
     return [*kept, Until(schedule, _steps(at))]
 
@@ -395,7 +398,7 @@ def _held(schedule: Schedule, horizon: Horizon, at: Fraction, policy: str) -> tu
             return _product(*(part for part, _ in parts)), [one for _, its in parts for one in its]
         together = type(schedule).of(*(_product(part, *its) for part, its in parts))
         return (_least(together) if isinstance(together, Minimum) else together), ()
-    if isinstance(schedule, Cooldown) and at >= (since := horizon.steps(schedule.at)):
+    if isinstance(schedule, Cooldown) and at >= (since := schedule.times(Clock(horizon))[0]):
         reached, plateaus = _held(schedule.schedule, horizon, since, policy)
         mixed = (
             None if plateaus or schedule.ease == GEOMETRIC else _mixed(reached, schedule, at - since, horizon)
@@ -418,7 +421,7 @@ def _mixed(held: Schedule, cooldown: Cooldown, gone: Fraction, horizon: Horizon)
         return None if None in parts else Minimum.of(*(part for part in parts if part is not None))
     if not isinstance(held, Constant):
         return None
-    over = horizon.steps(cooldown.over)
+    _, over = cooldown.times(Clock(horizon))
     share = float(EASES[cooldown.ease](np.array(min(float(gone / over), 1.0)))) if over else 1.0
     level, stop = (to_level(each, "held") for each in (held.level, cooldown.stop))
     return Constant(level * (1 - share) + stop * share)
@@ -448,16 +451,12 @@ def _hidden(steep: Level, middle: Level, flat: Level) -> bool:
 
 
 def _in_force(schedule: Schedule, horizon: Horizon, at: Fraction) -> tuple[Schedule, Fraction]:
-    """What decides at a step: of a sequence a part, and the step in that part's own time."""
+    """What decides at a step: of a sequence a part, as it would be alone, and the step in its own time."""
     if not isinstance(schedule, Successive):
         return schedule, at
-    *before, last = schedule.parts
-    for part in before:
-        length = part.length(horizon) or Fraction(0)
-        if at < length:
-            return part, at
-        at -= length
-    return last, at
+    *before, last = placed(schedule.parts, Clock(horizon))
+    part, own, _ = next((piece for piece in before if at < piece[1].origin + (piece[2] or 0)), last)
+    return settled(part, own), at - own.origin
 
 
 def _multiplying(table: Table, at: float, values: Array) -> Sequence[Plateau] | None:

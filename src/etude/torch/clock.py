@@ -11,12 +11,14 @@ another size go farther or less far on that axis, by what the schedule's duratio
     smp    samples / samples_per_step
     ep     samples / samples_per_step; 1 where the update's samples are not told
     ``%``  as the unit of the horizon's total
+    rest   as the unit of the horizon's total
     ====== =============================================================================
+
+In a sum the lengths that are taken away count nothing: ``"rest - 10ep"`` goes as the rest does.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -27,7 +29,8 @@ from typing import Literal, TypeAlias
 from etude.durations import STEP, Duration, Horizon, fraction_text, read_fraction, to_fraction
 from etude.errors import HorizonError, ScheduleError
 from etude.schedules import Schedule
-from etude.schedules.algebra import Cooldown, Joined, Sequence, Shift, Until
+from etude.schedules.algebra import Cooldown, Joined, Sequence, Shift, Until, durations_of
+from etude.timeline import Clock
 
 __all__ = ["Meter"]
 
@@ -68,7 +71,7 @@ class Meter:
 
     def __init__(self, schedule: Schedule, horizon: Horizon) -> None:
         self._horizon = horizon
-        stretches = list(_stretches(schedule, horizon))
+        stretches = list(_stretches(schedule, Clock(horizon)))
         self._parts = [
             Part(*(_counts(durations, horizon, told) for told in (False, True))) for _, durations in stretches
         ]
@@ -189,7 +192,7 @@ def _counts(
 
 def _counted(unit: str, horizon: Horizon, with_samples: bool) -> Iterator[Counted]:
     """What a unit counts."""
-    if unit == "%" and horizon.total is not None:
+    if unit in ("%", "rest") and horizon.total is not None:
         for own in _units(horizon.total):
             yield from _counted(own, horizon, with_samples)
     elif unit == "tok":
@@ -202,30 +205,29 @@ def _counted(unit: str, horizon: Horizon, with_samples: bool) -> Iterator[Counte
 
 def _units(duration: Duration) -> list[str]:
     """The units of a duration; a step beside another unit is an offset to the update next to it."""
-    units = [unit for unit, amount in duration.terms if unit != "st" or abs(amount) > 1]
+    units = [unit for unit, amount in duration.terms if amount > (1 if unit == "st" else 0)]
     return units or [unit for unit, _ in duration.terms]
 
 
 def _stretches(
-    schedule: Schedule, horizon: Horizon
+    schedule: Schedule, clock: Clock
 ) -> Iterator[tuple[Fraction | None, tuple[tuple[str, str], ...]]]:
     """The lengths of the parts that may each count something else, and their durations."""
     if isinstance(schedule, Sequence):
-        *before, last = schedule.sequence
-        for part in before:
-            # One without length is left out of the table too.
-            if part.length(horizon):
-                yield from _stretches(part, horizon)
-        yield from _stretches(last, horizon)
+        for part, own, _ in schedule.pieces(clock):
+            yield from _stretches(part, own)
         return
-    if isinstance(schedule, Cooldown | Until):
-        yield from _as_far_as(schedule, horizon.steps(schedule.at), horizon)
-        if isinstance(schedule, Cooldown):
-            yield horizon.steps(schedule.over), tuple(_named(schedule, "over"))
+    if isinstance(schedule, Until):
+        yield from _as_far_as(schedule, schedule.length(clock), clock)
+        return
+    if isinstance(schedule, Cooldown):
+        at, over = schedule.times(clock)
+        yield from _as_far_as(schedule, at, clock)
+        yield over, tuple(_named(schedule, "over"))
         return
     if isinstance(schedule, Shift):
-        by = horizon.signed_steps(schedule.by)
-        (length, durations), *after = _stretches(schedule.schedule, horizon)
+        by = schedule.steps_by(clock)
+        (length, durations), *after = _stretches(schedule.schedule, clock.started(by))
         if by < 0:
             while after and length is not None and length <= -by:
                 by += length
@@ -240,17 +242,17 @@ def _stretches(
     measured = [part for part in schedule.parts if any(_durations(part))]
     if isinstance(schedule, Joined) and len(measured) == 1:
         # Beside a plain number or a Plateau it goes as it would alone.
-        yield from _stretches(measured[0], horizon)
+        yield from _stretches(measured[0], clock)
         return
-    yield schedule.length(horizon), tuple(_durations(schedule))
+    yield schedule.length(clock), tuple(_durations(schedule))
 
 
 def _as_far_as(
-    schedule: Cooldown | Until, at: Fraction, horizon: Horizon
+    schedule: Cooldown | Until, at: Fraction, clock: Clock
 ) -> Iterator[tuple[Fraction | None, tuple[tuple[str, str], ...]]]:
     """The parts of a trunk up to where it is left."""
     done = Fraction(0)
-    for length, durations in _stretches(schedule.schedule, horizon):
+    for length, durations in _stretches(schedule.schedule, clock):
         if length is None or done + length >= at:
             yield at - done, (*durations, *_named(schedule, "at"))
             return
@@ -262,25 +264,19 @@ def _as_far_as(
 def _durations(schedule: Schedule) -> Iterator[tuple[str, str]]:
     """The units in a schedule and all its parts, each with the name of the place."""
     for part in schedule.walk():
-        own = [pair for field in dataclasses.fields(part) for pair in _named(part, field.name)]
+        own = list(_named(part))
         yield from own
         if not own and not part.parts and part.extent == "endless":
             yield "st", repr(part)  # a function of the steps
 
 
-def _named(schedule: Schedule, field: str) -> Iterator[tuple[str, str]]:
-    for duration in _within(getattr(schedule, field)):
-        if field in PLACES and _units(duration) == ["st"] and isinstance(schedule, Cooldown | Shift | Until):
+def _named(schedule: Schedule, *fields: str) -> Iterator[tuple[str, str]]:
+    """The units in a schedule's own fields, or in some of them, each with the name of the place."""
+    for field, duration in durations_of(schedule):
+        place = field in PLACES and isinstance(schedule, Cooldown | Shift | Until)
+        # A shift by a step is such an offset, too.
+        offset = isinstance(schedule, Shift) and duration in (STEP, STEP * -1)
+        if (fields and field not in fields) or (place and _units(duration) == ["st"]) or offset:
             continue
         for unit in _units(duration):
-            # A shift by a step is such an offset, too.
-            if not (isinstance(schedule, Shift) and duration in (STEP, STEP * -1)):
-                yield unit, f"{type(schedule).__name__}({field}={duration!r})"
-
-
-def _within(value: object) -> Iterator[Duration]:
-    if isinstance(value, Duration):
-        yield value
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from _within(item)
+            yield unit, f"{type(schedule).__name__}({field}={duration!r})"

@@ -15,11 +15,11 @@ from typing import Any, ClassVar, NoReturn, TypeAlias
 
 import numpy as np
 
-from etude.durations import Horizon
 from etude.eases import Array
 from etude.errors import ScheduleError, SpecError
 from etude.schedules import Custom, Rate, bounds
 from etude.schedules.laws import Endless, Function
+from etude.timeline import Clock
 
 __all__ = ["Called", "Lambda", "Multiplied", "called", "is_called", "named"]
 
@@ -93,7 +93,7 @@ class Called(Function, Endless):
         function = self.function.func if isinstance(self.function, functools.partial) else self.function
         return str(getattr(function, "__qualname__", type(function).__name__))
 
-    def factor(self, horizon: Horizon) -> Callable[[Array], Array]:
+    def factor(self, clock: Clock) -> Callable[[Array], Array]:
         return lambda t: _each(self.at, t)
 
     def at(self, step: float) -> float:

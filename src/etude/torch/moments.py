@@ -13,7 +13,7 @@ from etude.errors import ScheduleError
 from etude.levels import LevelLike
 from etude.names import nearest
 from etude.schedules import Plateau, PlateauState
-from etude.timeline import ceil_float
+from etude.timeline import Clock, ceil_float
 from etude.torch import scalars
 from etude.torch.bindings import Followed
 from etude.torch.changes import Course, cooled
@@ -180,10 +180,11 @@ class Moment:
         became = dict(laid.became)
 
         def leave(followed: Followed, course: Course) -> None:
-            # In steps, for the course may be on another horizon.
-            length = over if course.horizon == laid.horizon else laid.horizon.steps(over, "cooldown(over=)")
-            left = positions.get(course, self.axis(now))
-            after = Course(cooled(course, left, over=length, stop=stop, ease=ease), course.horizon)
+            at = positions.get(course, self.axis(now))
+            length = over
+            if course.horizon != laid.horizon:  # in steps, for there the same length may be another
+                length = Clock(laid.horizon, Fraction(at)).steps(over, "cooldown(over=)")
+            after = Course(cooled(course, at, over=length, stop=stop, ease=ease), course.horizon)
             became[followed] = after
             if course in positions:
                 positions[after] = positions[course]

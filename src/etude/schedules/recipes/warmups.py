@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from fractions import Fraction
 
-from etude.durations import STEP, Duration, DurationLike, Horizon, to_duration, to_fraction
+from etude.durations import STEP, Duration, DurationLike, to_duration, to_fraction
 from etude.eases import EASES
 from etude.errors import ScheduleError
 from etude.levels import Level
@@ -66,13 +66,13 @@ class warmup(Factor):  # noqa: N801 - read as the recipes are, beside which it s
     def extent(self) -> Extent:
         return "finite"
 
-    def length(self, horizon: Horizon) -> Fraction:
-        return horizon.steps(self.over, self._named("over"))
+    def length(self, clock: Clock) -> Fraction:
+        return clock.steps(self.over, self._named("over"))
 
     def resolve(self, clock: Clock) -> Node:
         # Without a start it is the way from 0, entered at its second step.
         low, start = (0.0, Fraction(-1)) if self.start is None else (self.start, Fraction(0))
-        begins, ends = clock.at(start), clock.at(self.length(clock.horizon))
+        begins, ends = clock.at(start), clock.at(self.length(clock))
         way = Ramp("warmup", begins, ends, Level(0.0, low), Level(0.0, 1.0), EASES[self.ease])
         return Delayed(way, clock.origin) if begins < clock.origin > 0 else way
 

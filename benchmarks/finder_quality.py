@@ -301,7 +301,7 @@ def grid(optimizer: str) -> np.ndarray:
 
 def train(task: Task, optimizer: str, rates: np.ndarray, schedules: tuple[str, ...]) -> dict[str, Any]:
     """The held-out scores of every rate under every schedule, from every seed."""
-    plans = {"fixed": et.fixed(), "one-cycle": et.one_cycle()}
+    plans = {"fixed": et.Constant(), "one-cycle": et.one_cycle()}
     factors = np.stack(
         [plans[name].on(et.Horizon(total=task.updates))(range(task.updates)) for name in schedules]
     )

@@ -133,7 +133,7 @@ PEERS: dict[str, tuple[Callable[[Optimizer], Call], Plan]] = {
     "torch OneCycleLR": (
         torch_one_cycle,
         {
-            "lr": et.one_cycle(10 * BASE, over=LENGTH, div=10),
+            "lr": et.one_cycle(peak=10 * BASE, over=LENGTH, div=10),
             "momentum": et.one_cycle_momentum(over=LENGTH),
         },
     ),

@@ -35,7 +35,7 @@ SHAPES: dict[str, tuple[et.Schedule, Callable[[Any], Any]]] = {
     "time": (et.time_decay(0.001), lambda t: 1 / (1 + 0.001 * t)),
     "step": (et.step(1000, 0.99), lambda t: 0.99 ** np.floor(t / 1000)),
     "triangular": (
-        et.cyclic(0.1, 1.0, 2000),
+        et.cyclic(2000, low=0.1, high=1.0),
         lambda t: 0.1 + 0.9 * np.maximum(0, 1 - np.abs(t / 2000 - 2 * np.floor(1 + t / 4000) + 1)),
     ),
     "restarts": (et.sgdr(1000), lambda t: (1 + np.cos(np.pi * (t % 1000) / 1000)) / 2),
@@ -48,8 +48,8 @@ SHAPES: dict[str, tuple[et.Schedule, Callable[[Any], Any]]] = {
 LENGTHS: dict[str, et.Schedule] = {
     "warmup, cosine": et.Linear(0.0, BASE, over="1%") >> et.Cosine(BASE, 0.0, over="99%"),
     "restarts every 100 steps": et.sgdr(100),
-    "restarts ever farther apart": et.sgdr(100, 2),
-    "triangular": et.cyclic(0.1, 1.0, 50),
+    "restarts ever farther apart": et.sgdr(100, stretch=2),
+    "triangular": et.cyclic(50, low=0.1, high=1.0),
 }
 NOTES = {
     "restarts ever farther apart": "Restarts ever farther apart are laid out one by one, exactly: "

@@ -28,7 +28,7 @@ args = TrainingArguments(
 
 
 def build(optimizer, horizon):
-    plan = et.linear_to_zero(warmup="10%")
+    plan = et.linear(warmup="10%")
     print(horizon, to_text(plan.on(horizon).chart(args.learning_rate), height=8), sep="\n")
     return Scheduler(optimizer, plan, horizon)
 

@@ -15,7 +15,7 @@ pixels, labels = load_digits(return_X_y=True)
 pixels, batches = (pixels / 16).astype(np.float32), len(labels) // BATCH
 horizon = et.Horizon.of(batches, epochs=EPOCHS)
 print(horizon)
-rate = to_optax(et.linear_to_zero(warmup="1ep"), horizon, base=0.01)
+rate = to_optax(et.linear(warmup="1ep"), horizon, base=0.01)
 optimizer = optax.inject_hyperparams(optax.adam)(learning_rate=rate)
 weights = [jax.random.normal(jax.random.key(size), (size, 32)) / 8 for size in (64, 10)]
 state = optimizer.init(weights)

@@ -146,7 +146,7 @@ def catalogue(rates: st.SearchStrategy[Any], lengths: st.SearchStrategy[Any]) ->
         ),
         "piecewise_constant": st.lists(st.tuples(st.integers(0, 60), rates), min_size=1, max_size=5).map(
             lambda points: et.piecewise_constant(
-                sorted(when for when, _ in points), [*(rate for _, rate in points), points[0][1]]
+                sorted(when for when, _ in points), rates=[*(rate for _, rate in points), points[0][1]]
             )
         ),
         "flat_cosine": st.builds(et.flat_cosine, shares, floor=rates, **peak),

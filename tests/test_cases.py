@@ -209,7 +209,7 @@ def test_t27_a_decay_times_a_constant() -> None:
 
 
 def test_t28_restarts_times_stairs_in_both_orders() -> None:
-    restarts, stairs = et.sgdr(500), et.Steps(0.1, start=1.0, at=[1, 2, 3])
+    restarts, stairs = et.sgdr(500), et.Steps(start=1.0, at=[1, 2, 3])
     assert restarts * stairs == stairs * restarts
     assert values(restarts * stairs, 5) == pytest.approx([1, 0.1, 0.01, 0.001, 0.001], rel=1e-3)
 
@@ -242,13 +242,13 @@ def test_t36_a_plateau_sees_that_a_negative_metric_stands_still() -> None:
 JOINING = {
     "linear": et.Linear(0.1 * BASE, BASE, over=10),
     "cosine": et.Cosine(over=10),
-    "restarts": et.sgdr(4, 2),
+    "restarts": et.sgdr(4, stretch=2),
     "exponential": et.Exponential(0.5),
-    "stairs": et.Steps(0.5, every=2),
+    "stairs": et.Steps(2, 0.5),
     "constant": et.Constant(0.3 * BASE, over=3) >> et.Constant(BASE),
     "polynomial": et.Polynomial(over=10, power=2.0),
     "one-cycle": et.one_cycle(over=20),
-    "cyclic": et.cyclic(0.1 * BASE, BASE, up=4),
+    "cyclic": et.cyclic(4, low=0.1 * BASE),
     "warmup, decay": et.Linear(0.1 * BASE, BASE, over=3) >> et.Exponential(0.9),
 }
 
@@ -270,11 +270,11 @@ def test_t40_a_group_that_joins_follows_from_its_own_base(name: str) -> None:
 
 
 def test_t43_the_last_step_of_a_growing_cycle() -> None:
-    assert et.sgdr(5, 2).on(RUN)([14, 15, 16]) == near([0.024472, 1.0, 0.993844])
+    assert et.sgdr(5, stretch=2).on(RUN)([14, 15, 16]) == near([0.024472, 1.0, 0.993844])
 
 
 def test_t46_cycles_that_shrink() -> None:
-    plan = et.sgdr(8, "1/2", gain=0.5)
+    plan = et.sgdr(8, stretch="1/2", gain=0.5)
     table = plan.on(RUN)
     assert table([0, 8, 12]).tolist() == [1.0, 0.5, 0.25]
     edges = [float(phase.start) for phase in table.phases]
@@ -282,7 +282,7 @@ def test_t46_cycles_that_shrink() -> None:
 
 
 def test_t48_a_warmup_wastes_no_update() -> None:
-    used = values(et.linear_to_zero(10, warmup=2), 10)
+    used = values(et.linear(10, warmup=2), 10)
     assert used[0] == near(1 / 3)
     assert used.min() > 0
     # The 0 is the end of the run, which no update uses; written so, the last update uses it.
@@ -341,7 +341,7 @@ def test_t56_a_function_without_a_name_is_no_schedule() -> None:
 def test_t57_one_cycle_on_very_few_steps(steps: int, up: float, three_phase: bool) -> None:
     refused, used = "", np.ones(1)
     try:
-        used = values(et.one_cycle(1.0, over=steps, up=up, three_phase=three_phase), steps + 2)
+        used = values(et.one_cycle(peak=1.0, over=steps, up=up, three_phase=three_phase), steps + 2)
     except EtudeError as error:
         refused = str(error)
     assert not refused or refused.startswith("one_cycle(")
@@ -370,7 +370,7 @@ def test_t57_a_shape_without_length_is_its_end_at_once(plan: Schedule, end: floa
         ),
         (lambda: et.Cosine(over=-4), r"Cosine\(over=\) must be at least 0; got -4"),
         (lambda: et.step(0), r"\(every=\) must be more than 0; got 0"),
-        (lambda: et.Steps(-0.5, every=3), r"Steps\(gamma=\) must be a finite number, at least 0; got -0.5"),
+        (lambda: et.Steps(3, -0.5), r"Steps\(gamma=\) must be a finite number, at least 0; got -0.5"),
     ],
 )
 def test_t58_what_makes_no_sense_is_refused_when_it_is_built(build: Any, message: str) -> None:

@@ -244,7 +244,7 @@ def test_signed_steps_may_be_negative() -> None:
         ({"samples_per_step": -1}, r"samples_per_step must be more than 0; got -1"),
         ({"total": 0}, r"Horizon\(total=\) must be more than 0 steps; got 0"),
         ({"total": -5}, r"Horizon\(total=\) is -5st = -5 steps"),
-        ({"total": "50%"}, r"Horizon\(total=\) cannot be a percentage of itself; got '50%'"),
+        ({"total": "50%"}, r"Horizon\(total=\) cannot be a share of itself; got '50%'"),
         ({"total": "5ep"}, r"Horizon\(total=\) is 5ep, in epochs, but the horizon has no steps_per_epoch"),
         ({"total": "5 apples"}, r"Horizon\(total=\) has the unknown unit 'apples'"),
     ],
@@ -448,7 +448,7 @@ NOTHING = Horizon().to_dict()
         (NOTHING | {"samples_per_step": "0"}, r"samples_per_step must be more than 0"),
         (NOTHING | {"tokens_per_step": "1/0"}, r"the horizon's tokens_per_step divides by 0; got '1/0'"),
         (NOTHING | {"total": "long"}, r"Horizon\(total=\) must be a duration"),
-        (NOTHING | {"total": "50%"}, r"Horizon\(total=\) cannot be a percentage of itself"),
+        (NOTHING | {"total": "50%"}, r"Horizon\(total=\) cannot be a share of itself"),
         (NOTHING | {"total": "2ep"}, r"Horizon\(total=\) is 2ep, in epochs, but the horizon has no"),
     ],
 )

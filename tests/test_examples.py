@@ -71,7 +71,7 @@ def test_jax_training_py_uses_the_rates_of_its_schedule(tmp_path: Path) -> None:
 
     assert lines[0] == "56 batches an epoch = 56 updates an epoch; × 10 epochs = 560 updates"
     rates, losses = rates_and_losses(lines)
-    plan = etude.linear_to_zero(warmup="1ep").on(etude.Horizon(56, "10ep"))
+    plan = etude.linear(warmup="1ep").on(etude.Horizon(56, "10ep"))
     assert rates == pytest.approx(plan(range(55, 560, 56), 0.01), abs=1e-6)
     assert losses[-1] < 0.3
 

@@ -32,8 +32,7 @@ from etude import (
     Steps,
     cyclic,
     cyclic_cosine_decay,
-    fixed,
-    linear_to_zero,
+    linear,
     maximum,
     minimum,
     multistep,
@@ -103,7 +102,7 @@ def test_a_long_run_is_worked_out_in_blocks() -> None:
 
 def test_asking_does_not_change_the_steps() -> None:
     steps = np.arange(4.0)
-    for plan in (Linear(over=4), Cosine(over=4).repeat(), wsd(1, 2)):
+    for plan in (Linear(over=4), Cosine(over=4).repeat(), wsd(warmup=1, cooldown=2)):
         plan.on(RUN)(steps)
     assert steps.tolist() == [0.0, 1.0, 2.0, 3.0]
 
@@ -269,10 +268,10 @@ def test_runs_that_cannot_be_described(plan: Schedule, message: str) -> None:
             Constant(0.1, over=20) >> Cosine(over=15).repeat(),
             [("constant", 0, 20, None), ("cosine", 20, 35, 0), ("cosine", 35, 40, 1)],
         ),
-        (Steps(0.1, every=15), [("steps", 0, 15, 0), ("steps", 15, 30, 1), ("steps", 30, 40, 2)]),
-        (Steps(0.1, at=[15, 15]), [("steps", 0, 15, None), ("hold", 15, 40, None)]),
+        (Steps(15), [("steps", 0, 15, 0), ("steps", 15, 30, 1), ("steps", 30, 40, 2)]),
+        (Steps(at=[15, 15]), [("steps", 0, 15, None), ("hold", 15, 40, None)]),
         (
-            Steps(0.1, at=[15], over=20),
+            Steps(at=[15], over=20),
             [("steps", 0, 15, None), ("hold", 15, 20, None), ("hold", 20, 40, None)],
         ),
         (Linear(over=10) * 0.5, [("linear", 0, 10, None), ("hold", 10, 40, None)]),
@@ -395,14 +394,14 @@ def test_facts_of_a_warmup_and_a_cosine() -> None:
         # step, value before, value at
         (Constant(1.0, over=5) >> Constant(0.5), [(5, 1.0, 0.5)]),
         (Constant(1.0, over=5) >> Cosine(over=5), []),
-        (Steps(0.1, at=[10, 20]), [(10, 1.0, 0.1), (20, 0.1, 0.01)]),
+        (Steps(at=[10, 20]), [(10, 1.0, 0.1), (20, 0.1, 0.01)]),
         (Cosine(over=15).repeat(), [(15, 0.0, 1.0), (30, 0.0, 1.0)]),
         (Points([(0, 1.0), (10, 1.0), (10, 0.2)]), [(10, 1.0, 0.2)]),
         (Linear(over=10) >> Linear(0.0, 1.0, over=10), []),
         (Constant(1.0).cooldown(10, over=0), [(10, 1.0, 0.0)]),
         # At boundaries that are no floats, where the axis of a cycle is rescaled.
         (Constant(1.0, over="10/3st") >> Constant(0.5), [(10 / 3, 1.0, 0.5)]),
-        (Steps(0.5, every="40/3st"), [(40 / 3, 1.0, 0.5), (80 / 3, 0.5, 0.25)]),
+        (Steps("40/3st", 0.5), [(40 / 3, 1.0, 0.5), (80 / 3, 0.5, 0.25)]),
         (
             Linear(1.0, 0.5, over="100/7st").repeat(),
             [(100 / 7, 0.5, 1.0), (200 / 7, 0.5, 1.0)],
@@ -446,22 +445,22 @@ UNKNOWN = (None, None)
         (Exponential(1.0), FLAT),
         (Exponential(1.001), FLAT),
         (Exponential(0.9, over=9), FLAT),
-        (fixed(), FLAT),
+        (Constant(), FLAT),
         (Constant(0.0), SHORT),
         (step(5), SHORT),
         (step(5, 1.0), FLAT),
         (multistep([5, 9]), FLAT),
         (multistep([5, 9], 0.0), SHORT),
-        (Steps(0.5, every=5, over=9), FLAT),
-        (Steps(0.0, every=5, over=9), SHORT),
-        (Steps(0.0, every=5, over=5), FLAT),
+        (Steps(5, 0.5, over=9), FLAT),
+        (Steps(5, 0.0, over=9), SHORT),
+        (Steps(5, 0.0, over=5), FLAT),
         (Linear(over=9), SHORT),
         (Linear(1.0, 0.1, over=9), FLAT),
         (Linear(over=9, after="repeat"), FLAT),
         (Linear(over=9) >> time_decay(0.1, peak=1.0), BOTH),
-        (linear_to_zero(), SHORT),
+        (linear(), SHORT),
         (one_cycle(), FLAT),  # its last rate is above 0
-        (wsd(5, 9), SHORT),
+        (wsd(warmup=5, cooldown=9), SHORT),
         (Points([(0, 1.0), (9, 0.0)]), SHORT),
         (Points([(0, 0.0), (9, 1.0)]), FLAT),
         (sgdr(10), FLAT),
@@ -470,22 +469,22 @@ UNKNOWN = (None, None)
         (sgdr(10, gain=0.5), SHORT),
         (sgdr(10, gain=0.5, floor=0.1), FLAT),
         (sgdr(10, gain=0.0), SHORT),
-        (sgdr(10, 2), FLAT),
-        (sgdr(10, 2, gain=0.5), BOTH),  # n-th cycle: 2ⁿ times as long, half as high
-        (sgdr(10, 7, gain=1 / 7), BOTH),
-        (sgdr(10, 10, gain=0.1), BOTH),
-        (sgdr(10, 2, gain=0.25), SHORT),
-        (sgdr(10, 4, gain=0.5), FLAT),
-        (sgdr(10, 2, gain=0.8), FLAT),
-        (sgdr(10, 2, gain=0.0), SHORT),
-        (sgdr(10, "1/2"), SHORT),  # it has a limit, and holds there
-        (sgdr(10, "1/2", floor=0.1), FLAT),
-        (sgdr(10, 2, gain=0.0, cycles=3), SHORT),
+        (sgdr(10, stretch=2), FLAT),
+        (sgdr(10, stretch=2, gain=0.5), BOTH),  # n-th cycle: 2ⁿ times as long, half as high
+        (sgdr(10, stretch=7, gain=1 / 7), BOTH),
+        (sgdr(10, stretch=10, gain=0.1), BOTH),
+        (sgdr(10, stretch=2, gain=0.25), SHORT),
+        (sgdr(10, stretch=4, gain=0.5), FLAT),
+        (sgdr(10, stretch=2, gain=0.8), FLAT),
+        (sgdr(10, stretch=2, gain=0.0), SHORT),
+        (sgdr(10, stretch="1/2"), SHORT),  # it has a limit, and holds there
+        (sgdr(10, stretch="1/2", floor=0.1), FLAT),
+        (sgdr(10, stretch=2, gain=0.0, cycles=3), SHORT),
         (Constant(1.0, over=2).repeat(stretch=2, gain=1.5), FLAT),
-        (cyclic(0.1, 0.5, 5), FLAT),
-        (cyclic(0.1, 0.5, 5, mode="triangular2"), FLAT),
-        (cyclic(0.0, 0.5, 5, mode="triangular2"), SHORT),
-        (cyclic(0.1, 0.5, 5, mode="exp_range_both", gamma=0.99), SHORT),
+        (cyclic(5, low=0.1, high=0.5), FLAT),
+        (cyclic(5, low=0.1, high=0.5, mode="triangular2"), FLAT),
+        (cyclic(5, low=0.0, high=0.5, mode="triangular2"), SHORT),
+        (cyclic(5, low=0.1, high=0.5, mode="exp_range_both", gamma=0.99), SHORT),
         (cyclic_cosine_decay(5, 0.0, 5, 2), FLAT),
         (Constant(0.1).cooldown(5, over=5), SHORT),
         (Constant(0.1).cooldown(5, over=5, stop=0.1), FLAT),
@@ -502,7 +501,7 @@ UNKNOWN = (None, None)
         (Custom("math:exp", over=3), UNKNOWN),
         (Custom("math:exp", over=3).repeat(), UNKNOWN),
         (Custom("math:exp", over=3).repeat(stretch=2, gain=0.1), UNKNOWN),
-        (fixed() * Plateau("loss"), UNKNOWN),
+        (Constant() * Plateau("loss"), UNKNOWN),
         ((Cosine(over=5) * Plateau("loss")).repeat(), UNKNOWN),
     ],
     ids=expression,
@@ -516,9 +515,9 @@ def test_the_verdict_on_the_endless_continuation(plan: Schedule, verdict: tuple[
     ("plan", "sentence"),
     [
         (time_decay(0.1), r"Continued for ever, Σlr = ∞ and Σlr² < ∞: the conditions .* hold\."),
-        (fixed(), r"Continued for ever, Σlr = ∞ and Σlr² = ∞: the conditions .* do not both hold\."),
-        (linear_to_zero(), r"Continued for ever, Σlr < ∞ and Σlr² < ∞: the conditions .* do not both hold\."),
-        (fixed() * Plateau("loss"), r"cannot be told: part of the schedule is decided at run time"),
+        (Constant(), r"Continued for ever, Σlr = ∞ and Σlr² = ∞: the conditions .* do not both hold\."),
+        (linear(), r"Continued for ever, Σlr < ∞ and Σlr² < ∞: the conditions .* do not both hold\."),
+        (Constant() * Plateau("loss"), r"cannot be told: part of the schedule is decided at run time"),
     ],
     ids=expression,
 )
@@ -570,7 +569,7 @@ def test_every_schedule_has_a_chart(plan: Schedule) -> None:
 
 
 def test_it_draws_itself(tmp_path: Path) -> None:
-    table = wsd(4, 10).on(RUN)
+    table = wsd(warmup=4, cooldown=10).on(RUN)
     assert table._repr_svg_().startswith("<svg")
     table.plot(tmp_path / "plan.png")
     assert (tmp_path / "plan.png").read_bytes().startswith(b"\x89PNG")
@@ -662,10 +661,10 @@ def test_what_cannot_be_replayed(schedule: Schedule, metrics: Any, every: Any, m
         ),
         (Cosine(over="100%"), 2, None, "0.5 at step 2 = base × 0.5: phase 'cosine' [0, 4), 50 % through"),
         (Constant(0.5), 2.5, 0.1, "0.5 at step 2.5: phase 'constant' [0, ∞)"),
-        (fixed(), 2, 0.0, "0 at step 2: phase 'constant' [0, ∞)"),
+        (Constant(), 2, 0.0, "0 at step 2: phase 'constant' [0, ∞)"),
         (sgdr(2), 5, 0.1, "0.05 at step 5 = base 0.1 × 0.5: phase 'cosine' [4, 6), 50 % through, in cycle 2"),
         (
-            fixed() * Plateau("loss"),
+            Constant() * Plateau("loss"),
             1,
             0.1,
             "0.1 at step 1 = base 0.1 × 1: phase 'constant' [0, ∞); loss plateau factor 1",
@@ -685,11 +684,11 @@ def test_the_values_just_before_a_step_are_those_of_the_phase_that_ends_there() 
 
 def test_the_chart_has_epochs_above_and_marks_restarts_alone() -> None:
     run = Horizon(steps_per_epoch=10, total="7ep")
-    chart = parse("sgdr('1ep', 2)").on(run).chart(0.1)
+    chart = parse("sgdr('1ep', stretch=2)").on(run).chart(0.1)
     assert [(mark.x, mark.label) for mark in chart.marks] == [(10, "restart"), (30, "restart")]
     assert (chart.above and (chart.above.label, chart.above.size)) == ("epoch", 10.0)
     # A triangle comes back to its base, from where the next one goes on: no restart.
-    assert parse("cyclic(0.1 * BASE, BASE, up='1ep')").on(run).chart().marks == ()
+    assert parse("cyclic('1ep', low=0.1 * BASE)").on(run).chart().marks == ()
     # Neither is a step down, nor a phase that follows a warmup.
     assert parse("step('2ep')").on(run).chart().marks == ()
     assert parse("Linear(0.0, BASE, over='1ep') >> cosine()").on(run).chart().marks == ()

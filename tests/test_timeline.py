@@ -297,7 +297,7 @@ def test_units_whose_lengths_are_no_whole_steps(over: str, unit: Fraction) -> No
 def test_seeks_far_away(period: int | str) -> None:
     length = HORIZON.steps(period)
     table = Constant(1.0, over=period).repeat(2).repeat().on(HORIZON)
-    rising = Steps(0.5, every=period).on(HORIZON)
+    rising = Steps(period, 0.5).on(HORIZON)
     for step in FAR:
         assert table.phase(step).cycle == step // (2 * length)
         phase = rising.phase(step)
@@ -371,7 +371,7 @@ def test_cycles_inside_cycles_to_any_depth() -> None:
 
 def test_stairs_held_at_their_end_keep_the_last_stair_before_it() -> None:
     # The end falls on an edge, and neither is a float.
-    table = Steps(0.5, every="10/3st", over="20/3st").on(HORIZON)
+    table = Steps("10/3st", 0.5, over="20/3st").on(HORIZON)
     assert table([0, 3, 4, 6, 7, 100]).tolist() == [1.0, 1.0, 0.5, 0.5, 0.5, 0.5]
 
 

@@ -186,19 +186,27 @@ class Duration:
         return self.rests >= 1 and all(amount > 0 for _, amount in self.terms)
 
     def less(self, first: Duration) -> Duration:
-        """What is left of it when ``first`` has passed, in the units that count from there.
+        """What is left of it when ``first`` has passed.
 
         >>> to_duration("90ep").less(to_duration("5ep")), to_duration("rest").less(to_duration("5ep"))
         ('85ep', 'rest')
         >>> to_duration("rest").less(to_duration("0.25rest - 1st"))
         'rest'
         """
-        if not (self.rests or first.rests):
-            return self - first
+        return (self - first).after(first)
+
+    def after(self, first: Duration) -> Duration:
+        """The same length, in the units that count from where ``first`` has passed.
+
+        >>> to_duration("0.5rest").after(to_duration("5ep"))
+        '2.5ep + 0.5rest'
+        """
+        if not self.rests:
+            return self
         if first.rests == 1:
-            raise ScheduleError(f"nothing is left when {str(first)!r} has passed")
+            raise ScheduleError(f"nothing is left of the run when {str(first)!r} has passed")
         # Of R left at the beginning, r are left now: R = r + first(R), so R = (r + first(0)) / (1 - rests).
-        return (self - first).with_rest((REST + first.with_rest(Duration(()))) * (1 / (1 - first.rests)))
+        return self.with_rest((REST + first.with_rest(Duration(()))) * (1 / (1 - first.rests)))
 
     def with_rest(self, rest: Duration) -> Duration:
         """The same with another duration in the place of the rest of the run."""

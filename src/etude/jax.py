@@ -42,7 +42,7 @@ def to_optax(plan: Rate, horizon: Horizon, base: float = 1.0) -> Callable[[Any],
             (``Plateau``), call a function (``Custom``), raise an error at a step (``after="raise"``).
         HorizonError: where a duration needs what the horizon does not say.
 
-    >>> rate = to_optax(Cosine(over="100%"), Horizon(total=1000), base=0.1)
+    >>> rate = to_optax(Cosine(), Horizon(total=1000), base=0.1)
     >>> print(rate(0), rate(500), rate(1000))
     0.1 0.05 0.0
     """

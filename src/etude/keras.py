@@ -67,7 +67,7 @@ class EtudeSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: i
             on another backend of Keras than torch and JAX, which have no float64 there.
         HorizonError: where a duration needs what the horizon does not say.
 
-    >>> schedule = EtudeSchedule("Cosine(over='100%')", Horizon(total=1000), base=0.1)
+    >>> schedule = EtudeSchedule("Cosine()", Horizon(total=1000), base=0.1)
     >>> print([f"{float(schedule(step)):.3f}" for step in (0, 500, 1000)])
     ['0.100', '0.050', '0.000']
     """

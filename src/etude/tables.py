@@ -111,6 +111,8 @@ class Resolvable(Protocol):
     def depends_on_base(self) -> bool: ...
     @property
     def multiplies(self) -> bool: ...
+    @property
+    def moves_with_the_run(self) -> bool: ...
 
 
 class Remembered(Protocol):
@@ -363,6 +365,11 @@ class Table:
         """Whether the values follow the base rate."""
         return self.schedule.depends_on_base
 
+    @property
+    def moves_with_the_run(self) -> bool:
+        """Whether lengths are shares of the run: then on another total it is another schedule."""
+        return self.schedule.moves_with_the_run
+
     def before(self, k: ArrayLike, base: float = 1.0) -> Array:
         """Return the values just before the steps ``k``, each > 0: what a phase that ends there comes to."""
         return self(just_before(np.asarray(k, dtype=np.float64)), base)
@@ -377,7 +384,7 @@ class Table:
             base: the base rate; not given, the value is told as a multiple of it.
             factors: what feedback has decided, from each Plateau to its factor; 1 where not given.
 
-        >>> print(Cosine(over="100%").on(Horizon(total=4)).explain(3, base=0.1))
+        >>> print(Cosine().on(Horizon(total=4)).explain(3, base=0.1))
         0.0146447 at step 3 = base 0.1 × 0.146447: phase 'cosine' [0, 4), 75 % through
         """
         value = self(k, 1.0 if base is None else base, factors=factors)

@@ -73,7 +73,7 @@ def by_epoch(step: float) -> float:
             "the start.",
         ),
         (
-            et.cyclic(1e-4, 5e-4, "500ep"),
+            et.cyclic("500ep", low=1e-4, high=5e-4),
             epochs(100),
             0.1,
             "warmup-longer-than-run",
@@ -81,7 +81,7 @@ def by_epoch(step: float) -> float:
             "has 10,000 (500 and 100 epochs).",
         ),
         (
-            et.cyclic(1e-6, 4e-4, 30),
+            et.cyclic(30, low=1e-6, high=4e-4),
             epochs(30),
             1e-3,
             "stepsize",
@@ -113,7 +113,7 @@ def by_epoch(step: float) -> float:
             "ends at 0.05, 50 % of the peak, after 1.5 half-periods.",
         ),
         (
-            et.yolo(0.01, 0.2, warmup="3ep"),
+            et.yolo(lr0=0.01, lrf=0.2, warmup="3ep"),
             epochs(100),
             0.01,
             "first-update-at-zero",
@@ -138,8 +138,8 @@ def test_the_slip_is_found(plan: Schedule, horizon: Horizon, base: float, code: 
             12.5e-5,
         ),
         (et.Linear(0.01 * BASE, BASE, over="10ep") >> Cosine(over="90ep"), epochs(100), 0.1),
-        (et.cyclic(0.2 * BASE, BASE, "5ep"), epochs(100), 5e-4),
-        (et.cyclic(0.0025 * BASE, BASE, "5ep"), epochs(30), 4e-4),
+        (et.cyclic("5ep", low=0.2 * BASE), epochs(100), 5e-4),
+        (et.cyclic("5ep", low=0.0025 * BASE), epochs(30), 4e-4),
         (et.cosine(), epochs(100), 0.1),
         (et.sgdr("20ep"), epochs(100), 0.1),
         (et.cosine(floor=1e-4), epochs(20), 0.01),
@@ -192,13 +192,13 @@ def test_c_lengths_in_updates_and_a_step_each_epoch(build: object) -> None:
 
 @pytest.mark.parametrize("optimizer", [Adam(weight(), lr=1e-3), SGD(weight(), lr=1e-3, momentum=0.9)])
 def test_c_momentum_cycles_in_adam_too(optimizer: Optimizer) -> None:
-    plans = {"lr": et.cyclic(1e-6, 4e-4, 30), "momentum": et.cyclic_momentum(0.8, 0.9, 30)}
+    plans = {"lr": et.cyclic(30, low=1e-6, high=4e-4), "momentum": et.cyclic_momentum(0.8, 0.9, 30)}
     Scheduler(optimizer, plans).seek(30)
     (group,) = optimizer.param_groups
     assert (group["betas"][0] if "betas" in group else group["momentum"]) == pytest.approx(0.8)
 
 
 def test_c_momentum_is_refused_with_the_fix_where_there_is_none() -> None:
-    plans = {"lr": et.cyclic(1e-6, 4e-4, 30), "momentum": et.cyclic_momentum(0.8, 0.9, 30)}
+    plans = {"lr": et.cyclic(30, low=1e-6, high=4e-4), "momentum": et.cyclic_momentum(0.8, 0.9, 30)}
     with pytest.raises(ScheduleError, match="leave the momentum's schedule out"):
         Scheduler(Adagrad(weight(), lr=1e-3), plans)

@@ -11,7 +11,7 @@ from .terminal import etude, fits
 
 def test_findings_are_told_with_their_code_and_fix() -> None:
     said = etude(
-        "check", "sgdr('10ep', 2)", "--horizon", "100ep", "--steps-per-epoch", "391", "--base", "0.1"
+        "check", "sgdr('10ep', stretch=2)", "--horizon", "100ep", "--steps-per-epoch", "391", "--base", "0.1"
     )
 
     assert said.status == 1
@@ -58,7 +58,7 @@ def test_it_can_be_the_schedule_of_another_hyperparameter() -> None:
 
 
 def test_json_has_the_numbers() -> None:
-    said = etude("check", "fixed(0.1)", "--horizon", "100", "--base", "0.2", "--json")
+    said = etude("check", "Constant(0.1)", "--horizon", "100", "--base", "0.2", "--json")
 
     (finding,) = json.loads(said.text)
     assert (finding["code"], finding["severity"]) == ("base-unused", "note")
@@ -76,7 +76,7 @@ def test_where_nothing_is_amiss_it_says_so() -> None:
 @pytest.mark.parametrize(
     ("arguments", "refusal"),
     [
-        (["fixed()"], "Constant(BASE) never ends; say how long the run is, such as --horizon 1000"),
+        (["Constant()"], "Constant(BASE) never ends; say how long the run is, such as --horizon 1000"),
         (["cosine()"], "Here these are options: --horizon 90ep, --steps-per-epoch"),
         (["Linear(over=0)"], "must have at least 1 update"),
         (["cosin()", "--horizon", "9"], "did you mean 'cosine'?"),
@@ -86,7 +86,7 @@ def test_where_nothing_is_amiss_it_says_so() -> None:
         ),
         (["cosine()", "--horizon", "9", "--of", "wd"], "; got 'wd'; did you mean 'weight_decay'?"),
         (
-            ["fixed()", "--horizon", "9", "--base", "-1"],
+            ["Constant()", "--horizon", "9", "--base", "-1"],
             "a base rate must be finite and at least 0; got -1.0",
         ),
     ],

@@ -101,7 +101,7 @@ def test_the_version_is_the_packages() -> None:
         (["shwo"], "No such command 'shwo'; did you mean 'show'?"),
         (["convert", "cosine()", "--to", "pytorch"], "'transformers'; did you mean 'torch'?"),
         (["show"], "Missing argument 'EXPRESSION'"),
-        (["show", "fixed()", "--horizn", "3"], "--horizn"),
+        (["show", "Constant()", "--horizn", "3"], "--horizn"),
         (["compare"], "Missing argument 'TASK'"),
         (["compare", "digits", "--seeds", "0"], "0 is not in the range x>=1"),
         (["compare", "digits", "--workers", "0"], "0 is not in the range x>=1"),
@@ -128,7 +128,7 @@ def test_a_refusal_is_one_message_and_status_1(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
-    with started(["show", "fixed()", "--horizon", "10"], tmp_path) as process:
+    with started(["show", "Constant()", "--horizon", "10"], tmp_path) as process:
         assert process.stdout is not None
         assert process.stderr is not None
 
@@ -142,7 +142,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
 )
 def test_what_is_not_installed_is_named(verb: str, needs: str | None) -> None:
     missing = [needs] if needs else ["jinja2", "matplotlib", "scipy", "sklearn", "torch"]
-    arguments = ["digits"] if needs else ["fixed()", "--horizon", "9"]
+    arguments = ["digits"] if needs else ["Constant()", "--horizon", "9"]
     code = (
         "import sys\n"
         f"sys.modules.update(dict.fromkeys({missing}))\n"

@@ -99,7 +99,7 @@ def test_a_comparison_ends_in_a_table_a_verdict_and_a_report(tasks: Path) -> Non
 
 
 def test_options_say_what_is_compared_and_where_it_goes(tasks: Path) -> None:
-    own = "0.5 * cosine() + 0.25 * (Rex(over='50%') >> Rex(over='50%')) + 0.25 * linear_to_zero()"
+    own = "0.5 * cosine() + 0.25 * (Rex(over='50%') >> Rex(over='50%')) + 0.25 * linear()"
     where = ["--store", tasks.parent / "new" / "mine.sqlite", "--out", tasks.parent / "mine"]
     grid = ["--seeds", "1", "--budgets", "1", "--peaks", "0.1"]
 
@@ -125,7 +125,7 @@ def test_options_say_what_is_compared_and_where_it_goes(tasks: Path) -> None:
 def test_failures_are_told_once_for_all_that_are_alike(tasks: Path) -> None:
     grid = ["--seeds", "2", "--budgets", "1"]
 
-    said = compare("tasks.py:quick", "--only", "fixed", "-s", "fixed() * Plateau('perplexity')", *grid)
+    said = compare("tasks.py:quick", "--only", "fixed", "-s", "Constant() * Plateau('perplexity')", *grid)
 
     assert said.status == 1
     text = " ".join(said.text.split())

@@ -22,7 +22,7 @@ def test_equal_schedules_are_said_to_be() -> None:
 
 
 def test_what_differs_is_told_in_numbers_and_drawn() -> None:
-    said = etude("diff", "cosine()", "linear_to_zero()", "--horizon", "1000", "--base", "0.1")
+    said = etude("diff", "cosine()", "linear()", "--horizon", "1000", "--base", "0.1")
 
     assert said.status == 1
     assert fits(said)
@@ -67,7 +67,7 @@ def test_wrong_answers_about_the_cosine_are_found(slip: Callable[[float], float]
 
 
 def test_many_stretches_are_cut_short() -> None:
-    said = etude("diff", "step(2, 1)", "cyclic(0.0, BASE, 1)", "--horizon", "100")
+    said = etude("diff", "step(2, 1)", "cyclic(1, low=0.0)", "--horizon", "100")
 
     assert sum(line.startswith("differ ") for line in said.lines) == 12
     assert said.lines[-1].rstrip() == "... 38 more"
@@ -87,7 +87,7 @@ def test_a_long_run_is_said_to_be_sampled() -> None:
 def test_the_picture_goes_to_files(tmp_path: Path) -> None:
     png = tmp_path / "both.png"
 
-    said = etude("diff", "cosine()", "fixed()", "--horizon", "10", "--plot", png)
+    said = etude("diff", "cosine()", "Constant()", "--horizon", "10", "--plot", png)
 
     assert said.lines[-1] == f"Drawn to {png}"
     assert png.read_bytes().startswith(b"\x89PNG")
@@ -96,17 +96,17 @@ def test_the_picture_goes_to_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "refusal"),
     [
-        (["cosin()", "fixed()"], "there is no schedule called 'cosin'; did you mean 'cosine'?"),
-        (["fixed()", "cosin()"], "there is no schedule called 'cosin'; did you mean 'cosine'?"),
+        (["cosin()", "Constant()"], "there is no schedule called 'cosin'; did you mean 'cosine'?"),
+        (["Constant()", "cosin()"], "there is no schedule called 'cosin'; did you mean 'cosine'?"),
         (
-            ["fixed()", "fixed()"],
+            ["Constant()", "Constant()"],
             "neither schedule ends; say how long the run is, such as Horizon(total=1000). Here",
         ),
         (
-            ["cosine()", "fixed()"],
+            ["cosine()", "Constant()"],
             "a share of the run, but the horizon has no total; write Horizon(total='90ep')",
         ),
-        (["cosine(5)", "fixed()", "--close", "-1"], "differences(close=) must be at least 0; got -1.0"),
+        (["cosine(5)", "Constant()", "--close", "-1"], "differences(close=) must be at least 0; got -1.0"),
     ],
 )
 def test_bad_input_is_refused(arguments: list[str], refusal: str) -> None:

@@ -11,7 +11,9 @@ from .terminal import etude, fits
 
 
 def test_a_schedule_is_drawn_with_its_horizon_phases_and_facts() -> None:
-    said = etude("show", "sgdr('10ep', 2)", "--horizon", "70ep", "--steps-per-epoch", "391", "--base", "0.1")
+    said = etude(
+        "show", "sgdr('10ep', stretch=2)", "--horizon", "70ep", "--steps-per-epoch", "391", "--base", "0.1"
+    )
 
     assert said.status == 0
     assert said.lines[0].strip() == "Cosine(BASE, 0.0, over='10ep').repeat(stretch=2)"
@@ -39,19 +41,19 @@ def test_a_schedule_is_drawn_with_its_horizon_phases_and_facts() -> None:
     [
         ["Linear(0.01 * BASE, BASE, over='500st') >> Cosine(over='85%')", "--horizon", "1234567"],
         ["one_cycle()", "--horizon", "2e9tok", "--tokens-per-step", "524288"],
-        ["wsd('10%', '20%')", "--horizon", "1e6smp", "--samples-per-step", "512"],
+        ["wsd(warmup='10%', cooldown='20%')", "--horizon", "1e6smp", "--samples-per-step", "512"],
         [
-            "multistep(['30ep', '60ep']) * cyclic(0.2, 1, '5ep') + 0.001",
+            "multistep(['30ep', '60ep']) * cyclic('5ep', low=0.2, high=1) + 0.001",
             "--horizon",
             "90ep",
             "--steps-per-epoch",
             "7",
         ],
-        ["fixed() * Plateau('val_loss')", "--horizon", "100"],
+        ["Constant() * Plateau('val_loss')", "--horizon", "100"],
         ["sgdr(1)", "--horizon", "1000"],
         ["time_decay(0.1)", "--horizon", "100000000"],
         [
-            "0.5 * cosine() + 0.25 * (Rex(over='50%') >> Rex(over='50%')) + 0.25 * linear_to_zero()",
+            "0.5 * cosine() + 0.25 * (Rex(over='50%') >> Rex(over='50%')) + 0.25 * linear()",
             "--horizon",
             "9",
         ],
@@ -136,24 +138,24 @@ def test_pictures_are_drawn_to_files(tmp_path: Path) -> None:
         (["cosine()"], "a share of the run, but the horizon has no total; write Horizon(total='90ep')"),
         (["cosine()"], "Here these are options: --horizon 90ep, --steps-per-epoch"),
         (["Cosine(over='3ep')"], "but the horizon has no steps_per_epoch"),
-        (["fixed()"], "Constant(BASE) never ends; say how long the run is, such as --horizon 1000"),
-        (["fixed()", "--horizon", "abc"], "Horizon(total=) must be a duration such as '5ep'"),
-        (["fixed()", "--horizon", "0"], "Horizon(total=) must be more than 0 steps; got '0'"),
-        (["fixed()", "--horizon", "50%"], "cannot be a percentage of itself"),
+        (["Constant()"], "Constant(BASE) never ends; say how long the run is, such as --horizon 1000"),
+        (["Constant()", "--horizon", "abc"], "Horizon(total=) must be a duration such as '5ep'"),
+        (["Constant()", "--horizon", "0"], "Horizon(total=) must be more than 0 steps; got '0'"),
+        (["Constant()", "--horizon", "50%"], "cannot be a percentage of itself"),
         (
-            ["fixed()", "--horizon", "9ep"],
+            ["Constant()", "--horizon", "9ep"],
             "has no steps_per_epoch; write Horizon(steps_per_epoch=..., ...). Here",
         ),
         (
-            ["fixed()", "--horizon", "9", "--steps-per-epoch", "-1"],
+            ["Constant()", "--horizon", "9", "--steps-per-epoch", "-1"],
             "steps_per_epoch must be more than 0; got -1",
         ),
         (
-            ["fixed()", "--horizon", "9", "--base", "-1"],
+            ["Constant()", "--horizon", "9", "--base", "-1"],
             "a base rate must be finite and at least 0; got -1.0",
         ),
         (
-            ["fixed()", "--horizon", "9", "--base", "nan"],
+            ["Constant()", "--horizon", "9", "--base", "nan"],
             "a base rate must be finite and at least 0; got nan",
         ),
     ],

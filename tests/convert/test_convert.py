@@ -32,7 +32,9 @@ def test_json_and_yaml_read_back(plan: Schedule) -> None:
 
 
 def test_a_long_chain_is_broken_into_lines() -> None:
-    plan = Linear(0.01 * BASE, BASE, over="5ep") >> et.cosine("85ep") >> et.sgdr("10ep", 2, floor=1e-5)
+    plan = (
+        Linear(0.01 * BASE, BASE, over="5ep") >> et.cosine("85ep") >> et.sgdr("10ep", stretch=2, floor=1e-5)
+    )
 
     assert convert(plan, to="python").splitlines() == [
         "from etude import BASE, Cosine, Linear",
@@ -69,7 +71,7 @@ def test_a_long_chain_is_broken_into_lines() -> None:
 )
 def test_what_is_refused(arguments: dict[str, Any], kind: type[Exception], message: str) -> None:
     with pytest.raises(kind) as refusal:
-        convert(et.fixed(), **arguments)
+        convert(et.Constant(), **arguments)
     assert message in str(refusal.value)
 
 

@@ -53,11 +53,9 @@ PARTS = st.one_of(
     st.builds(
         lambda gamma, per, at: Exponential(gamma, per=per).until(at), st.floats(0.5, 1), lengths, lengths
     ),
+    st.builds(lambda gamma, every, at: Steps(every, gamma).until(at), st.floats(0, 1), lengths, lengths),
     st.builds(
-        lambda gamma, every, at: Steps(gamma, every=every).until(at), st.floats(0, 1), lengths, lengths
-    ),
-    st.builds(
-        lambda gamma, at, stop: Steps(gamma, at=at).until(stop),
+        lambda gamma, at, stop: Steps(gamma=gamma, at=at).until(stop),
         st.floats(0.1, 1),
         st.lists(lengths, min_size=1, max_size=3),
         lengths,
@@ -80,20 +78,20 @@ def test_random_chains_are_equal(parts: list[Schedule], stretch: int, gain: floa
 @pytest.mark.parametrize(
     "expression",
     [
-        "fixed()",
+        "Constant()",
         "cosine()",
-        "linear_to_zero(warmup='1ep')",
-        "wsd('1ep', '2ep')",
+        "linear(warmup='1ep')",
+        "wsd(warmup='1ep', cooldown='2ep')",
         "step('3ep', 0)",
         "yolo()",
         "Cosine(0.1, 0.01, over=60, power=2)",
-        "yolo(0.01)",
-        "one_cycle(0.1, up=0.31)",
-        "cyclic(0.01, 0.1, 7, 12)",
-        "cyclic(0.01, 0.1, 7, 12, 'triangular2')",
-        "cyclic(0.01, 0.1, 7, 12, 'exp_range', gamma=0.99)",
+        "yolo(lr0=0.01)",
+        "one_cycle(peak=0.1, up=0.31)",
+        "cyclic(7, low=0.01, high=0.1, down=12)",
+        "cyclic(7, low=0.01, high=0.1, down=12, mode='triangular2')",
+        "cyclic(7, low=0.01, high=0.1, down=12, mode='exp_range', gamma=0.99)",
         "cyclic_cosine_decay(15, 2.5e-6, 10, 2, 12.5e-5, 10, 2.5e-6)",
-        "sgdr(10, 2, gain=0.5, floor=0.01)",
+        "sgdr(10, stretch=2, gain=0.5, floor=0.01)",
         "cosine().stretch(2)",
     ],
 )
@@ -108,7 +106,7 @@ def test_recipes_are_equal(expression: str) -> None:
             "time_decay(0.1)",
             "optax has no equivalent of a part of InverseTime(0.1): InverseTime(0.1); call the",
         ),
-        ("sgdr(10, '3/2')", "begins between two steps, at 47.5"),
+        ("sgdr(10, stretch='3/2')", "begins between two steps, at 47.5"),
         ("Linear(over=2.5)", "its length is 2.5 steps, no whole number from 1 on"),
         ("cosine() * Plateau('loss')", "Plateau('loss')"),
         ("Cosine(0.0, BASE, over=10, power=2)", "a cosine to the power of 2 that rises from 0"),

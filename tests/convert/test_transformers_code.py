@@ -11,18 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etude import (
-    BASE,
-    Constant,
-    Cosine,
-    Horizon,
-    InverseSqrt,
-    Linear,
-    OneMinusSqrt,
-    Polynomial,
-    Schedule,
-    parse,
-)
+from etude import BASE, Constant, Cosine, Horizon, InverseSqrt, Linear, Polynomial, Schedule, parse
 from etude.convert import convert
 from etude.errors import ScheduleError
 
@@ -93,7 +82,7 @@ def test_warmup_stable_decay(warmup: int, stable: int, decay: int, share: float,
 @pytest.mark.parametrize(
     ("expression", "name"),
     [
-        ("fixed()", "constant"),
+        ("Constant()", "constant"),
         ("cosine()", "cosine"),
         ("sgdr(25)", "cosine_with_restarts"),
         ("Linear(over='50%')", "linear"),
@@ -110,12 +99,15 @@ def test_without_a_warmup(expression: str, name: str) -> None:
             "cosine('50%')",
             "its cosine climbs again after 50 steps, where Cosine(BASE, 0.0, over=50) holds its last rate",
         ),
-        ("linear_to_zero(warmup=10)", "it has a straight line from 0 to BASE for a warmup"),
+        ("linear(warmup=10)", "it has a straight line from 0 to BASE for a warmup"),
         (
             "cosine(peak=0.1)",
             "Cosine(0.1, 0.0, over=100) has no name there; convert to='torch' and give Trainer",
         ),
-        ("Linear(0.0, BASE, over=10) >> cosine(90, 0.001)", "Cosine's stop is 0.001, no multiple of BASE"),
+        (
+            "Linear(0.0, BASE, over=10) >> cosine(90, floor=0.001)",
+            "Cosine's stop is 0.001, no multiple of BASE",
+        ),
         ("Linear(0.0, BASE, over=2.5) >> cosine('50%')", "the warmup's length is 2.5 steps, no whole number"),
         ("sgdr(30)", "Cosine(BASE, 0.0, over=30).repeat() has no whole number of cycles"),
         ("Polynomial(BASE, BASE, over=10)", "does not fall"),

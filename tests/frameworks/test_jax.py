@@ -40,7 +40,7 @@ def test_every_schedule_is_within_one_rounding_of_its_table(plan: Schedule) -> N
     assert (np.abs(values[fits] - expected[fits]) <= np.maximum(spacing, np.finfo(np.float32).tiny)).all()
 
 
-@pytest.mark.parametrize("plan", [PLAN, et.sgdr(3, "3/2"), et.Noise(1, 0.5) * 1.0], ids=repr)
+@pytest.mark.parametrize("plan", [PLAN, et.sgdr(3, stretch="3/2"), et.Noise(1, 0.5) * 1.0], ids=repr)
 def test_jit_vmap_scan_and_a_plain_call_give_the_same(plan: Schedule) -> None:
     schedule = to_optax(plan, RUN, 0.1)
     plain = [float(schedule(step)) for step in range(100)]

@@ -88,7 +88,7 @@ def test_a_saved_model_goes_on_where_it_was(tmp_path: Path) -> None:
     ("plan", "horizon"),
     [
         (PLAN, RUN),
-        (parse("sgdr(7, '3/2', gain=0.5) + 0.01 * BASE"), Horizon()),
+        (parse("sgdr(7, stretch='3/2', gain=0.5) + 0.01 * BASE"), Horizon()),
         (Cosine(over="50% + 1/3ep"), Horizon(Fraction(10, 3), "7ep + 1st", tokens_per_step=640)),
         (Linear(over="1000smp"), Horizon(samples_per_step=Fraction(1, 3))),
     ],
@@ -201,7 +201,7 @@ def test_under_jax_it_is_the_same_from_the_same_config(tmp_path: Path) -> None:
 
 def test_a_backend_without_float64_is_refused() -> None:
     done = python(
-        "import etude.keras as ek, etude as et; ek.EtudeSchedule('fixed()', et.Horizon())", backend="numpy"
+        "import etude.keras as ek, etude as et; ek.EtudeSchedule('Constant()', et.Horizon())", backend="numpy"
     )
 
     assert done.stderr.splitlines()[-1] == (

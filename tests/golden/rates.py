@@ -23,12 +23,12 @@ FAR_STEPS = [0, 2**24 - 1, 2**24, 2**24 + 1, 2**24 + 2, 2_000_000_001, 2**31 - 2
 
 FAR = [
     "(Constant(1.0, over=1) >> Constant(0.5, over=1)).repeat()",
-    "Steps(0.5, at=[16777215, 16777217, 2147483647])",
+    "Steps(gamma=0.5, at=[16777215, 16777217, 2147483647])",
     "Points([(16777215, 0.1), (16777217, 0.5), (16777218, BASE)])",
     "Linear(0.0, BASE, over=16777217) >> Cosine(over='100% - 16777217st')",
-    "cyclic(0.1 * BASE, BASE, 3, 4)",
-    "sgdr(1, 2)",
-    "sgdr(7, '3/2', gain=0.9)",
+    "cyclic(3, low=0.1 * BASE, down=4)",
+    "sgdr(1, stretch=2)",
+    "sgdr(7, stretch='3/2', gain=0.9)",
     "sgdr('1/3st')",
     "InverseSqrt(1000)",
     "Exponential(0.5, per=100000000) * Noise(3, 0.5)",

@@ -93,7 +93,7 @@ def test_every_name_is_drawn_over_the_update_and_no_other(run: wandb.Run) -> Non
 
 def test_a_recorder_may_log_in_the_background(run: wandb.Run) -> None:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
-    scheduler = Scheduler(optimizer, et.linear_to_zero(), et.Horizon(total=20))
+    scheduler = Scheduler(optimizer, et.linear(), et.Horizon(total=20))
     used = []
     with Recorder(scheduler, WandbObserver(run)) as recorder:
         for step in range(20):

@@ -86,7 +86,7 @@ def test_linear(first: float, last: float, length: int, base: float) -> None:
 
 @given(ends, lengths, rates)
 def test_cosine_annealing(floor: float, length: int, base: float) -> None:
-    assert_multiplies(cosine(length, floor * BASE), lambda t: annealed(part(t, length), floor), base)
+    assert_multiplies(cosine(length, floor=floor * BASE), lambda t: annealed(part(t, length), floor), base)
 
 
 @given(ends, st.floats(0.2, 4), lengths, rates)
@@ -107,7 +107,7 @@ def restarts(first: int, stretch: float, floor: float) -> Multiplier:
 
 @given(lengths, st.integers(1, 4), ends, rates)
 def test_cosine_annealing_warm_restarts(first: int, stretch: int, floor: float, base: float) -> None:
-    ours = sgdr(first, stretch, floor=floor * BASE)
+    ours = sgdr(first, stretch=stretch, floor=floor * BASE)
     assert_multiplies(ours, restarts(first, stretch, floor), base, 3 * STEPS)
 
 
@@ -115,7 +115,7 @@ def test_their_restarts_come_early_where_the_stretch_is_no_whole_number() -> Non
     # Cycles of 3, 4.5, 6.75, 10.125 batches, of which theirs keeps 3, 4, 6, 9.
     theirs = restarts(3, 1.5, 0.0)
     assert [t for t in range(22) if theirs(t) == 1] == [0, 3, 7, 13]
-    ours = sgdr(3, 1.5).on(Horizon(total=25))
+    ours = sgdr(3, stretch=1.5).on(Horizon(total=25))
     assert [float(phase.start) for phase in ours.phases] == [0, 3, 7.5, 14.25, 24.375]
 
 
@@ -142,7 +142,7 @@ def test_linear_with_warmup(warmup: int, first: float, last: float, decay: int, 
 
 @given(warmups, ends, lengths, rates)
 def test_cosine_annealing_with_warmup(warmup: int, floor: float, decay: int, base: float) -> None:
-    ours = Linear(0.0, BASE, over=warmup) >> cosine(decay, floor * BASE)
+    ours = Linear(0.0, BASE, over=warmup) >> cosine(decay, floor=floor * BASE)
     assert_multiplies(ours, warmed(warmup, 1.0, lambda t: annealed(part(t, decay), floor)), base)
 
 

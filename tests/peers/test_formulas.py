@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from etude import BASE, Horizon, cyclic, cyclic_cosine_decay, linear_to_zero, wsd, yolo
+from etude import BASE, Horizon, cyclic, cyclic_cosine_decay, linear, wsd, yolo
 from tests.peers.compare import STEPS, lengths, rates
 
 
@@ -115,7 +115,9 @@ def test_nano_gpt(peak: float, floor: float, warmup: int, decay_until: int) -> N
         share = (it - warmup) / (decay_until - warmup)
         return floor + 0.5 * (1 + math.cos(math.pi * share)) * (peak - floor)
 
-    plan = wsd(warmup, decay_until - warmup, over=decay_until, floor=floor, peak=peak, ease="cosine")
+    plan = wsd(
+        decay_until, warmup=warmup, cooldown=decay_until - warmup, floor=floor, peak=peak, ease="cosine"
+    )
     steps = range(decay_until + 20)
     expected = [get_lr(it) for it in steps]
     assert plan.on(Horizon())(steps) == pytest.approx(expected, rel=1e-12, abs=1e-14)
@@ -126,7 +128,9 @@ def test_yolo(lr0: float, lrf: float, epochs: int, warmup: int) -> None:
     def one_cycle_of_yolo(epoch: float) -> float:
         return ((1 - math.cos(epoch * math.pi / epochs)) / 2) * (lrf - 1) + 1
 
-    table = yolo(lr0, lrf, "100%", f"{warmup}ep").on(Horizon(steps_per_epoch=10, total=f"{epochs}ep"))
+    table = yolo("100%", lr0=lr0, lrf=lrf, warmup=f"{warmup}ep").on(
+        Horizon(steps_per_epoch=10, total=f"{epochs}ep")
+    )
     for k in range(0, 10 * epochs, 7):
         expected = lr0 * one_cycle_of_yolo(k / 10) * min(k / (10 * warmup), 1)
         assert table(k) == pytest.approx(expected, rel=1e-12, abs=1e-14)
@@ -145,7 +149,7 @@ def test_warmup_stable_decay(
     ease: str, left: Any, peak: float, floor: float, warmup: int, stable: int, decay: int
 ) -> None:
     total = warmup + stable + decay
-    table = wsd(warmup, decay, floor=floor, peak=peak, ease=ease).on(Horizon(total=total))
+    table = wsd(warmup=warmup, cooldown=decay, floor=floor, peak=peak, ease=ease).on(Horizon(total=total))
     for k in range(total + 5):
         if k < warmup:
             expected = peak * (k + 1) / (warmup + 1)
@@ -158,7 +162,7 @@ def test_warmup_stable_decay(
 
 @given(rates, st.integers(1, 20), st.integers(21, 100))
 def test_linear_to_zero(peak: float, warmup: int, total: int) -> None:
-    table = linear_to_zero(warmup=warmup, peak=peak).on(Horizon(total=total))
+    table = linear(warmup=warmup, peak=peak).on(Horizon(total=total))
     expected = [
         peak * (k + 1) / (warmup + 1) if k < warmup else peak * (total - k) / (total - warmup)
         for k in range(total)
@@ -169,7 +173,7 @@ def test_linear_to_zero(peak: float, warmup: int, total: int) -> None:
 
 @given(st.floats(0.001, 0.5), st.floats(0.5, 1), lengths, st.floats(0.9, 1))
 def test_exp_range_of_the_paper_lets_both_bounds_fall(low: float, high: float, up: int, gamma: float) -> None:
-    plan = cyclic(low, high, up, mode="exp_range_both", gamma=gamma)
+    plan = cyclic(up, low=low, high=high, mode="exp_range_both", gamma=gamma)
     k = np.arange(STEPS)
     wave = 1 - np.abs((k / up) % 2 - 1)
     assert plan.on(Horizon())(k) == pytest.approx((low + (high - low) * wave) * gamma**k, rel=1e-12)

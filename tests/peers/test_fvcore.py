@@ -53,14 +53,16 @@ def test_polynomial(rate: float, power: float, total: int) -> None:
 
 @given(st.lists(rates, min_size=2, max_size=5), totals)
 def test_step(values: list[float], total: int) -> None:
-    ours = piecewise_constant([percent(Fraction(i, len(values))) for i in range(1, len(values))], values)
+    ours = piecewise_constant(
+        [percent(Fraction(i, len(values))) for i in range(1, len(values))], rates=values
+    )
     assert_same(ours, run(fvcore.StepParamScheduler(total, values), total))
 
 
 @given(rates, st.integers(1, 5), shares, totals)
 def test_step_with_fixed_gamma(rate: float, drops: int, gamma: float, total: int) -> None:
     theirs = fvcore.StepWithFixedGammaParamScheduler(rate, drops, gamma, total)
-    ours = Steps(gamma, start=rate, every=percent(Fraction(1, drops + 1)))
+    ours = Steps(percent(Fraction(1, drops + 1)), gamma, start=rate)
     assert_same(ours, run(theirs, total))
 
 
@@ -68,7 +70,7 @@ def test_step_with_fixed_gamma(rate: float, drops: int, gamma: float, total: int
 def test_multi_step(data: st.DataObject, total: int) -> None:
     at = sorted(data.draw(st.sets(st.integers(1, total - 1), min_size=1, max_size=min(4, total - 2))))
     values = data.draw(st.lists(rates, min_size=len(at) + 1, max_size=len(at) + 1))
-    ours = piecewise_constant(at, values)
+    ours = piecewise_constant(at, rates=values)
     assert_same(ours, run(fvcore.MultiStepParamScheduler(values, total, at), total))
     assert_same(ours, run(fvcore.MultiStepParamScheduler(values, None, [*at, total]), total))
 
@@ -115,7 +117,7 @@ def test_theirs_drops_a_millionth_of_the_run_early() -> None:
     # In a run of two million updates the drop at one half comes one update early; ours is exact.
     theirs, total = fvcore.StepParamScheduler(1, [1.0, 0.5]), 2_000_000
     assert [theirs(step / total) for step in (999_997, 999_998, 1_000_000)] == [1.0, 0.5, 0.5]
-    ours = Steps(0.5, start=1.0, every="50%").on(Horizon(total=total))
+    ours = Steps("50%", 0.5, start=1.0).on(Horizon(total=total))
     assert ours([999_998, 999_999, 1_000_000]).tolist() == [1.0, 1.0, 0.5]
 
 

@@ -58,7 +58,7 @@ def test_exponential_decay(rate: float, length: int, decay: float) -> None:
 
 @given(rates, lengths, st.floats(0.1, 1.5))
 def test_exponential_decay_by_stairs(rate: float, length: int, decay: float) -> None:
-    ours = Steps(decay, start=rate, every=length)
+    ours = Steps(length, decay, start=rate)
     assert_follows(ours, peers.ExponentialDecay(rate, length, decay, staircase=True))
 
 
@@ -66,7 +66,7 @@ def test_exponential_decay_by_stairs(rate: float, length: int, decay: float) -> 
 def test_piecewise_constant_decay_changes_one_step_late(at: set[int], data: st.DataObject) -> None:
     values = data.draw(st.lists(rates, min_size=len(at) + 1, max_size=len(at) + 1))
     theirs = peers.PiecewiseConstantDecay(sorted(at), values)
-    assert_follows(piecewise_constant([when + 1 for when in sorted(at)], values), theirs)
+    assert_follows(piecewise_constant([when + 1 for when in sorted(at)], rates=values), theirs)
 
 
 @given(rates, floors, lengths, st.floats(0.2, 4))
@@ -91,7 +91,7 @@ def test_inverse_time_decay(rate: float, length: int, decay: float) -> None:
 def test_inverse_time_decay_by_stairs(rate: float, length: int, decay: float) -> None:
     stairs = range(STEPS // length + 1)
     ours = piecewise_constant(
-        [length * stair for stair in stairs[1:]], [rate / (1 + decay * stair) for stair in stairs]
+        [length * stair for stair in stairs[1:]], rates=[rate / (1 + decay * stair) for stair in stairs]
     )
     assert_follows(ours, peers.InverseTimeDecay(rate, length, decay, staircase=True))
 
@@ -118,7 +118,7 @@ def test_cosine_decay_restarts(rate: float, first: int, stretch: float, gain: fl
     falling = Cosine((1 - alpha) * rate, 0.0, over=first).repeat(stretch=stretch, gain=gain)
     assert_follows(falling + Constant(alpha * rate), theirs, 2 * STEPS)
     if gain == 1 or alpha == 0:
-        ours = sgdr(first, stretch, floor=alpha * rate, peak=rate, gain=gain)
+        ours = sgdr(first, stretch=stretch, floor=alpha * rate, peak=rate, gain=gain)
         assert_follows(ours, theirs, 2 * STEPS)
 
 
@@ -130,7 +130,7 @@ def test_their_restart_that_a_logarithm_misses() -> None:
     missed = [start for start in starts if float(theirs(start)) < 1]
     keras.config.set_floatx("float64")
     assert missed == [8_191, 32_767]
-    assert sgdr(1, 2).on(Horizon())(starts, base=1.0).tolist() == [1.0] * len(starts)
+    assert sgdr(1, stretch=2).on(Horizon())(starts, base=1.0).tolist() == [1.0] * len(starts)
 
 
 @given(rates, lengths, shares)

@@ -16,7 +16,6 @@ from etude import (
     Horizon,
     InverseSqrt,
     Linear,
-    OneMinusSqrt,
     Polynomial,
     Schedule,
     cosine,
@@ -80,13 +79,13 @@ def test_linear(start: float, stop: float, length: int) -> None:
 @given(rates, floors, lengths)
 def test_cosine(rate: float, floor: float, length: int) -> None:
     theirs = lrsched.cosine(base_lr=rate, min_lr=floor, total_steps=length)
-    assert_as_sampled(cosine(length, floor, peak=rate), theirs)
+    assert_as_sampled(cosine(length, floor=floor, peak=rate), theirs)
 
 
 @given(rates, floors, lengths, st.integers(1, 4))
 def test_cosine_restarts(rate: float, floor: float, period: int, stretch: int) -> None:
     theirs = lrsched.cosine_restarts(base_lr=rate, min_lr=floor, period=period, t_mult=stretch)
-    assert_as_sampled(sgdr(period, stretch, floor=floor, peak=rate), theirs, 3 * STEPS)
+    assert_as_sampled(sgdr(period, stretch=stretch, floor=floor, peak=rate), theirs, 3 * STEPS)
 
 
 @given(rates, lengths)

@@ -73,7 +73,7 @@ def test_exponential_decay(rate: float, length: int, decay: float, begin: int) -
 
 @given(rates, lengths, st.floats(0.1, 1.5), begins)
 def test_exponential_decay_by_stairs(rate: float, length: int, decay: float, begin: int) -> None:
-    ours = Steps(decay, start=rate, every=length).shift(begin)
+    ours = Steps(length, decay, start=rate).shift(begin)
     assert_follows(ours, optax.exponential_decay(rate, length, decay, begin, staircase=True))
 
 
@@ -104,7 +104,7 @@ def scaled(rate: float, boundaries: dict[int, float]) -> list[tuple[int, float]]
 @given(rates, scales)
 def test_piecewise_constant_schedule(rate: float, boundaries: dict[int, float]) -> None:
     points = scaled(rate, boundaries)
-    ours = piecewise_constant([step for step, _ in points[1:]], [value for _, value in points])
+    ours = piecewise_constant([step for step, _ in points[1:]], rates=[value for _, value in points])
     assert_follows(ours, optax.piecewise_constant_schedule(rate, boundaries))
 
 
@@ -156,7 +156,7 @@ def test_warmup_exponential_decay_schedule(
     theirs = optax.warmup_exponential_decay_schedule(
         start, rate, warmup, length, decay, begin, staircase, rate / 10
     )
-    law = Steps(decay, start=rate, every=length) if staircase else Exponential(decay, start=rate, per=length)
+    law = Steps(length, decay, start=rate) if staircase else Exponential(decay, start=rate, per=length)
     ours = Linear(start, rate, over=warmup) >> law.shift(begin).clip(rate / 10)
     assert_follows(ours, theirs)
 

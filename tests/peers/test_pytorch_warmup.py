@@ -21,8 +21,7 @@ from etude import (
     Horizon,
     RAdamWarmup,
     Schedule,
-    untuned_exponential_warmup,
-    untuned_linear_warmup,
+    untuned_warmup,
     warmup,
 )
 from tests.peers.compare import RELATIVE, STEPS, assert_same, lengths, rates
@@ -83,10 +82,10 @@ def test_near_1_the_difference_in_radams_formula_costs_digits(beta2: float, roun
 @pytest.mark.parametrize(("beta2", "linear", "exponential"), [(0.75, 8, 4), (0.9, 20, 10), (0.92, 25, 12)])
 def test_untuned_warmups(beta2: float, linear: int, exponential: int) -> None:
     assert periods(beta2) == (linear, exponential)
-    assert_dampens(untuned_linear_warmup(beta2), pytorch_warmup.UntunedLinearWarmup, 0.1, beta2)
+    assert_dampens(untuned_warmup(beta2), pytorch_warmup.UntunedLinearWarmup, 0.1, beta2)
     ours = ExponentialWarmup(exponential)  # theirs cuts 12.5 down, ours does not
     assert_dampens(ours, pytorch_warmup.UntunedExponentialWarmup, 0.1, beta2)
-    same = untuned_exponential_warmup(beta2).on(Horizon())(range(STEPS))
+    same = untuned_warmup(beta2, ease="exponential").on(Horizon())(range(STEPS))
     expected = 1 - np.exp(-(1 - beta2) * np.arange(1, STEPS + 1))
     assert same == pytest.approx(expected, rel=1e-12)
 
@@ -100,7 +99,7 @@ def test_where_a_rounding_shortens_their_untuned_warmup_by_a_step(
     assert periods(beta2) == (linear, exponential)  # int(2 / (1 - 0.999)) is int(1999.9999999999982)
     theirs = pytorch_warmup.UntunedLinearWarmup
     assert_dampens(warmup(linear - 1), theirs, 0.1, beta2)
-    ours = untuned_linear_warmup(beta2).on(Horizon())([0, linear - 1, linear])
+    ours = untuned_warmup(beta2).on(Horizon())([0, linear - 1, linear])
     assert ours == pytest.approx([1 / (linear + 1), linear / (linear + 1), 1.0], rel=1e-12)
 
 

@@ -22,10 +22,10 @@ from etude import (
     InverseSqrt,
     Linear,
     Noise,
-    OneMinusSqrt,
     Plateau,
     Polynomial,
     PowerLaw,
+    Ramp,
     Schedule,
     Tanh,
     cosine,
@@ -54,7 +54,7 @@ def run(kind: Any, *, base: float = 1.0, steps: int = STEPS, **arguments: Any) -
 @given(rates, floors, lengths)
 def test_cosine(base: float, floor: float, length: int) -> None:
     theirs = run(timm.CosineLRScheduler, base=base, t_initial=length, lr_min=floor)
-    assert_same(cosine(length, floor), theirs, base=base)
+    assert_same(cosine(length, floor=floor), theirs, base=base)
 
 
 @given(rates, floors, lengths, floors, warm_lengths)
@@ -68,7 +68,7 @@ def test_a_warmup_as_a_prefix(base: float, floor: float, length: int, start: flo
         warmup_lr_init=start,
         warmup_prefix=True,
     )
-    assert_same(Linear(start, BASE, over=warmup) >> cosine(length, floor), theirs, base=base)
+    assert_same(Linear(start, BASE, over=warmup) >> cosine(length, floor=floor), theirs, base=base)
 
 
 @given(rates, lengths, warm_lengths)
@@ -99,14 +99,14 @@ def test_cosine_cycles(
         cycle_decay=gain,
         cycle_limit=cycles,
     )
-    ours = sgdr(length, stretch, floor=floor * gain**4, gain=gain, cycles=cycles)
+    ours = sgdr(length, stretch=stretch, floor=floor * gain**4, gain=gain, cycles=cycles)
     assert_same(ours, theirs, base=base)
 
 
 def test_their_restart_that_a_logarithm_misses() -> None:
     # The fifth cycle of a multiplier of 3 starts at 40 first cycles, the sixth at 121: log₃ 243 < 5.
     theirs = run(timm.CosineLRScheduler, steps=130, t_initial=1, cycle_mul=3.0, cycle_limit=9)
-    ours = sgdr(1, 3, cycles=9).on(Horizon())(range(130))
+    ours = sgdr(1, stretch=3, cycles=9).on(Horizon())(range(130))
     differing = np.flatnonzero(~np.isclose(theirs, ours, rtol=1e-9, atol=1e-12))
     assert differing.tolist() == [121]
     assert (theirs[121], ours[121]) == (0.0, 1.0)
@@ -255,7 +255,7 @@ def test_their_noise_is_another_of_the_same_law() -> None:
     noisy: dict[str, Any] = {"decay_t": 100, "noise_range_t": 10, "noise_pct": 0.3, "noise_std": 0.2}
     theirs = run(timm.StepLRScheduler, **noisy)
     assert theirs.tolist() == run(timm.StepLRScheduler, **noisy).tolist()
-    ours = warmup(10, 1.0) >> Noise(42, 0.3, distribution="normal", std=0.2)
+    ours = warmup(10, start=1.0) >> Noise(42, 0.3, distribution="normal", std=0.2)
     values = ours.on(Horizon())(range(STEPS))
     for noise in (theirs, values):
         assert set(noise[:10]) == {1.0}
@@ -272,7 +272,7 @@ def test_their_noise_is_another_of_the_same_law() -> None:
         ("constant", Linear(0.0, BASE, over=4) >> BASE),
         ("multistep", Linear(0.0, BASE, over=4) >> multistep([9, 14], 0.1)),
         ("poly", Linear(0.0, BASE, over=4) >> Polynomial(over=20, power=0.1)),
-        ("wsd", Linear(0.0, BASE, over=4) >> Constant(BASE, over=16) >> OneMinusSqrt(over=4)),
+        ("wsd", Linear(0.0, BASE, over=4) >> Constant(BASE, over=16) >> Ramp(over=4, ease="one_minus_sqrt")),
         (
             "rsqrt",
             Linear(0.0, BASE, over=4)

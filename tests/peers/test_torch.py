@@ -70,16 +70,22 @@ def test_lambda_lr_of_time_decay(rate: float, base: float) -> None:
 def test_cosine_annealing_lr_up_to_its_end(length: int, floor: float, base: float) -> None:
     # Past T_max torch's rises again; ours holds.
     assert_updates(
-        cosine(length, floor), lambda o: peers.CosineAnnealingLR(o, length, floor), length + 1, base=base
+        cosine(length, floor=floor),
+        lambda o: peers.CosineAnnealingLR(o, length, floor),
+        length + 1,
+        base=base,
     )
-    assert cosine(length, floor).on(Horizon())([length, 10 * length], base=base).tolist() == [floor, floor]
+    assert cosine(length, floor=floor).on(Horizon())([length, 10 * length], base=base).tolist() == [
+        floor,
+        floor,
+    ]
 
 
 @given(lengths, st.sampled_from([1, 2, 3]), st.floats(0, 0.5), rates)
 @example(5, 2, 0.0, 1.0)
 def test_cosine_annealing_warm_restarts(period: int, stretch: int, floor: float, base: float) -> None:
     assert_updates(
-        sgdr(period, stretch, floor=floor),
+        sgdr(period, stretch=stretch, floor=floor),
         lambda o: peers.CosineAnnealingWarmRestarts(o, period, stretch, floor),
         3 * period + STEPS,
         base=base,
@@ -113,7 +119,7 @@ def test_polynomial_lr(length: int, power: float, base: float) -> None:
 def test_cyclic_lr(mode: Any, low: float, rise: float, up: int, down: int | None, gamma: float) -> None:
     decaying = gamma if mode == "exp_range" else 1.0
     assert_updates(
-        cyclic(low, low + rise, up, down, mode, gamma=decaying),
+        cyclic(up, low=low, high=low + rise, down=down, mode=mode, gamma=decaying),
         lambda o: peers.CyclicLR(o, low, low + rise, up, down, mode, decaying, cycle_momentum=False),
         200,
     )

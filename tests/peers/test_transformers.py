@@ -13,18 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from transformers import SchedulerType, get_scheduler
 
-from etude import (
-    BASE,
-    Constant,
-    Cosine,
-    Horizon,
-    InverseSqrt,
-    Linear,
-    OneMinusSqrt,
-    Plateau,
-    Polynomial,
-    Schedule,
-)
+from etude import BASE, Constant, Cosine, Horizon, InverseSqrt, Linear, Plateau, Polynomial, Schedule
 from tests.peers.compare import STEPS, assert_same, floors, lengths, rates, sgd, shares, updates, warmups
 
 SHAPES: dict[str, type[Linear] | type[Cosine] | type[OneMinusSqrt]] = {

@@ -57,7 +57,7 @@ def test_a_recorded_run_is_in_the_store(address: str) -> None:
 def test_it_has_the_text_of_its_schedules_for_a_name(address: str) -> None:
     heads = [{"params": [Parameter(torch.zeros(1))], "lr": 0.1, "name": name} for name in "ab"]
     optimizer = SGD(heads)
-    plans = {"a": et.cosine(), "b": {"lr": et.fixed(), "weight_decay": et.fixed()}}
+    plans = {"a": et.cosine(), "b": {"lr": et.Constant(), "weight_decay": et.Constant()}}
     scheduler = Scheduler(optimizer, groups=plans, horizon=et.Horizon(total="12.5st"))
 
     with Recorder(scheduler, to=address):
@@ -137,7 +137,7 @@ def test_a_horizon_without_a_length_has_that_of_the_schedules(
 
 
 @pytest.mark.parametrize(
-    "plan", [et.fixed(), {"lr": et.Cosine(over=100), "weight_decay": et.Exponential(0.9)}]
+    "plan", [et.Constant(), {"lr": et.Cosine(over=100), "weight_decay": et.Exponential(0.9)}]
 )
 def test_a_run_without_a_length_is_refused_and_leaves_none(
     plan: Schedule | dict[str, Schedule], address: str

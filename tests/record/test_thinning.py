@@ -108,7 +108,7 @@ def test_the_extremes_of_each_metric_and_what_is_no_number_are_kept() -> None:
     "plan",
     [
         et.Linear(0 * BASE, BASE, over="5%") >> et.Cosine(over="95%"),
-        et.cyclic(0.1 * BASE, BASE, "5%"),
+        et.cyclic("5%", low=0.1 * BASE),
         et.Geometric(BASE, 1e-6 * BASE, over="100%"),
         et.InverseSqrt(100),
         et.sgdr("10%"),

@@ -23,7 +23,7 @@ PLAN = et.Linear(0.1 * BASE, BASE, over="1ep") >> et.Cosine(over="9ep")
 def measured(values: list[float], seed: int = 0, name: str = "loss") -> Recorded:
     """A run that measured these values, one at each update."""
     readings = [Reading(step, {"0": 0.1}, "constant", {name: value}) for step, value in enumerate(values)]
-    return recorded(readings, et.fixed(), seed=seed)
+    return recorded(readings, et.Constant(), seed=seed)
 
 
 def test_few_rates_are_points_on_the_plan() -> None:
@@ -51,7 +51,7 @@ def test_many_rates_that_are_all_planned_are_drawn_once() -> None:
 
 
 def test_restarts_are_marked_under_rates_and_losses() -> None:
-    plan = et.sgdr("3ep", 2)
+    plan = et.sgdr("3ep", stretch=2)
     run = recorded(train(plan, range(0, 1000, 50)), plan)
 
     for chart in (rates(run), metrics(run)):
@@ -145,6 +145,6 @@ def test_what_was_not_measured_is_refused() -> None:
     with pytest.raises(StoreError, match="run 7 has no metric 'accuracy'; there are 'loss'"):
         metrics(run, "accuracy")
     with pytest.raises(StoreError, match="run 7 has no metric: nothing was measured in it"):
-        metrics(recorded([Reading(0, {"0": 0.1}, "constant")], et.fixed()))
+        metrics(recorded([Reading(0, {"0": 0.1}, "constant")], et.Constant()))
     with pytest.raises(StoreError, match="the runs of 'none' share no step at which 'loss' was measured"):
         metric_over_seeds({"none": []}, "loss")

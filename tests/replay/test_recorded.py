@@ -51,7 +51,7 @@ def test_the_length_of_an_epoch_is_told_by_the_readings(steps_per_epoch: Fractio
 
 
 def test_without_epochs_there_is_only_the_length() -> None:
-    run = recorded([Reading(5, {"0": 0.1}, "constant")], et.fixed())
+    run = recorded([Reading(5, {"0": 0.1}, "constant")], et.Constant())
 
     assert run.horizon == et.Horizon(total=1000)
 
@@ -61,7 +61,7 @@ def test_a_step_recorded_twice_counts_once_with_all_that_was_measured() -> None:
     again = Reading(3, {"0": 0.2}, "constant", {"loss": 1.0})
     earlier = Reading(1, {"0": 0.1}, "constant")
 
-    run = recorded([first, again, earlier], et.fixed())
+    run = recorded([first, again, earlier], et.Constant())
 
     assert [reading.step for reading in run.readings] == [1, 3]
     assert run.readings[1].metrics == {"loss": 1.0, "accuracy": 0.5}
@@ -99,7 +99,7 @@ def test_bases_are_those_that_the_rates_tell() -> None:
 
 
 def test_a_group_that_came_later_is_a_group() -> None:
-    run = recorded([Reading(0, {"a": 0.1}, ""), Reading(1, {"a": 0.1, "b": 0.3}, "")], et.fixed())
+    run = recorded([Reading(0, {"a": 0.1}, ""), Reading(1, {"a": 0.1, "b": 0.3}, "")], et.Constant())
 
     assert run.groups == ("a", "b")
     steps, values = run.rates("b")

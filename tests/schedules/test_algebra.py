@@ -56,7 +56,7 @@ stairs = Constant(1.0, over=2) >> Constant(0.5, over=2)
         (Linear(0.0, 1.0, over=2) >> Linear(over=2), [0.0, 0.5, 1.0, 0.5, 0.0, 0.0]),  # the peak, once
         (Constant(1.0, over=2) >> 0.5, [1.0, 1.0, 0.5, 0.5]),
         (stairs >> 0.1 * BASE, [1.0, 1.0, 0.5, 0.5, 0.1, 0.1]),
-        (Constant(1.0, over=2) >> Steps(0.5, every=1), [1.0, 1.0, 1.0, 0.5, 0.25, 0.0]),  # its own zero
+        (Constant(1.0, over=2) >> Steps(1, 0.5), [1.0, 1.0, 1.0, 0.5, 0.25, 0.0]),  # its own zero
         (stairs * 0.5, [0.5, 0.5, 0.25, 0.25, 0.25]),
         (0.5 * stairs, [0.5, 0.5, 0.25, 0.25, 0.25]),
         (stairs * BASE, [1.0, 1.0, 0.5, 0.5, 0.5]),
@@ -68,7 +68,7 @@ stairs = Constant(1.0, over=2) >> Constant(0.5, over=2)
         (stairs.until(0) >> stairs, [1.0, 1.0, 0.5, 0.5, 0.5]),
         (stairs.until(6) >> 0.1, [1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.1, 0.1]),
         (Linear(1.0, 0.0, over=2).repeat().until(3).repeat(2), [1.0, 0.5, 1.0, 1.0, 0.5, 1.0, 0.5, 0.5]),
-        (Steps(0.5, every=2).until(4), [1.0, 1.0, 0.5, 0.5, 0.5, 0.5]),
+        (Steps(2, 0.5).until(4), [1.0, 1.0, 0.5, 0.5, 0.5, 0.5]),
         (Linear(over=4, after="repeat").until(5) >> 0.1, [1.0, 0.75, 0.5, 0.25, 1.0, 0.1]),
         (minimum(stairs, 0.7), [0.7, 0.7, 0.5, 0.5, 0.5]),
         (maximum(stairs, 0.7, 0.2), [1.0, 1.0, 0.7, 0.7, 0.7]),
@@ -84,8 +84,8 @@ stairs = Constant(1.0, over=2) >> Constant(0.5, over=2)
         # What is entered in its middle begins there, however late.
         (stairs.shift(-2).shift(1), [0.5, 0.5, 0.5, 0.5]),
         (Linear(0.0, 1.0, over=4).shift(-1).shift(2), [0.25, 0.25, 0.25, 0.5, 0.75, 1.0, 1.0]),
-        (wsd(3, 2, over=6).shift(2), [0.25, 0.25, 0.25, 0.5, 0.75, 1.0, 1.0, 0.5, 0.0, 0.0]),
-        (wsd(3, 2, over=6).shift(2).shift(-3), [0.5, 0.75, 1.0, 1.0, 0.5, 0.0, 0.0]),
+        (wsd(6, warmup=3, cooldown=2).shift(2), [0.25, 0.25, 0.25, 0.5, 0.75, 1.0, 1.0, 0.5, 0.0, 0.0]),
+        (wsd(6, warmup=3, cooldown=2).shift(2).shift(-3), [0.5, 0.75, 1.0, 1.0, 0.5, 0.0, 0.0]),
         (stairs.shift(-1), [1.0, 0.5, 0.5, 0.5]),
         (stairs.shift("-1ep"), [0.5, 0.5]),
         (stairs.shift(-2) >> Constant(0.1), [0.5, 0.5, 0.1, 0.1]),  # what is left of it has two steps
@@ -135,9 +135,9 @@ stair = multistep([30, 60])
         (stair.until(60), {59: 0.1, 60: 0.1, 99: 0.1}),
         (stair.until(61), {59: 0.1, 60: 0.01, 61: 0.01}),
         (stair.until(30) >> Constant(0.7), {29: 1.0, 30: 0.7}),
-        (Steps(0.1, at=[40], start=1.0).until(40), {39: 1.0, 40: 1.0, 99: 1.0}),
-        (Steps(0.5, every=10).until(20), {19: 0.5, 20: 0.5}),
-        (Steps(0.5, every=10, over=20).until(20), {19: 0.5, 20: 0.5}),
+        (Steps(at=[40], start=1.0).until(40), {39: 1.0, 40: 1.0, 99: 1.0}),
+        (Steps(10, 0.5).until(20), {19: 0.5, 20: 0.5}),
+        (Steps(10, 0.5, over=20).until(20), {19: 0.5, 20: 0.5}),
         ((Constant(1.0, over=20) >> Constant(0.5)).until(20), {19: 1.0, 20: 1.0}),
         ((Constant(1.0, over="1/3st") >> Constant(0.5)).until("1/3st"), {0: 1.0, 1: 1.0}),
         (Points([(0, 0.1), (20, 0.3), (20, 0.2)]).until(20), {10: 0.2, 20: 0.3, 50: 0.3}),
@@ -429,7 +429,7 @@ def test_whether_values_follow_the_base_rate() -> None:
         (Constant(0.1).cooldown(5, over=5), False),
         (Constant(0.1).cooldown(5, over=5, stop=BASE), True),
         (Constant(0.1, over=5) >> Exponential(0.9), True),
-        (Steps(0.5, every=5, start=1.0) * Custom("math:exp", start=1.0), False),
+        (Steps(5, 0.5, start=1.0) * Custom("math:exp", start=1.0), False),
         (maximum(0.1, BASE), True),
         (stairs.repeat().shift(3).stretch(2), False),
     ]:
@@ -462,7 +462,7 @@ def test_equal_schedules_have_equal_fingerprints() -> None:
         (Constant(Level(1, 0)), Constant(BASE)),
         (Linear(over=5), Linear(BASE, 0.0, over="5st")),
         (Linear(over="1ep + 1st"), Linear(over="1st + 1ep")),
-        (Steps(1, every=1), Steps(1.0, every=1.0)),
+        (Steps(1, 1), Steps(1.0, 1.0)),
         (stairs.repeat(2, stretch=1.5), stairs.repeat(2, stretch="3/2")),
         (stairs.repeat(gain=-0.0), stairs.repeat(gain=0)),
         (stairs.repeat(2, stretch=1.5), stairs.repeat(np.int64(2), stretch=Fraction(3, 2))),
@@ -495,12 +495,18 @@ def test_a_fingerprint_is_the_same_in_every_version() -> None:
 
 
 def test_a_schedule_shows_itself_in_a_notebook() -> None:
-    for plan in (stairs, stairs.repeat(), Constant(0.1), wsd("1ep", "1ep"), Linear(over="100%") * 0.5):
+    for plan in (
+        stairs,
+        stairs.repeat(),
+        Constant(0.1),
+        wsd(warmup="1ep", cooldown="1ep"),
+        Linear(over="100%") * 0.5,
+    ):
         svg = plan._repr_svg_()
         assert svg is not None
         assert svg.startswith("<svg")
     # What does not fit on the nominal run of 10 epochs, or is not here, is left to its text.
-    assert wsd("5ep", "20ep")._repr_svg_() is None
+    assert wsd(warmup="5ep", cooldown="20ep")._repr_svg_() is None
     assert Custom("no.such.module:function")._repr_svg_() is None
 
 
@@ -631,7 +637,7 @@ def test_all_errors_are_etudes_own() -> None:
 
 
 def test_d8_under_is_what_a_schedule_leaves_of_a_level() -> None:
-    plan = et.cyclic(0.0, 0.1, 2, mode="triangular2").under(0.95)
+    plan = et.cyclic(2, low=0.0, high=0.1, mode="triangular2").under(0.95)
     assert plan.on(Horizon(total=8))(range(8)) == pytest.approx(
         [0.95, 0.9, 0.85, 0.9, 0.95, 0.925, 0.9, 0.925], rel=1e-15
     )

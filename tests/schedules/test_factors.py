@@ -31,8 +31,8 @@ LINE = r"multiplies.*: write .* \* cosine\(\), or .* \* another rate"
     "text",
     [
         "warmup(5)",
-        "untuned_linear_warmup(0.9)",
-        "untuned_exponential_warmup(0.9)",
+        "untuned_warmup(0.9)",
+        "untuned_warmup(0.9, ease='exponential')",
         "ExponentialWarmup(5)",
         "RAdamWarmup(0.9)",
         "Noise(1, 0.1)",
@@ -81,7 +81,7 @@ def test_a1_what_is_made_of_factors_alone_is_a_factor(text: str) -> None:
         "cosine() * warmup(5) * Plateau('loss')",
         "warmup(5) * BASE",
         "Noise(1, 0.1) * 0.01",
-        "fixed(0.5) * cosine()",
+        "Constant(0.5) * cosine()",
         "(warmup(5) * cosine(50)).repeat()",
     ],
 )
@@ -176,9 +176,9 @@ def test_products_of_either_kind_are_products() -> None:
 @pytest.mark.parametrize("start", [None, 0.0, 0.3])
 def test_a_warmup_is_the_same_in_pieces(ease: str, start: float | None) -> None:
     for over in (0, 1, 7, "5/2st", "2ep", "10%"):
-        plan = warmup(over, start, ease=ease)
+        plan = warmup(over, start=start, ease=ease)
         steps = np.arange(0, 30, 0.5)
         assert plan.on(RUN)(steps).tolist() == plan.as_rate().on(RUN)(steps).tolist()
-        later = (et.fixed().until(9) >> plan * et.fixed()).on(RUN)(steps + 9)
+        later = (et.Constant().until(9) >> plan * et.Constant()).on(RUN)(steps + 9)
         assert later == pytest.approx(plan.on(RUN)(steps), rel=1e-12, abs=1e-15)
         assert (plan.shift(4).on(RUN)(range(5)) == plan.on(RUN)(0)).all()

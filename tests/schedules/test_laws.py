@@ -29,14 +29,14 @@ from etude import (
     Steps,
     adafactor,
     chebyshev,
-    cosine_with_restarts,
+    cosine,
     from_json,
     infinite,
     noam,
     parse,
     power_scheduler,
+    sgdr,
     swa,
-    warmup_restarts,
 )
 from etude.errors import HorizonError, ScheduleError
 from tests import strategies
@@ -80,19 +80,19 @@ class Nested:
         (PowerLaw(2, timescale=1), [1.0, 0.25, 0.111111, 0.0625]),
         (PowerLaw(0.5, timescale=3), [1.0, 0.866025, 0.774597, 0.707107]),
         (InverseSqrt(4, start=0.1), [0.1, 0.089443, 0.08165, 0.075593]),
-        (Steps(0.5, every=2), [1.0, 1.0, 0.5, 0.5, 0.25]),
-        (Steps(0.5, every=1.5), [1.0, 1.0, 0.5, 0.25, 0.25, 0.125]),  # at 1.5, 3, 4.5
-        (Steps(0.5, every="1ep"), [1.0, 1.0, 1.0, 1.0, 0.5]),
-        (Steps(0.5, every=2, over=3), [1.0, 1.0, 0.5, 0.5, 0.5]),
-        (Steps(0.5, every=2, over=4), [1.0, 1.0, 0.5, 0.5, 0.5]),  # the stair at its end is not taken
-        (Steps(0.1, at=[1, 3]), [1.0, 0.1, 0.1, 0.01]),
-        (Steps(0.1, at=[3, 1]), [1.0, 0.1, 0.1, 0.01]),  # in any order
-        (Steps(0.1, at=[1, 1, 3]), [1.0, 0.01, 0.01, 0.001]),  # one given twice counts twice
-        (Steps(0.1, at=[0]), [0.1, 0.1]),
-        (Steps(0.1, at=[2], over=2), [1.0, 1.0, 1.0]),
-        (Steps(0.0, at=[1]), [1.0, 0.0, 0.0]),
-        (Steps(0.0, every=2), [1.0, 1.0, 0.0, 0.0]),
-        (Steps(10.0, at=[1, 2], start=0.001), [0.001, 0.01, 0.1]),
+        (Steps(2, 0.5), [1.0, 1.0, 0.5, 0.5, 0.25]),
+        (Steps(1.5, 0.5), [1.0, 1.0, 0.5, 0.25, 0.25, 0.125]),  # at 1.5, 3, 4.5
+        (Steps("1ep", 0.5), [1.0, 1.0, 1.0, 1.0, 0.5]),
+        (Steps(2, 0.5, over=3), [1.0, 1.0, 0.5, 0.5, 0.5]),
+        (Steps(2, 0.5, over=4), [1.0, 1.0, 0.5, 0.5, 0.5]),  # the stair at its end is not taken
+        (Steps(at=[1, 3]), [1.0, 0.1, 0.1, 0.01]),
+        (Steps(at=[3, 1]), [1.0, 0.1, 0.1, 0.01]),  # in any order
+        (Steps(at=[1, 1, 3]), [1.0, 0.01, 0.01, 0.001]),  # one given twice counts twice
+        (Steps(at=[0]), [0.1, 0.1]),
+        (Steps(at=[2], over=2), [1.0, 1.0, 1.0]),
+        (Steps(gamma=0.0, at=[1]), [1.0, 0.0, 0.0]),
+        (Steps(2, 0.0), [1.0, 1.0, 0.0, 0.0]),
+        (Steps(gamma=10.0, at=[1, 2], start=0.001), [0.001, 0.01, 0.1]),
         (Sigmoid(1.0, middle=4), [1.0, 0.970021, 0.896929, 0.744448, 0.509158]),
         (Sigmoid(2.0, middle=4, per="1ep"), [1.0, 0.928221, 0.829997, 0.7067, 0.567668]),
         (Sigmoid(1.0, middle=0, start=0.5), [0.5, 0.268941, 0.119203, 0.047426]),
@@ -159,15 +159,15 @@ def test_the_rectification_of_radam(beta2: float, t: int) -> None:
         (Noise(1, 0.5) * InverseTime(0.1), True, True),
         (ExponentialWarmup(10) * InverseTime(0.1), True, True),
         (RAdamWarmup(0.99) * Exponential(0.9), False, True),
-        (power_scheduler(0.1, 4.0, 0.51, unit="st"), True, True),
-        (noam(64, 10), True, False),
+        (power_scheduler(peak=0.1, a=4.0, b=0.51, unit="st"), True, True),
+        (noam(d_model=64, warmup=10), True, False),
         (adafactor(), True, False),
-        (chebyshev(8), True, False),
-        (infinite(5, 10), True, False),
-        (infinite(5, 10).cooldown(20, over=5), False, True),
-        (cosine_with_restarts(over=20), False, True),
+        (chebyshev(steps=8), True, False),
+        (infinite(10, warmup=5), True, False),
+        (infinite(10, warmup=5).cooldown(20, over=5), False, True),
+        (cosine(20), False, True),
         (swa(0.1, 5, at=10), True, False),
-        (warmup_restarts(10, 2, gain=0.5), False, True),
+        (sgdr(10, gain=0.5, up=2), False, True),
     ],
     ids=strategies.expression,
 )
@@ -185,7 +185,7 @@ def test_an_inverse_square_root_goes_on_from_its_warmup() -> None:
 def test_it_starts_at_the_base_rate_of_each_group() -> None:
     assert Exponential(0.5).on(RUN)(1, base=[1.0, 0.1]).tolist() == [0.5, 0.05]
     assert Exponential(0.5, start=0.3).on(RUN)(1, base=[1.0, 0.1]).tolist() == [0.15, 0.15]
-    assert Steps(0.5, every=1, start=0.1 * BASE).on(RUN)(1, base=2.0) == 0.1
+    assert Steps(1, 0.5, start=0.1 * BASE).on(RUN)(1, base=2.0) == 0.1
 
 
 def test_a_function_is_asked_for_whole_steps_as_integers() -> None:
@@ -221,7 +221,7 @@ def test_functions_that_do_not_work(function: str, message: str) -> None:
 
 
 def test_a_value_too_large_for_a_float_is_refused() -> None:
-    for law in (Exponential(2.0), Steps(2.0, every=1), Steps(1e200, at=[1, 2])):
+    for law in (Exponential(2.0), Steps(1, 2.0), Steps(gamma=1e200, at=[1, 2])):
         with pytest.raises(ScheduleError, match=r"the value at step .* is too large for a float"):
             law.on(RUN)([0, 5000])
     assert Exponential(0.5).on(RUN)(10**6) == 0.0  # too small is 0
@@ -242,14 +242,14 @@ def test_a_value_too_large_for_a_float_is_refused() -> None:
         (lambda: PowerLaw(0, timescale=1), r"PowerLaw\(exponent=\) must be .* more than 0; got 0"),
         (lambda: PowerLaw(1, timescale=0), r"PowerLaw\(timescale=\) must be more than 0; got 0"),
         (lambda: InverseSqrt("0ep"), r"InverseSqrt\(timescale=\) must be more than 0; got '0ep'"),
-        (lambda: Steps(-0.1, every=1), r"Steps\(gamma=\) must be a finite number, at least 0; got -0.1"),
+        (lambda: Steps(1, -0.1), r"Steps\(gamma=\) must be a finite number, at least 0; got -0.1"),
         (lambda: Steps(0.1), r"Steps takes either every= .* or at= .*; got every=None and at=None"),
-        (lambda: Steps(0.1, every=1, at=[2]), r"Steps takes either .*; got every=1 and at=\[2\]"),
-        (lambda: Steps(0.1, every=0), r"Steps\(every=\) must be more than 0; got 0"),
-        (lambda: Steps(0.1, at=[]), r"Steps\(at=\) must be a list of durations; got \[\]"),
-        (lambda: Steps(0.1, at="30ep"), r"Steps\(at=\) must be a list of durations; got '30ep'"),
-        (lambda: Steps(0.1, at=30), r"Steps\(at=\) must be a list of durations; got 30"),
-        (lambda: Steps(0.1, at=[-1]), r"Steps\(at=\) must be at least 0; got -1"),
+        (lambda: Steps(1, at=[2]), r"Steps takes either .*; got every=1 and at=\[2\]"),
+        (lambda: Steps(0), r"Steps\(every=\) must be more than 0; got 0"),
+        (lambda: Steps(at=[]), r"Steps\(at=\) must be a list of durations; got \[\]"),
+        (lambda: Steps(at="30ep"), r"Steps\(at=\) must be a list of durations; got '30ep'"),
+        (lambda: Steps(at=30), r"Steps\(at=\) must be a list of durations; got 30"),
+        (lambda: Steps(at=[-1]), r"Steps\(at=\) must be at least 0; got -1"),
         (
             lambda: Custom("math.exp"),
             r"Custom\(function=\) must be 'package.module:function'; got 'math.exp'",
@@ -270,8 +270,8 @@ def test_what_is_refused_when_it_is_written(build: Any, message: str) -> None:
             Exponential(0.5, per="1ep - 4st"),
             r"Exponential\(per=\) must be more than 0 steps on this horizon \(4 ",
         ),
-        (Steps(0.5, every="4st - 1ep"), r"Steps\(every=\) must be more than 0 steps on this horizon"),
-        (Steps(0.5, at=["1ep - 5st"]), r"Steps\(at=\) is 1ep - 5st = -1 steps on this horizon"),
+        (Steps("4st - 1ep", 0.5), r"Steps\(every=\) must be more than 0 steps on this horizon"),
+        (Steps(gamma=0.5, at=["1ep - 5st"]), r"Steps\(at=\) is 1ep - 5st = -1 steps on this horizon"),
         (InverseSqrt("5tok"), r"InverseSqrt\(timescale=\) is 5tok, in tokens"),
     ],
     ids=strategies.expression,

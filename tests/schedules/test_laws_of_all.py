@@ -29,7 +29,6 @@ from etude import (
     Sigmoid,
     Steps,
     cosine,
-    cosine_with_restarts,
     cyclic,
     cyclic_momentum,
     flat_cosine,
@@ -37,7 +36,7 @@ from etude import (
     infinite,
     inverse_sqrt,
     knee,
-    linear_to_zero,
+    linear,
     one_cycle_momentum,
     parse,
     polynomial,
@@ -45,10 +44,8 @@ from etude import (
     slanted_triangular,
     step,
     swa,
-    untuned_exponential_warmup,
-    untuned_linear_warmup,
+    untuned_warmup,
     warmup,
-    warmup_restarts,
     wsd,
 )
 from etude.errors import ScheduleError
@@ -239,7 +236,7 @@ WARMED: dict[str, Callable[..., Schedule]] = {
     "polynomial": functools.partial(polynomial, warmup=10),
     "knee": functools.partial(knee, 30, warmup=10),
     "wsd": functools.partial(wsd, 10, 30),
-    "infinite": lambda floor, peak: infinite(10, 40, floor, peak=peak),
+    "infinite": lambda floor, peak: infinite(40, warmup=10, level=floor, peak=peak),
 }
 
 
@@ -273,7 +270,9 @@ def test_a_wave_stays_between_its_bounds(
 ) -> None:
     low, high = pair
     gamma = 0.95 if mode == "exp_range" else 1.0
-    values = cyclic(low, high, up, down, mode, gamma=gamma, shape=shape).on(RUN)(range(200))
+    values = cyclic(up, low=low, high=high, down=down, mode=mode, gamma=gamma, shape=shape).on(RUN)(
+        range(200)
+    )
     assert values.min() >= low * (1 - 1e-12)
     assert values.max() <= high * (1 + 1e-12)
     assert values[0] == pytest.approx(low if up else high, rel=1e-12)
@@ -284,9 +283,12 @@ def test_a_wave_stays_between_its_bounds(
 @given(levels, st.integers(1, 20), st.integers(1, 20))
 def test_momenta_mirror_their_rates(pair: tuple[float, float], up: int, down: int) -> None:
     low, high = pair
-    rate, momentum = cyclic(low, high, up, down).on(RUN), cyclic_momentum(low, high, up, down).on(RUN)
+    rate, momentum = (
+        cyclic(up, low=low, high=high, down=down).on(RUN),
+        cyclic_momentum(low, high, up, down).on(RUN),
+    )
     assert rate(range(200)) + momentum(range(200)) == pytest.approx(low + high, rel=1e-12)
-    around = one_cycle_momentum(low, high).on(RUN)(range(200))
+    around = one_cycle_momentum(low=low, high=high).on(RUN)(range(200))
     assert [around[0], around[29], around[99], around[199]] == [high, low, high, high]
     assert around.min() >= low * (1 - 1e-14)
 
@@ -310,11 +312,11 @@ LAWS: dict[str, Callable[[Any], Schedule]] = {
     "InverseSqrt": lambda start: InverseSqrt(7, start=start),
     "PowerLaw": lambda start: PowerLaw(0.7, timescale=7, start=start),
     "Sigmoid": lambda start: Sigmoid(0.2, middle=50, start=start),
-    "Steps, every": lambda start: Steps(0.3, every="5/3st", start=start),
-    "Steps, at": lambda start: Steps(0.3, at=[10, 5, "3ep"], start=start),
+    "Steps, every": lambda start: Steps("5/3st", 0.3, start=start),
+    "Steps, at": lambda start: Steps(gamma=0.3, at=[10, 5, "3ep"], start=start),
     "step": lambda start: step(10, 0.5, peak=start),
-    "linear_to_zero": lambda start: linear_to_zero(peak=start),
-    "inverse_sqrt": lambda start: inverse_sqrt(0, 9, peak=start),
+    "linear_to_zero": lambda start: linear(peak=start),
+    "inverse_sqrt": lambda start: inverse_sqrt(9, warmup=0, peak=start),
 }
 
 
@@ -342,10 +344,10 @@ def test_polynomial_cycles_jump_up_but_lower_each_time() -> None:
     [
         ExponentialWarmup(20),
         RAdamWarmup(0.95),
-        untuned_exponential_warmup(0.95),
-        untuned_linear_warmup(0.95),
+        untuned_warmup(0.95, ease="exponential"),
+        untuned_warmup(0.95),
         *[warmup(30, ease=ease) for ease in [*eases, "quarter_sine"]],
-        warmup(30, 0.2),
+        warmup(30, start=0.2),
     ],
     ids=repr,
 )
@@ -357,7 +359,7 @@ def test_a_warmup_factor_rises_from_above_0_and_comes_to_1(factor: Schedule) -> 
 
 
 def test_a_triangle_that_is_slanted_starts_and_ends_at_the_same_rate() -> None:
-    values = slanted_triangular(100, 0.25, 8).on(RUN)(range(200))
+    values = slanted_triangular(100, up=0.25, ratio=8).on(RUN)(range(200))
     assert [values[0], values[25], values[100], values[199]] == [0.125, 1.0, 0.125, 0.125]
 
 

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etude import (
+    Constant,
     Horizon,
     PowerLaw,
     Schedule,
     Sigmoid,
     cyclic,
     exponential,
-    fixed,
     multistep,
     polynomial,
     step,
@@ -108,17 +108,17 @@ def waves(shape: str, name: str, falls: bool) -> dict[str, Callable[[Policy], Sc
     """The plain, the halving and the exponential member of a family; one that falls starts at its peak."""
 
     def plain(s: Policy) -> Schedule:
-        return cyclic(s.k0, s.k1, s.l, shape=shape)
+        return cyclic(s.l, low=s.k0, high=s.k1, shape=shape)
 
     def halving(s: Policy) -> Schedule:
-        return cyclic(s.k0, s.k1, s.l, mode="triangular2", shape=shape)
+        return cyclic(s.l, low=s.k0, high=s.k1, mode="triangular2", shape=shape)
 
     def fading(s: Policy) -> Schedule:
-        return cyclic(s.k0, s.k1, s.l, mode="exp_range", gamma=s.gamma, shape=shape)
+        return cyclic(s.l, low=s.k0, high=s.k1, mode="exp_range", gamma=s.gamma, shape=shape)
 
     def fading_from_the_peak(s: Policy) -> Schedule:
         # Shifted alone, for it is counted from the start of the run.
-        wave = cyclic(0.0, s.k1 - s.k0, s.l, shape=shape).shift(-s.l)
+        wave = cyclic(s.l, low=0.0, high=s.k1 - s.k0, shape=shape).shift(-s.l)
         return wave * exponential(s.gamma, peak=1.0) + s.k0
 
     if not falls:
@@ -132,19 +132,21 @@ def waves(shape: str, name: str, falls: bool) -> dict[str, Callable[[Policy], Sc
 
 def saws(shape: str, name: str) -> dict[str, Callable[[Policy], Schedule]]:
     return {
-        name: lambda s: cyclic(s.k0, s.k1, 0, s.l, shape=shape),
-        f"{name}2": lambda s: cyclic(s.k0, s.k1, 0, s.l, mode="triangular2", shape=shape),
-        f"{name}EXP": lambda s: cyclic(s.k0, s.k1, 0, s.l, mode="exp_range", gamma=s.gamma, shape=shape),
+        name: lambda s: cyclic(0, low=s.k0, high=s.k1, down=s.l, shape=shape),
+        f"{name}2": lambda s: cyclic(0, low=s.k0, high=s.k1, down=s.l, mode="triangular2", shape=shape),
+        f"{name}EXP": lambda s: cyclic(
+            0, low=s.k0, high=s.k1, down=s.l, mode="exp_range", gamma=s.gamma, shape=shape
+        ),
     }
 
 
 EXPRESSIONS: dict[str, Callable[[Policy], Schedule]] = {
-    "FIX": lambda s: fixed(s.k0),
+    "FIX": lambda s: Constant(s.k0),
     "STEP": lambda s: step(s.l, s.gamma, peak=s.k0),
     "NSTEP": lambda s: multistep([s.l, 3 * s.l], s.gamma, peak=s.k0),
     "EXP": lambda s: exponential(s.gamma, peak=s.k0),
     "INV": lambda s: PowerLaw(s.p, timescale=1 / Fraction(s.gamma), start=s.k0),
-    "POLY": lambda s: polynomial(s.l, s.p, s.k0, peak=s.k1),
+    "POLY": lambda s: polynomial(s.l, power=s.p, floor=s.k0, peak=s.k1),
     "SIG": lambda s: Sigmoid(s.gamma, middle=s.l, start=s.k0 / (1 + math.exp(-s.gamma * s.l))),
     **waves("linear", "TRI", falls=False),
     **waves("linear", "DTRI", falls=True),
@@ -182,6 +184,6 @@ def test_policy(name: str, policy: Policy) -> None:
 
 def test_their_saw_tooth_begins_at_its_floor() -> None:
     theirs = [-t / 4 - math.floor(-t / 4) for t in range(9)]
-    ours = cyclic(0.0, 1.0, 0, 4).on(Horizon())(range(9))
+    ours = cyclic(0, low=0.0, high=1.0, down=4).on(Horizon())(range(9))
     assert theirs == [0.0, 0.75, 0.5, 0.25, 0.0, 0.75, 0.5, 0.25, 0.0]
     assert ours.tolist() == [1.0, 0.75, 0.5, 0.25, 1.0, 0.75, 0.5, 0.25, 1.0]

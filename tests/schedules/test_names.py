@@ -90,7 +90,10 @@ def test_c1_whoever_trusts_a_text_says_so(trace: Path) -> None:
 @pytest.mark.parametrize(
     ("read", "message"),
     [
-        (lambda: parse("fixed()", custom="yes"), r"^parse\(custom=\) must be 'import' or 'name'; got 'yes'"),  # type: ignore[arg-type]
+        (
+            lambda: parse("Constant()", custom="yes"),
+            r"^parse\(custom=\) must be 'import' or 'name'; got 'yes'",
+        ),  # type: ignore[arg-type]
         (lambda: from_json(PLAN.to_json(), custom=True), r"^from_json\(custom=\) must be .*; got True"),  # type: ignore[arg-type]
         (lambda: from_yaml(to_yaml(PLAN), custom=[]), r"^from_yaml\(custom=\) must be .*; got \[\]"),  # type: ignore[arg-type]
     ],

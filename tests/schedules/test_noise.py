@@ -79,7 +79,7 @@ def test_it_is_the_same_in_any_order(steps: list[int], distribution: Any) -> Non
 
 @given(growths, st.fractions(1, 20, max_denominator=9), st.integers(0, 30), st.integers(0, 2_000))
 def test_a_draw_begins_exactly_where_it_should(growth: str, every: Fraction, start: int, step: int) -> None:
-    slow = warmup(start, 1.0) >> Noise(3, 0.5, every=f"{every}st").stretch(growth)
+    slow = warmup(start, start=1.0) >> Noise(3, 0.5, every=f"{every}st").stretch(growth)
     draw = max(step - start, 0) / Fraction(growth) / every
     expected = Noise(3, 0.5).on(RUN)(math.floor(draw)) if step >= start else 1.0
     assert slow.on(RUN)(step) == expected

@@ -13,27 +13,25 @@ from hypothesis import strategies as st
 
 from etude import (
     Cosine,
-    ExpHyperbolic,
     Horizon,
     Hyperbolic,
-    MirrorCosine,
     Polynomial,
-    QuarterCosine,
+    Ramp,
     Rex,
     Schedule,
     Sigmoid,
     Tanh,
     adafactor,
     chebyshev,
-    cosine_with_restarts,
+    cosine,
     flat_cosine,
     infinite,
     inverse_sqrt,
     knee,
     noam,
     power_scheduler,
+    sgdr,
     slanted_triangular,
-    warmup_restarts,
     wsd,
 )
 
@@ -94,7 +92,9 @@ def test_hyperbolic_lr(peak: float, floor: float, over: int, longer: int) -> Non
         return peak * (peak / (floor + 1e-6)) ** (f(t) - f(0))
 
     assert_follows(Hyperbolic(peak, floor, over=over, upper=upper), hyperbolic, over + 3)
-    assert_follows(ExpHyperbolic(peak, floor + 1e-6, over=over, upper=upper), exponential, over + 3)
+    assert_follows(
+        Hyperbolic(peak, floor + 1e-6, over=over, upper=upper, geometric=True), exponential, over + 3
+    )
 
 
 @given(rates, lengths, st.floats(-8, -0.5), st.floats(0.5, 8))
@@ -131,8 +131,8 @@ def test_quarter_cosine_and_mirrored_cosine(peak: float, over: int) -> None:
         q = min(t / over, 1)
         return peak * (2 * (1 - q) - half(q))
 
-    assert_follows(QuarterCosine(peak, over=over), quarter, over)
-    assert_follows(MirrorCosine(peak, over=over), mirrored, over + 3)
+    assert_follows(Ramp(peak, over=over, ease="quarter_cosine"), quarter, over)
+    assert_follows(Ramp(peak, over=over, ease="mirror_cosine"), mirrored, over + 3)
 
 
 @given(st.integers(1, 4096), st.integers(1, 60), st.floats(0.1, 4))
@@ -141,7 +141,7 @@ def test_noam(d_model: int, warmup: int, scale: float) -> None:
         number = t + 1  # their steps are counted from 1
         return scale * d_model**-0.5 * min(number**-0.5, number * warmup**-1.5)
 
-    assert_follows(noam(d_model, warmup, scale=scale), attention_is_all_you_need, 200)
+    assert_follows(noam(d_model=d_model, warmup=warmup, scale=scale), attention_is_all_you_need, 200)
 
 
 @given(rates, st.integers(0, 60), st.integers(1, 60))
@@ -151,7 +151,7 @@ def test_inverse_sqrt(peak: float, warmup: int, timescale: int) -> None:
             return peak * (t + 1) / (warmup + 1)
         return peak / math.sqrt((t + timescale - warmup) / timescale)
 
-    assert_follows(inverse_sqrt(warmup, timescale, peak=peak), formula, 200)
+    assert_follows(inverse_sqrt(timescale, warmup=warmup, peak=peak), formula, 200)
     if warmup:
         last = inverse_sqrt(warmup, peak=peak).on(Horizon())(4 * warmup)
         assert last == pytest.approx(peak / 2)
@@ -163,7 +163,7 @@ def test_power_scheduler(peak: float, a: float, b: float, tokens: int) -> None:
         seen = t * tokens
         return min(peak, a * seen**-b) if seen else peak
 
-    assert_follows(power_scheduler(peak, a, b), formula, 200, tokens_per_step=tokens)
+    assert_follows(power_scheduler(peak=peak, a=a, b=b), formula, 200, tokens_per_step=tokens)
 
 
 def test_adafactor() -> None:
@@ -183,7 +183,7 @@ def test_the_fractal_order_of_chebyshev_steps(count: int, small: float) -> None:
     angles = (np.arange(count) + 0.5) / count * np.pi
     sizes = 1 / ((1 + small) / 2 - (1 - small) / 2 * np.cos(angles))
 
-    values = chebyshev(count, small, peak=1.0).on(Horizon())(range(2 * count))
+    values = chebyshev(steps=count, small=small, peak=1.0).on(Horizon())(range(2 * count))
 
     assert values == pytest.approx(np.tile(sizes[order], 2), rel=1e-12)
     assert 1 < values.min() < values.max() < 1 / small
@@ -197,7 +197,7 @@ def test_slanted_triangular(peak: float, over: int, cut_share: float, ratio: flo
         p = t / cut if t < cut else 1 - (t - cut) / (cut * (1 / cut_share - 1))
         return peak * (1 + max(p, 0) * (ratio - 1)) / ratio
 
-    assert_follows(slanted_triangular(over, cut_share, ratio, peak=peak), ulmfit, over + 3)
+    assert_follows(slanted_triangular(over, up=cut_share, ratio=ratio, peak=peak), ulmfit, over + 3)
 
 
 @given(rates, floors, st.integers(0, 9), st.integers(1, 20), st.integers(0, 20), st.floats(0.5, 1))
@@ -213,7 +213,7 @@ def test_restarts_with_a_warmup_each(
             return floor + (high - floor) * place / warmup
         return floor + (high - floor) * half((place - warmup) / falling)
 
-    assert_follows(warmup_restarts(period, warmup, floor=floor, peak=peak, gain=gain), formula, 100 + more)
+    assert_follows(sgdr(period, floor=floor, peak=peak, gain=gain, up=warmup), formula, 100 + more)
 
 
 @given(rates, st.integers(1, 5), st.integers(0, 10), st.integers(1, 60))
@@ -227,7 +227,7 @@ def test_hard_restarts_of_a_fixed_count(peak: float, cycles: int, warmup: int, f
         share = cycles * (t - warmup) % falling / falling
         return peak * half(share) if t < over else 0.0
 
-    plan = cosine_with_restarts(cycles, over, warmup=warmup, peak=peak)
+    plan = cosine(over, cycles=cycles, warmup=warmup, peak=peak)
     assert_follows(plan, formula, over + 3)
 
 
@@ -254,10 +254,10 @@ def test_phases(peak: float, floor: float, warmup: int, hold: int, falling: int)
         "rex": lambda q: (1 - q) / (1 - q / 2),
     }
     for ease, left in eases.items():
-        plan = wsd(warmup, falling, over=over, floor=floor, peak=peak, ease=ease)
+        plan = wsd(over, warmup=warmup, cooldown=falling, floor=floor, peak=peak, ease=ease)
         assert_follows(plan, after(left), over + 3)
     low = floor + 1e-6
-    geometric = wsd(warmup, falling, over=over, floor=low, peak=peak, ease="geometric")
+    geometric = wsd(over, warmup=warmup, cooldown=falling, floor=low, peak=peak, ease="geometric")
     values = geometric.on(Horizon())(range(warmup + hold, over + 3))
     shares = np.minimum(np.arange(falling + 3) / falling, 1)
     assert values == pytest.approx(peak ** (1 - shares) * low**shares, rel=1e-11)
@@ -270,7 +270,7 @@ def test_infinite_goes_on_at_its_level(peak: float, level: float, warmup: int, f
             return peak * (t + 1) / (warmup + 1)
         return level + (peak - level) * half(min((t - warmup) / falling, 1))
 
-    assert_follows(infinite(warmup, falling, level, peak=peak), formula, 200)
+    assert_follows(infinite(falling, warmup=warmup, level=level, peak=peak), formula, 200)
 
 
 @given(rates, floors, st.integers(0, 60), st.integers(1, 60))

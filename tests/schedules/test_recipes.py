@@ -18,17 +18,15 @@ from etude import (
     adafactor,
     chebyshev,
     cosine,
-    cosine_with_restarts,
     cyclic,
     cyclic_cosine_decay,
     cyclic_momentum,
     exponential,
-    fixed,
     flat_cosine,
     infinite,
     inverse_sqrt,
     knee,
-    linear_to_zero,
+    linear,
     multistep,
     noam,
     one_cycle,
@@ -41,10 +39,8 @@ from etude import (
     step,
     swa,
     time_decay,
-    untuned_exponential_warmup,
-    untuned_linear_warmup,
+    untuned_warmup,
     warmup,
-    warmup_restarts,
     wsd,
     yolo,
 )
@@ -57,31 +53,31 @@ RUN = Horizon(steps_per_epoch=10, total=100)
 @pytest.mark.parametrize(
     ("recipe", "written"),
     [
-        (fixed(), "Constant(BASE)"),
-        (fixed(0.1), "Constant(0.1)"),
+        (Constant(), "Constant(BASE)"),
+        (Constant(0.1), "Constant(0.1)"),
         (time_decay(0.1, per="1ep", peak=0.5), "InverseTime(0.1, start=0.5, per='1ep')"),
         (exponential(0.9), "Exponential(0.9)"),
-        (step("30ep"), "Steps(0.1, every='30ep')"),
-        (multistep(["30ep", 60], 0.2), "Steps(0.2, at=['30ep', 60])"),
-        (cosine("5ep", 1e-5), "Cosine(BASE, 1e-05, over='5ep')"),
-        (linear_to_zero(), "Linear(BASE, 0.0, over='100%')"),
+        (step("30ep"), "Steps('30ep')"),
+        (multistep(["30ep", 60], 0.2), "Steps(gamma=0.2, at=['30ep', 60])"),
+        (cosine("5ep", floor=1e-5), "Cosine(BASE, 1e-05, over='5ep')"),
+        (linear(), "Linear(BASE, 0.0, over='100%')"),
         (
-            linear_to_zero(warmup=5),
+            linear(warmup=5),
             "Linear(0.0, BASE, over=6).shift(-1) >> Linear(BASE, 0.0, over='100% - 5st')",
         ),
-        (sgdr("10ep", 2, floor=0.01), "Cosine(BASE, 0.01, over='10ep').repeat(stretch=2)"),
+        (sgdr("10ep", stretch=2, floor=0.01), "Cosine(BASE, 0.01, over='10ep').repeat(stretch=2)"),
         (sgdr(10, cycles=3, gain=0.5), "Cosine(BASE, 0.0, over=10).repeat(3, gain=0.5)"),
         (
             sgdr(10, gain=0.5, floor=0.1),
             "Cosine(0.0, 0.1, over=10).repeat() + Cosine(BASE, 0.0, over=10).repeat(gain=0.5)",
         ),
-        (cyclic(0.1, 0.5, 4), "(Linear(0.1, 0.5, over=4) >> Linear(0.5, 0.1, over=4)).repeat()"),
+        (cyclic(4, low=0.1, high=0.5), "(Linear(0.1, 0.5, over=4) >> Linear(0.5, 0.1, over=4)).repeat()"),
         (
-            cyclic(0, 1, 4, 2, "triangular2"),
+            cyclic(4, low=0, high=1, down=2, mode="triangular2"),
             "(Linear(0.0, 1.0, over=4) >> Linear(1.0, 0.0, over=2)).repeat(gain=0.5)",
         ),
         (
-            cyclic(0.1 * BASE, BASE, 4, mode="triangular2"),
+            cyclic(4, low=0.1 * BASE, mode="triangular2"),
             "(Linear(0.0, 0.9 * BASE, over=4) >> Linear(0.9 * BASE, 0.0, over=4)).repeat(gain=0.5) "
             "+ Constant(0.1 * BASE)",
         ),
@@ -91,7 +87,7 @@ RUN = Horizon(steps_per_epoch=10, total=100)
             "Cosine(0.04 * BASE, BASE, over=29) >> Cosine(BASE, 4e-06 * BASE, over=70)",
         ),
         (
-            one_cycle(1.0, three_phase=True, ease="linear"),
+            one_cycle(peak=1.0, three_phase=True, ease="linear"),
             "Linear(0.04, 1.0, over='30% - 1st') >> Linear(1.0, 0.04, over='30% - 1st') "
             ">> Linear(0.04, 4e-06, over='1st + 40%')",
         ),
@@ -99,9 +95,9 @@ RUN = Horizon(steps_per_epoch=10, total=100)
             one_cycle_momentum(),
             "Cosine(0.95, 0.85, over='30% - 1st') >> Cosine(0.85, 0.95, over='70%')",
         ),
-        (yolo(0.01, 0.2), "Cosine(0.01, 0.002, over='100%') * Linear(0.0, 1.0, over='3ep')"),
+        (yolo(lr0=0.01, lrf=0.2), "Cosine(0.01, 0.002, over='100%') * Linear(0.0, 1.0, over='3ep')"),
         (
-            wsd("5ep", "20%"),
+            wsd(warmup="5ep", cooldown="20%"),
             "Linear(0.0, BASE, over='5ep + 1st').shift(-1) >> Constant(BASE, over='80% - 5ep') "
             ">> Linear(BASE, 0.0, over='20%')",
         ),
@@ -110,19 +106,19 @@ RUN = Horizon(steps_per_epoch=10, total=100)
             "Cosine(BASE, 0.0, over=15) >> Cosine(BASE, 0.0, over=10).repeat(stretch=2)",
         ),
         (
-            piecewise_constant([2, "1ep"], [0.1, 0.5 * BASE, 0.2]),
+            piecewise_constant([2, "1ep"], rates=[0.1, 0.5 * BASE, 0.2]),
             "Constant(0.1, over=2) >> Constant(0.5 * BASE, over='1ep - 2st') >> Constant(0.2)",
         ),
         (
-            polynomial("50%", 2.0, 0.1, warmup=4),
+            polynomial("50%", power=2.0, floor=0.1, warmup=4),
             "Linear(0.0, BASE, over=5).shift(-1) >> Polynomial(BASE, 0.1, over='50% - 4st', power=2.0)",
         ),
         (polynomial(k=2.0), "Polynomial(BASE, 0.0, over='100%', k=2.0)"),
         (inverse_sqrt("1ep"), "Linear(0.0, BASE, over='1ep + 1st').shift(-1) >> InverseSqrt('1ep')"),
-        (inverse_sqrt(0, 9), "InverseSqrt(9)"),
-        (noam(16, 4), "Linear(0.0, 0.125, over=4).shift(-1) >> InverseSqrt(4, start=0.125)"),
+        (inverse_sqrt(9, warmup=0), "InverseSqrt(9)"),
+        (noam(d_model=16, warmup=4), "Linear(0.0, 0.125, over=4).shift(-1) >> InverseSqrt(4, start=0.125)"),
         (
-            power_scheduler(0.5, 1.0, 0.5, warmup=1, unit="st"),
+            power_scheduler(peak=0.5, a=1.0, b=0.5, warmup=1, unit="st"),
             "Linear(0.0, 0.5, over=2).shift(-1) >> Constant(0.5, over=3) "
             ">> PowerLaw(0.5, start=0.5, timescale=4)",
         ),
@@ -132,19 +128,19 @@ RUN = Horizon(steps_per_epoch=10, total=100)
             "Linear(0.0, 0.01, over=10000).shift(-1) >> InverseSqrt(10000, start=0.01)",
         ),
         (
-            chebyshev(2, 0.5, per=3, peak=1.0),
+            chebyshev(steps=2, small=0.5, per=3, peak=1.0),
             "(Constant(1.744520838205434, over=3) >> Constant(1.0790085735592718, over=3)).repeat()",
         ),
         (
-            cosine_with_restarts(4, warmup=8),
+            cosine(cycles=4, warmup=8),
             "Linear(0.0, BASE, over=8) >> Cosine(BASE, 0.0, over='25% - 2st').repeat(4)",
         ),
         (
-            warmup_restarts(10, 2, 2, gain=0.5),
+            sgdr(10, stretch=2, gain=0.5, up=2),
             "(Linear(0.0, BASE, over=2) >> Cosine(BASE, 0.0, over=8)).repeat(stretch=2, gain=0.5)",
         ),
         (
-            warmup_restarts(10, 2, floor=0.1, gain=0.5, cycles=2),
+            sgdr(10, floor=0.1, gain=0.5, cycles=2, up=2),
             "(Linear(0.0, BASE, over=2) >> Cosine(BASE, 0.0, over=8)).repeat(2, gain=0.5) "
             "+ (Linear(0.1, 0.0, over=2) >> Cosine(0.0, 0.1, over=8)).repeat(2)",
         ),
@@ -159,23 +155,26 @@ RUN = Horizon(steps_per_epoch=10, total=100)
             ">> Linear(BASE, 0.0, over='50% - 10st')",
         ),
         (
-            infinite(4, 10),
+            infinite(10, warmup=4),
             "Linear(0.0, BASE, over=5).shift(-1) >> Cosine(BASE, 0.1 * BASE, over=10) "
             ">> Constant(0.1 * BASE)",
         ),
         (swa(0.05, "2ep"), "Constant(BASE, over='75%') >> Cosine(BASE, 0.05, over='2ep') >> Constant(0.05)"),
         (warmup(4), "warmup(4)"),
-        (warmup(4, 0.1, ease="cosine"), "warmup(4, 0.1, ease='cosine')"),
-        (untuned_linear_warmup(0.999), "warmup(1999)"),
-        (untuned_exponential_warmup(0.999), "ExponentialWarmup(1000)"),
+        (warmup(4, start=0.1, ease="cosine"), "warmup(4, start=0.1, ease='cosine')"),
+        (untuned_warmup(0.999), "warmup(1999)"),
+        (untuned_warmup(0.999, ease="exponential"), "ExponentialWarmup(1000)"),
         (
-            wsd(0, "20%", floor=0.1 * BASE, ease="geometric"),
+            wsd(cooldown="20%", floor=0.1 * BASE, ease="geometric"),
             "Constant(BASE, over='80%') >> Geometric(BASE, 0.1 * BASE, over='20%')",
         ),
-        (cyclic(0.1, 1, 0, 4), "(Linear(0.1, 1.0, over=0) >> Linear(1.0, 0.1, over=4)).repeat()"),
         (
-            cyclic(0.1, 1, 4, shape="sine"),
-            "(QuarterSine(0.1, 1.0, over=4) >> QuarterCosine(1.0, 0.1, over=4)).repeat()",
+            cyclic(0, low=0.1, high=1, down=4),
+            "(Linear(0.1, 1.0, over=0) >> Linear(1.0, 0.1, over=4)).repeat()",
+        ),
+        (
+            cyclic(4, low=0.1, high=1, shape="sine"),
+            "(Ramp(0.1, 1.0, over=4, ease='quarter_sine') >> Ramp(1.0, 0.1, over=4, ease='quarter_cosine')).repeat()",
         ),
     ],
 )
@@ -188,30 +187,30 @@ def test_what_it_is_made_of(recipe: Schedule, written: str) -> None:
     [
         # Step → value.
         (cosine(), {0: 1.0, 50: 0.5, 99: 0.000247, 100: 0.0}),
-        (linear_to_zero(warmup=4), {0: 0.2, 3: 0.8, 4: 1.0, 52: 0.5, 99: 1 / 96}),
-        (sgdr(5, 2), {0: 1.0, 5: 1.0, 14: 0.024472, 15: 1.0, 16: 0.993844, 35: 1.0}),
-        (sgdr(8, "1/2", gain=0.5), {0: 1.0, 7: 0.03806, 8: 0.5, 12: 0.25, 14: 0.125, 15: 0.0}),
+        (linear(warmup=4), {0: 0.2, 3: 0.8, 4: 1.0, 52: 0.5, 99: 1 / 96}),
+        (sgdr(5, stretch=2), {0: 1.0, 5: 1.0, 14: 0.024472, 15: 1.0, 16: 0.993844, 35: 1.0}),
+        (sgdr(8, stretch="1/2", gain=0.5), {0: 1.0, 7: 0.03806, 8: 0.5, 12: 0.25, 14: 0.125, 15: 0.0}),
         (sgdr(10, gain=0.5, floor=0.1), {0: 1.0, 10: 0.5, 20: 0.25, 5: 0.55, 15: 0.3}),
         (sgdr(10, cycles=2), {19: 0.024472, 20: 0.0, 99: 0.0}),
-        (cyclic(0.1, 0.5, 4, 2), {0: 0.1, 2: 0.3, 4: 0.5, 5: 0.3, 6: 0.1, 10: 0.5}),
-        (cyclic(0.1, 0.5, 2, mode="triangular2"), {2: 0.5, 4: 0.1, 6: 0.3, 10: 0.2, 8: 0.1}),
-        (cyclic(0.1, 0.5, 2, gain=0.25), {2: 0.5, 4: 0.1, 6: 0.2}),
-        (cyclic(0.1, 0.5, 2, cycles=1), {2: 0.5, 4: 0.1, 6: 0.1}),
-        (cyclic(0.1, 0.5, 2, mode="exp_range", gamma=0.5), {0: 0.1, 2: 0.2, 4: 0.1, 6: 0.10625}),
-        (cyclic(0.1, 0.5, 2, mode="exp_range", gamma=0.5, per="1ep"), {2: 0.1 + 0.4 * 0.5**0.2}),
-        (cyclic(0.1, 0.5, 2, mode="exp_range_both", gamma=0.5), {0: 0.1, 2: 0.125, 4: 0.00625}),
+        (cyclic(4, low=0.1, high=0.5, down=2), {0: 0.1, 2: 0.3, 4: 0.5, 5: 0.3, 6: 0.1, 10: 0.5}),
+        (cyclic(2, low=0.1, high=0.5, mode="triangular2"), {2: 0.5, 4: 0.1, 6: 0.3, 10: 0.2, 8: 0.1}),
+        (cyclic(2, low=0.1, high=0.5, gain=0.25), {2: 0.5, 4: 0.1, 6: 0.2}),
+        (cyclic(2, low=0.1, high=0.5, cycles=1), {2: 0.5, 4: 0.1, 6: 0.1}),
+        (cyclic(2, low=0.1, high=0.5, mode="exp_range", gamma=0.5), {0: 0.1, 2: 0.2, 4: 0.1, 6: 0.10625}),
+        (cyclic(2, low=0.1, high=0.5, mode="exp_range", gamma=0.5, per="1ep"), {2: 0.1 + 0.4 * 0.5**0.2}),
+        (cyclic(2, low=0.1, high=0.5, mode="exp_range_both", gamma=0.5), {0: 0.1, 2: 0.125, 4: 0.00625}),
         (
-            cyclic(0.1, 0.5, 2, mode="exp_range_both", gamma=0.5, gain=0.5),
+            cyclic(2, low=0.1, high=0.5, mode="exp_range_both", gamma=0.5, gain=0.5),
             {0: 0.1, 2: 0.125, 6: 0.3 / 64},
         ),
         (cyclic_momentum(0.85, 0.95, 2), {0: 0.95, 2: 0.85, 4: 0.95}),
-        (one_cycle(1.0), {0: 0.04, 29: 1.0, 99: 4e-6, 100: 4e-6}),
-        (one_cycle(1.0, three_phase=True), {0: 0.04, 29: 1.0, 58: 0.04, 99: 4e-6}),
-        (one_cycle(1.0, up=0.5, div=10, final_div=1), {0: 0.1, 49: 1.0, 99: 0.1}),
+        (one_cycle(peak=1.0), {0: 0.04, 29: 1.0, 99: 4e-6, 100: 4e-6}),
+        (one_cycle(peak=1.0, three_phase=True), {0: 0.04, 29: 1.0, 58: 0.04, 99: 4e-6}),
+        (one_cycle(peak=1.0, up=0.5, div=10, final_div=1), {0: 0.1, 49: 1.0, 99: 0.1}),
         (one_cycle_momentum(), {0: 0.95, 29: 0.85, 99: 0.95}),
-        (yolo(0.01, 0.2, warmup=10), {0: 0.0, 5: 0.5 * 0.009951, 10: 0.009804, 100: 0.002}),
-        (wsd(9, 20), {0: 0.1, 8: 0.9, 9: 1.0, 80: 1.0, 90: 0.5, 99: 0.05, 100: 0.0}),
-        (wsd(0, 20, floor=0.1), {0: 1.0, 80: 1.0, 100: 0.1}),
+        (yolo(lr0=0.01, lrf=0.2, warmup=10), {0: 0.0, 5: 0.5 * 0.009951, 10: 0.009804, 100: 0.002}),
+        (wsd(warmup=9, cooldown=20), {0: 0.1, 8: 0.9, 9: 1.0, 80: 1.0, 90: 0.5, 99: 0.05, 100: 0.0}),
+        (wsd(cooldown=20, floor=0.1), {0: 1.0, 80: 1.0, 100: 0.1}),
         # Peaks of warmup and initial decay: init_lr, else restart_lr, else the base rate.
         (cyclic_cosine_decay(4, 0.1), {0: 1.0, 2: 0.55, 4: 0.1, 99: 0.1}),
         (cyclic_cosine_decay(4, 0.1, 4, restart_lr=0.5), {0: 0.5, 4: 0.5, 8: 0.5}),
@@ -229,25 +228,28 @@ def test_what_it_is_made_of(recipe: Schedule, written: str) -> None:
             {0: 0.2, 1: 0.317157, 4: 1.0},
         ),
         # The later part owns the boundary: the second rate is used at its own.
-        (piecewise_constant([2, "1ep"], [0.1, 0.5, 0.2]), {1: 0.1, 2: 0.5, 9: 0.5, 10: 0.2, 99: 0.2}),
-        (polynomial("50%", 2.0, 0.1, warmup=4), {0: 0.2, 3: 0.8, 4: 1.0, 27: 0.325, 50: 0.1, 99: 0.1}),
+        (piecewise_constant([2, "1ep"], rates=[0.1, 0.5, 0.2]), {1: 0.1, 2: 0.5, 9: 0.5, 10: 0.2, 99: 0.2}),
+        (
+            polynomial("50%", power=2.0, floor=0.1, warmup=4),
+            {0: 0.2, 3: 0.8, 4: 1.0, 27: 0.325, 50: 0.1, 99: 0.1},
+        ),
         (polynomial(k=2.0), {0: 1.0, 50: 0.75, 100: 0.0}),
         (swa(0.05, "2ep"), {74: 1.0, 75: 1.0, 85: 0.525, 95: 0.05, 99: 0.05}),
         (swa(2.0, 10, ease="linear"), {75: 1.0, 80: 1.5, 85: 2.0}),
         (warmup(4), {0: 0.2, 3: 0.8, 4: 1.0, 99: 1.0}),
         (warmup(4, ease="one_minus_square"), {0: 0.04, 1: 0.16, 4: 1.0}),
-        (warmup(4, 0.1, ease="cosine"), {0: 0.1, 2: 0.55, 4: 1.0}),
+        (warmup(4, start=0.1, ease="cosine"), {0: 0.1, 2: 0.55, 4: 1.0}),
         (warmup(0), {0: 1.0}),
-        (untuned_linear_warmup(0.999), {0: 0.0005, 999: 0.5, 1998: 0.9995, 1999: 1.0, 5000: 1.0}),
-        (untuned_exponential_warmup(0.99), {99: 1 - 1 / math.e}),
-        (wsd(0, 20, floor=0.01, ease="geometric"), {80: 1.0, 90: 0.1, 100: 0.01}),
+        (untuned_warmup(0.999), {0: 0.0005, 999: 0.5, 1998: 0.9995, 1999: 1.0, 5000: 1.0}),
+        (untuned_warmup(0.99, ease="exponential"), {99: 1 - 1 / math.e}),
+        (wsd(cooldown=20, floor=0.01, ease="geometric"), {80: 1.0, 90: 0.1, 100: 0.01}),
         (flat_cosine(), {0: 1.0, 70: 1.0, 85: 0.5, 100: 0.0}),
         (knee("30%", warmup=4), {0: 0.2, 4: 1.0, 33: 1.0, 34: 1.0, 67: 0.5, 100: 0.0}),
-        (infinite(4, 10), {0: 0.2, 4: 1.0, 9: 0.55, 14: 0.1, 10**6: 0.1}),
+        (infinite(10, warmup=4), {0: 0.2, 4: 1.0, 9: 0.55, 14: 0.1, 10**6: 0.1}),
         (slanted_triangular(), {0: 1 / 32, 10: 1.0, 55: 0.515625, 100: 1 / 32}),
-        (cosine_with_restarts(4, warmup=20), {0: 0.0, 10: 0.5, 20: 1.0, 30: 0.5, 40: 1.0, 80: 1.0, 100: 0.0}),
+        (cosine(cycles=4, warmup=20), {0: 0.0, 10: 0.5, 20: 1.0, 30: 0.5, 40: 1.0, 80: 1.0, 100: 0.0}),
         (
-            warmup_restarts(10, 2, 2, floor=0.2, gain=0.5),
+            sgdr(10, stretch=2, floor=0.2, gain=0.5, up=2),
             {
                 0: 0.2,
                 1: 0.6,
@@ -261,9 +263,9 @@ def test_what_it_is_made_of(recipe: Schedule, written: str) -> None:
                 34: 0.25 * 0.5 + 0.1,
             },
         ),
-        (cyclic(0.1, 1.0, 0, 4), {0: 1.0, 2: 0.55, 4: 1.0}),
-        (cyclic(0.1, 1.0, 4, shape="sine"), {0: 0.1, 2: 0.1 + 0.9 * math.sqrt(0.5), 4: 1.0, 8: 0.1}),
-        (cyclic(0.1, 1.0, 4, shape="cosine"), {0: 0.1, 1: 0.231802, 2: 0.55, 4: 1.0, 8: 0.1}),
+        (cyclic(0, low=0.1, high=1.0, down=4), {0: 1.0, 2: 0.55, 4: 1.0}),
+        (cyclic(4, low=0.1, high=1.0, shape="sine"), {0: 0.1, 2: 0.1 + 0.9 * math.sqrt(0.5), 4: 1.0, 8: 0.1}),
+        (cyclic(4, low=0.1, high=1.0, shape="cosine"), {0: 0.1, 1: 0.231802, 2: 0.55, 4: 1.0, 8: 0.1}),
     ],
     ids=strategies.expression,
 )
@@ -276,19 +278,19 @@ def test_values(recipe: Schedule, values: dict[int, float]) -> None:
     ("recipe", "phases"),
     [
         (knee(20, warmup=10), {"linear": 0, "constant": 10, "linear ": 30}),
-        (infinite(10, 20), {"linear": 0, "cosine": 10, "constant": 30}),
+        (infinite(20, warmup=10), {"linear": 0, "cosine": 10, "constant": 30}),
         (
-            infinite(10, 20).cooldown(80, over=10),
+            infinite(20, warmup=10).cooldown(80, over=10),
             {"linear": 0, "cosine": 10, "constant": 30, "cooldown": 80, "hold": 90},
         ),
-        (infinite(10, 20).shift(5), {"hold": 0, "linear": 5, "cosine": 15, "constant": 35}),
+        (infinite(20, warmup=10).shift(5), {"hold": 0, "linear": 5, "cosine": 15, "constant": 35}),
         (inverse_sqrt(10), {"linear": 0, "inversesqrt": 10}),
         (flat_cosine(0.25), {"constant": 0, "cosine": 25}),
-        (wsd(0, 20, ease="mirror_cosine"), {"constant": 0, "mirrorcosine": 80}),
+        (wsd(cooldown=20, ease="mirror_cosine"), {"constant": 0, "mirrorcosine": 80}),
         (swa(0.1, 10), {"constant": 0, "cosine": 75, "constant ": 85}),
-        (piecewise_constant([30], [0.1, 0.2]), {"constant": 0, "constant ": 30}),
+        (piecewise_constant([30], rates=[0.1, 0.2]), {"constant": 0, "constant ": 30}),
         (slanted_triangular(), {"linear": 0, "linear ": 10}),
-        (untuned_linear_warmup(0.9), {"warmup": 0, "hold": 19}),
+        (untuned_warmup(0.9), {"warmup": 0, "hold": 19}),
     ],
     ids=strategies.expression,
 )
@@ -302,15 +304,15 @@ def test_phases(recipe: Schedule, phases: dict[str, int]) -> None:
     "recipe",
     [
         swa(0.1 * BASE, 10),
-        infinite(4, 10),
+        infinite(10, warmup=4),
         knee(warmup=4, floor=0.1 * BASE),
         inverse_sqrt(4),
-        warmup_restarts(10, 2, floor=0.1 * BASE, gain=0.5),
-        cosine_with_restarts(3, warmup=4),
-        chebyshev(4),
-        wsd(4, 10, floor=0.1 * BASE, ease="geometric"),
-        piecewise_constant([2], [BASE, 0.5 * BASE]),
-        cyclic(0.1 * BASE, BASE, 4, mode="exp_range", gamma=0.9, shape="sine"),
+        sgdr(10, floor=0.1 * BASE, gain=0.5, up=2),
+        cosine(cycles=3, warmup=4),
+        chebyshev(steps=4),
+        wsd(warmup=4, cooldown=10, floor=0.1 * BASE, ease="geometric"),
+        piecewise_constant([2], rates=[BASE, 0.5 * BASE]),
+        cyclic(4, low=0.1 * BASE, mode="exp_range", gamma=0.9, shape="sine"),
         cosine() * warmup(4),
     ],
     ids=strategies.expression,
@@ -322,7 +324,7 @@ def test_each_group_follows_its_own_base_rate(recipe: Schedule) -> None:
 
 
 def test_one_cycle_over_a_run_of_three_epochs() -> None:
-    table = one_cycle(1.0).on(Horizon.of(4, epochs=3))
+    table = one_cycle(peak=1.0).on(Horizon.of(4, epochs=3))
     expected = [
         0.04,
         0.34979,
@@ -343,7 +345,7 @@ def test_one_cycle_over_a_run_of_three_epochs() -> None:
 @pytest.mark.parametrize("total", [2, 3, 4, 5, 10])
 @pytest.mark.parametrize("up", [0.5, 0.9])
 def test_the_shortest_one_cycles_are_finite(total: int, up: float) -> None:
-    values = one_cycle(1.0, up=up).on(Horizon(total=total))(range(total + 1))
+    values = one_cycle(peak=1.0, up=up).on(Horizon(total=total))(range(total + 1))
     assert np.isfinite(values).all()
     assert values[total - 1] == values[total] == pytest.approx(4e-6)
     assert values.max() <= 1.0
@@ -352,7 +354,7 @@ def test_the_shortest_one_cycles_are_finite(total: int, up: float) -> None:
 @given(st.integers(0, 40), st.integers(1, 60), st.integers(0, 60))
 def test_warmups_never_waste_an_update(warmup: int, decay: int, stable: int) -> None:
     horizon = Horizon(total=warmup + stable + decay)
-    for plan in (wsd(warmup, decay), linear_to_zero(warmup=warmup)):
+    for plan in (wsd(warmup=warmup, cooldown=decay), linear(warmup=warmup)):
         values = plan.on(horizon)(range(warmup + stable + decay))
         assert (values > 0).all()
         assert values[warmup] == 1.0 or stable + decay == 0
@@ -361,7 +363,7 @@ def test_warmups_never_waste_an_update(warmup: int, decay: int, stable: int) -> 
 
 def test_the_stages_of_the_clr_paper_are_one_expression() -> None:
     # 16k, 6k and 3k steps, each stage at a tenth of the bounds of the last.
-    wave = cyclic(0.1, 1.0, 1000, cycles=8) >> cyclic(0.01, 0.1, 1000, cycles=3)
+    wave = cyclic(1000, low=0.1, high=1.0, cycles=8) >> cyclic(1000, low=0.01, high=0.1, cycles=3)
     plan = wave >> Constant(0.001, over=3000)
     table = plan.on(Horizon())
     assert table.steps == 25_000
@@ -371,29 +373,32 @@ def test_the_stages_of_the_clr_paper_are_one_expression() -> None:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: fixed(-1), r"fixed\(rate=\) must be at least 0; got -1"),
+        (lambda: Constant(-1), r"fixed\(rate=\) must be at least 0; got -1"),
         (lambda: time_decay(-1), r"time_decay\(rate=\) must be .* at least 0; got -1"),
         (lambda: exponential(0), r"exponential\(gamma=\) must be .* more than 0; got 0"),
         (lambda: step(0), r"step\(every=\) must be more than 0; got 0"),
         (lambda: multistep([]), r"multistep\(at=\) must be a list of durations; got \[\]"),
         (lambda: cosine(floor=-1), r"cosine\(floor=\) must be at least 0; got -1"),
-        (lambda: linear_to_zero(warmup=-5), r"linear_to_zero\(warmup=\) must be at least 0; got -5"),
-        (lambda: linear_to_zero("5 apples"), r"linear_to_zero\(over=\) has the unknown unit 'apples'"),
-        (lambda: sgdr(10, 0), r"sgdr\(stretch=\) must be more than 0; got 0"),
+        (lambda: linear(warmup=-5), r"linear_to_zero\(warmup=\) must be at least 0; got -5"),
+        (lambda: linear("5 apples"), r"linear_to_zero\(over=\) has the unknown unit 'apples'"),
+        (lambda: sgdr(10, stretch=0), r"sgdr\(stretch=\) must be more than 0; got 0"),
         (lambda: sgdr(10, gain=-1), r"sgdr\(gain=\) must be .* at least 0; got -1"),
         (lambda: sgdr(10, cycles=0), r"sgdr\(cycles=\) must be a whole number, at least 1; got 0"),
-        (lambda: cyclic(0.5, 0.1, 4), r"cyclic\(high=\) less cyclic\(low=\) must be at least 0; got -0.4"),
-        (lambda: cyclic(-0.5, 0.1, 4), r"cyclic\(low=\) must be at least 0; got -0.5"),
         (
-            lambda: cyclic(0.1, 0.5, 4, mode="triangle"),
+            lambda: cyclic(4, low=0.5, high=0.1),
+            r"cyclic\(high=\) less cyclic\(low=\) must be at least 0; got -0.4",
+        ),
+        (lambda: cyclic(4, low=-0.5, high=0.1), r"cyclic\(low=\) must be at least 0; got -0.5"),
+        (
+            lambda: cyclic(4, low=0.1, high=0.5, mode="triangle"),
             r"cyclic\(mode=\) must be one of .* did you mean 'triangular'",
         ),
         (
-            lambda: cyclic(0.1, 0.5, 4, gamma=0.9),
+            lambda: cyclic(4, low=0.1, high=0.5, gamma=0.9),
             r"cyclic\(gamma=\) belongs to the exp_range modes; got gamma=0.9",
         ),
         (
-            lambda: cyclic(0.1, 0.5, 4, mode="exp_range", gamma=0),
+            lambda: cyclic(4, low=0.1, high=0.5, mode="exp_range", gamma=0),
             r"cyclic\(gamma=\) must be .* more than 0",
         ),
         (lambda: one_cycle(up=0), r"one_cycle\(up=\) must be a finite number, more than 0; got 0"),
@@ -412,15 +417,15 @@ def test_the_stages_of_the_clr_paper_are_one_expression() -> None:
         (lambda: one_cycle(over=-1), r"one_cycle\(over=\) must be at least 0; got -1"),
         (lambda: one_cycle_momentum(up=2), r"one_cycle_momentum\(up=\) must be less than 1"),
         (lambda: yolo(lrf=-1), r"yolo\(lrf=\) must be .* at least 0; got -1"),
-        (lambda: yolo(-1), r"yolo\(lr0=\) must be at least 0; got -1"),
-        (lambda: wsd(-1, 5), r"wsd\(warmup=\) must be at least 0; got -1"),
-        (lambda: wsd(1, None), r"wsd\(decay=\) must be a duration"),  # type: ignore[arg-type]
+        (lambda: yolo(lr0=-1), r"yolo\(lr0=\) must be at least 0; got -1"),
+        (lambda: wsd(warmup=-1, cooldown=5), r"wsd\(warmup=\) must be at least 0; got -1"),
+        (lambda: wsd(warmup=1, cooldown=None), r"wsd\(decay=\) must be a duration"),  # type: ignore[arg-type]
         (
-            lambda: wsd(1, 5, ease="tanh"),
+            lambda: wsd(warmup=1, cooldown=5, ease="tanh"),
             r"wsd\(ease=\) must be one of 'linear', 'cosine', 'one_minus_sqrt', .*; got 'tanh'",
         ),
         (
-            lambda: wsd(1, 5, ease="geometric"),
+            lambda: wsd(warmup=1, cooldown=5, ease="geometric"),
             r"wsd\(floor=\) must be more than 0 with ease='geometric', .*; write floor=0.001 \* BASE",
         ),
         (lambda: warmup(4, ease="geometric"), r"warmup\(ease=\) must be one of .*; got 'geometric'"),
@@ -454,10 +459,10 @@ def test_the_stages_of_the_clr_paper_are_one_expression() -> None:
             r"is 30% - 1st = -0.4 steps on this horizon .* less than none",
         ),
         (
-            lambda: wsd("50ep", "60ep").on(Horizon(10, "100ep")),
+            lambda: wsd(warmup="50ep", cooldown="60ep").on(Horizon(10, "100ep")),
             r"is 100% - 110ep = -100 steps on this horizon",
         ),
-        (lambda: linear_to_zero(warmup=200).on(RUN), r"is 100% - 200st = -100 steps on this horizon"),
+        (lambda: linear(warmup=200).on(RUN), r"is 100% - 200st = -100 steps on this horizon"),
         (
             lambda: warmup("5% - 1st").on(Horizon(total=10)),
             r"is 5% - 1st = -0.5 steps on this horizon .* less than none",

@@ -62,7 +62,7 @@ optimizer = torch.optim.SGD(groups, momentum=0.9)
 PLANS = (
     "et.cosine()",
     "et.Linear(0, BASE, over='1ep') >> et.Cosine(over='29ep')",
-    "et.wsd('2ep', '20%') * et.Plateau('loss', patience=1)",
+    "et.wsd(warmup='2ep', cooldown='20%') * et.Plateau('loss', patience=1)",
     "et.Cosine(BASE, 0.1 * BASE, over='100smp')",
 )
 DROPINS = (

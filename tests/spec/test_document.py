@@ -46,7 +46,7 @@ def test_what_it_looks_like() -> None:
 
 
 def test_it_is_small_and_plain() -> None:
-    text = sgdr("10ep", "3/2", gain=0.5, floor=1e-5).to_json()
+    text = sgdr("10ep", stretch="3/2", gain=0.5, floor=1e-5).to_json()
     assert len(text) < 1000
     assert "NaN" not in text
     assert "Infinity" not in text

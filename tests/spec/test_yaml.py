@@ -53,7 +53,7 @@ def test_what_it_looks_like() -> None:
         ("type: Cosine, over: 1e3", Cosine(over=1000)),
         ("type: Cosine, over: 100%, start: BASE / 2", Cosine(0.5 * BASE, over="100%")),
         ("type: Points, points: [[0, BASE], [5ep, 1e-3]]", Points([(0, BASE), ("5ep", 1e-3)])),
-        ("type: Steps, gamma: 5e-1, at: [30ep, 60ep]", Steps(0.5, at=["30ep", "60ep"])),
+        ("type: Steps, gamma: 5e-1, at: [30ep, 60ep]", Steps(gamma=0.5, at=["30ep", "60ep"])),
     ],
 )
 def test_what_people_write_reads(fields: str, schedule: Schedule) -> None:

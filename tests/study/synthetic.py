@@ -14,9 +14,9 @@ from etude.study.rank import Ranking, rank
 
 from .training import quick
 
-FIXED = Arm("fixed", et.fixed())
+FIXED = Arm("fixed", et.Constant())
 COSINE = Arm("cosine", et.cosine())
-LINEAR = Arm("linear", et.linear_to_zero())
+LINEAR = Arm("linear", et.linear())
 REX = Arm("rex", et.Rex(BASE, 0.0, over="100%"))
 STEP = Arm("step", et.step("30%"))
 ABSOLUTE = Arm("absolute", et.Cosine(0.1, 0.0, over="100%"))

@@ -320,7 +320,7 @@ def test_failures_are_kept_and_what_hangs_on_them_is_left_out(
 
 def test_a_schedule_that_fails_leaves_the_others_their_answer(comparison: NewComparison) -> None:
     # The metric is one that the task never reports.
-    plateau = Arm("plateau", et.fixed() * et.Plateau("perplexity"))
+    plateau = Arm("plateau", et.Constant() * et.Plateau("perplexity"))
     asked = comparison("quick", FIXED, COSINE, plateau)
 
     asked.run(Here())

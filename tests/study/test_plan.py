@@ -97,7 +97,7 @@ def test_a_warmup_longer_than_the_run_is_refused() -> None:
     ("schedule", "error", "message"),
     [
         (et.Cosine(over="1e6tok"), HorizonError, "own at 400 updates: .* the horizon has no tokens_per_step"),
-        (et.wsd(250, 100), HorizonError, "own at 100 updates: .* less than none"),
+        (et.wsd(warmup=250, cooldown=100), HorizonError, "own at 100 updates: .* less than none"),
         (et.Custom("no_such_module:curve"), ScheduleError, "own at 400 updates: .*no_such_module"),
         (et.Custom("math:cos"), ScheduleError, "own at 400 updates: the value of math:cos at .* at least 0"),
     ],

@@ -22,7 +22,7 @@ from .synthetic import COSINE, FIXED, plan_of, records_of
 
 PNG = b"\x89PNG\r\n\x1a\n"
 VOID = {"meta", "img", "br"}
-ODD = Arm("<b>\"&amp;'</b> {{ 7 * 7 }}", et.linear_to_zero())
+ODD = Arm("<b>\"&amp;'</b> {{ 7 * 7 }}", et.linear())
 PICTURES = ["by_budget.png", "by_update.png", "rates.png"]
 
 

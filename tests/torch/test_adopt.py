@@ -216,7 +216,7 @@ def _arguments(scheduler: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("make", "schedule"),
     [
-        (lambda o: peers.StepLR(o, 30), "Steps(0.1, every=30)"),
+        (lambda o: peers.StepLR(o, 30), "Steps(30)"),
         (lambda o: peers.LambdaLR(o, halved), "Custom('tests.torch.test_adopt:halved')"),
         (
             lambda o: peers.CosineAnnealingWarmRestarts(o, 10, 2),
@@ -309,7 +309,7 @@ def test_swalr_begins_where_the_others_had_come_to() -> None:
 
 
 def test_etudes_scheduler_is_asked_itself() -> None:
-    plan = {"head": et.cosine("2ep"), "*": et.fixed(0.1 * BASE)}
+    plan = {"head": et.cosine("2ep"), "*": et.Constant(0.1 * BASE)}
     horizon = Horizon(steps_per_epoch=5)
     groups = [{"params": [Parameter(torch.zeros(1))], "name": name} for name in ("head", "body")]
     scheduler = Scheduler(SGD(groups, lr=0.1), groups=plan, horizon=horizon)

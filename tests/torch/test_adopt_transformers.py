@@ -105,7 +105,7 @@ def test_a_chain_of_one_of_them_and_a_factor() -> None:
 
     assert (
         repr(schedule)
-        == "(Linear(0.0, BASE, over=10) >> Cosine(BASE, 0.0, over=50)).until(40) >> Steps(0.5, every=30)"
+        == "(Linear(0.0, BASE, over=10) >> Cosine(BASE, 0.0, over=50)).until(40) >> Steps(30, 0.5)"
     )
 
 

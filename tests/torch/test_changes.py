@@ -153,8 +153,8 @@ def test_a_policy_step_by_step(policy: Policy, at: float, values: dict[int, floa
         (et.Linear(0.2, 1.0, over=4) >> et.Cosine(1.0, 0.0, over=4), 2, {1: 0.4, 2: 0.6, 3: 0.6, 9: 0.6}),
         # The later part owns the boundary.
         (et.Constant(1.0, over=3) >> et.Constant(0.5), 3, {2: 1.0, 3: 0.5, 9: 0.5}),
-        (et.Steps(0.1, every=3), 3, {2: 1.0, 3: 0.1, 5: 0.1, 6: 0.1}),
-        (et.Steps(0.1, every=3), 2, {1: 1.0, 2: 1.0, 3: 1.0, 6: 1.0}),
+        (et.Steps(3), 3, {2: 1.0, 3: 0.1, 5: 0.1, 6: 0.1}),
+        (et.Steps(3), 2, {1: 1.0, 2: 1.0, 3: 1.0, 6: 1.0}),
         (et.Linear(1.0, 0.5, over=4).repeat(), 4, {3: 0.625, 4: 1.0, 5: 1.0, 8: 1.0}),
         (et.Linear(1.0, 0.5, over=4).repeat(), 6, {5: 0.875, 6: 0.75, 7: 0.75, 8: 0.75}),
         (et.Linear(1.0, 0.5, over=4).repeat(stretch=2, gain=0.5), 6, {5: 0.46875, 6: 0.4375, 13: 0.4375}),
@@ -731,8 +731,8 @@ def test_t09_in_words() -> None:
             ["Points(points=): [(0, BASE), (3, 0.5)] in the checkpoint, [(0, BASE), (3, 0.6)] now"],
         ),
         (
-            et.Steps(0.1, every=3),
-            et.Steps(0.1, at=[3, 4]),
+            et.Steps(3),
+            et.Steps(at=[3, 4]),
             [
                 "Steps(every=): 3 in the checkpoint, not given now",
                 "Steps(at=): not given in the checkpoint, [3, 4] now",

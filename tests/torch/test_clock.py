@@ -60,7 +60,7 @@ def positions(plan: Schedule, updates: list[dict[str, Any]]) -> list[Fraction]:
         (et.Constant(0.1), [1, 2, 3]),
         (et.Cosine(over="640tok").repeat(stretch=2), ["1/2", 2, "7/2"]),
         (et.Cosine(over="640tok") * et.warmup("128tok"), ["1/2", 2, "7/2"]),
-        (et.wsd("128tok", "640tok", over="6400tok"), ["1/2", 2, "7/2"]),
+        (et.wsd("6400tok", warmup="128tok", cooldown="640tok"), ["1/2", 2, "7/2"]),
     ],
     ids=lambda value: repr(value) if isinstance(value, Schedule) else None,
 )
@@ -236,7 +236,7 @@ def test_a_number_or_a_plateau_beside_a_schedule_changes_nothing(plan: Schedule)
     "plan",
     [
         et.one_cycle(over="640tok"),
-        et.wsd("64tok", "64tok", over="640tok"),
+        et.wsd("640tok", warmup="64tok", cooldown="64tok"),
         et.Cosine(over="640tok - 1st"),
         et.Constant(1.0) * et.warmup("64tok"),
     ],
@@ -307,14 +307,14 @@ def test_past_the_end_the_last_part_goes_on_counting() -> None:
     ("plan", "given_amounts", "message"),
     [
         (
-            et.Cosine(over="640tok") * et.warmup(10, 0.1),
+            et.Cosine(over="640tok") * et.warmup(10, start=0.1),
             {"tokens": 64},
             r"Cosine\(over='640tok'\) counts tokens and warmup\(over=10\) counts updates, "
             + ONE_PART
             + "; write them in the same unit, or as parts of their own: a >> b",
         ),
         (
-            et.Cosine(over="2ep") * et.warmup(10, 0.1),
+            et.Cosine(over="2ep") * et.warmup(10, start=0.1),
             {"samples": 4},
             r"Cosine\(over='2ep'\) counts samples and warmup\(over=10\) counts updates, ",
         ),

@@ -147,7 +147,7 @@ def test_weight_decay_in_proportion_shrinks_the_weights_with_the_rate() -> None:
     """Of a weight without gradient, AdamW leaves 1 - lr · decay at each update."""
     parameter = Parameter(torch.ones(1, dtype=torch.float64))
     optimizer = AdamW([parameter], lr=0.1, weight_decay=0.5)
-    scheduler = Scheduler(optimizer, {"lr": et.linear_to_zero(), "weight_decay": "lr"}, Horizon(total=10))
+    scheduler = Scheduler(optimizer, {"lr": et.linear(), "weight_decay": "lr"}, Horizon(total=10))
     expected = 1.0
     for k in range(10):
         parameter.grad = torch.zeros_like(parameter)
@@ -159,7 +159,7 @@ def test_weight_decay_in_proportion_shrinks_the_weights_with_the_rate() -> None:
 
 def test_in_proportion_it_is_explained_and_read() -> None:
     scheduler = Scheduler(
-        sgd(0.5, weight_decay=0.1), {"lr": et.linear_to_zero(), "weight_decay": "lr"}, Horizon(total=4)
+        sgd(0.5, weight_decay=0.1), {"lr": et.linear(), "weight_decay": "lr"}, Horizon(total=4)
     )
     scheduler.seek(1)
     told = scheduler.explain(0, "weight_decay")

@@ -51,10 +51,10 @@ PLANS: list[Schedule] = [
     et.sgdr(4),
     et.Exponential(0.5),
     et.Constant(0.3 * BASE, over=3) >> et.Constant(BASE),
-    et.Steps(0.1, every=2),
+    et.Steps(2),
     et.one_cycle(over=20),
     et.Polynomial(power=2.0, over=10),
-    et.cyclic(0.1 * BASE, BASE, up=4),
+    et.cyclic(4, low=0.1 * BASE),
     et.Linear(0.1 * BASE, BASE, over=3) >> et.Cosine(over=7),
 ]
 plans = st.sampled_from(PLANS)

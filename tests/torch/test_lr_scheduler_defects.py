@@ -413,9 +413,7 @@ def test_the_formulas_of_a_chain_are_products() -> None:
     chain = quietly(
         theirs.ChainedScheduler, [theirs.StepLR(optimizer, 2, 0.5), theirs.ConstantLR(optimizer, 0.5)]
     )
-    assert formulas.of(chain, 0)["lr"] == et.Steps(0.5, every=2) * (
-        et.Constant(0.5, over=5) >> et.Constant(1.0)
-    )
+    assert formulas.of(chain, 0)["lr"] == et.Steps(2, 0.5) * (et.Constant(0.5, over=5) >> et.Constant(1.0))
     assert formulas.clock(chain) == 0
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.optim import SGD, AdamW
 
-from etude import BASE, Constant, Cosine, Horizon, linear_to_zero
+from etude import BASE, Constant, Cosine, Horizon, linear
 from etude.errors import ScheduleError
 from etude.torch import Scheduler
 from etude.torch.param_groups import param_groups
@@ -266,7 +266,7 @@ def test_a_relative_schedule_keeps_the_ratios() -> None:
     groups = param_groups(model, 0.1, layer_decay=0.5, multipliers={"head.*": 10})
     bases = list(rates(groups).values())
     optimizer = SGD(groups)
-    scheduler = Scheduler(optimizer, linear_to_zero(), Horizon(total=20))
+    scheduler = Scheduler(optimizer, linear(), Horizon(total=20))
     for step, found in enumerate(train(model, optimizer, scheduler, 19), start=1):
         assert found == pytest.approx([base * (1 - step / 20) for base in bases])
 

@@ -149,8 +149,8 @@ def test_t09_unasked_it_is_refused_with_what_differs() -> None:
     ],
 )
 def test_half_a_line_in_a_run_of_twice_its_length(policy: Any, expected: list[float]) -> None:
-    saved = stopped(et.linear_to_zero(), Horizon(total=8), 4).state_dict()
-    scheduler = Scheduler(sgd(1.0), et.linear_to_zero(), Horizon(total=16), on_change=policy)
+    saved = stopped(et.linear(), Horizon(total=8), 4).state_dict()
+    scheduler = Scheduler(sgd(1.0), et.linear(), Horizon(total=16), on_change=policy)
     scheduler.load_state_dict(saved)
     assert first(advance(scheduler, len(expected))) == pytest.approx(expected)
 
@@ -191,11 +191,11 @@ def test_t11_the_first_resumed_update_is_on_the_new_curve(decay: str, order: Any
 
 PLANS: list[Schedule] = [
     et.cosine(),
-    et.linear_to_zero(),
+    et.linear(),
     et.Linear(0.1 * BASE, BASE, over="10%") >> et.Cosine(BASE, 0.01 * BASE, over="90%"),
     et.Constant(BASE, over=10) >> et.Exponential(0.9),
     et.Cosine(0.3, 0.001, over="100%"),
-    et.wsd("10%", "20%"),
+    et.wsd(warmup="10%", cooldown="20%"),
     et.sgdr("25%"),
 ]
 SHORT, LONG = Horizon(total=24), Horizon(total=40)
@@ -265,24 +265,24 @@ def test_other_base_rates_go_on_with_those_of_the_checkpoint(policy: Policy, ord
 
 
 def test_stretch_goes_on_with_the_base_rates_of_now_where_no_optimizer_was_loaded() -> None:
-    run = stopped(et.linear_to_zero(), Horizon(total=8), 2, 1.0, 0.1)
-    scheduler = Scheduler(sgd(0.5, 0.1), et.linear_to_zero(), Horizon(total=8), on_change="stretch")
+    run = stopped(et.linear(), Horizon(total=8), 2, 1.0, 0.1)
+    scheduler = Scheduler(sgd(0.5, 0.1), et.linear(), Horizon(total=8), on_change="stretch")
     scheduler.load_state_dict(run.state_dict())
     assert str(scheduler.seam).splitlines()[1:] == [
         "  lr of group '0' 0.375 (the checkpoint's plan: 0.75)",
         "  lr of group '1' 0.075 (the checkpoint's plan: 0.075)",
     ]
     assert rates(scheduler.optimizer) == pytest.approx([0.375, 0.075])
-    again = Scheduler(sgd(0.5, 0.1), et.linear_to_zero(), Horizon(total=8))
+    again = Scheduler(sgd(0.5, 0.1), et.linear(), Horizon(total=8))
     again.load_state_dict(scheduler.state_dict())
     assert advance(again, 6) == advance(scheduler, 6)
 
 
 def test_stretch_keeps_the_base_rates_of_now_when_the_optimizer_is_loaded_after_it() -> None:
     """What the seam has told stays true."""
-    run = stopped(et.linear_to_zero(), Horizon(total=8), 2)
+    run = stopped(et.linear(), Horizon(total=8), 2)
     saved = save(run)
-    scheduler = Scheduler(sgd(0.5), et.linear_to_zero(), Horizon(total=8), on_change="stretch")
+    scheduler = Scheduler(sgd(0.5), et.linear(), Horizon(total=8), on_change="stretch")
     scheduler.load_state_dict(saved["scheduler"])
     scheduler.optimizer.load_state_dict(saved["optimizer"])
     assert scheduler.seam is not None
@@ -305,7 +305,7 @@ def test_every_hyperparameter_follows_the_policy(policy: Policy, order: Any) -> 
         "weight_decay": et.Linear(0.04, 0.4, over="100%"),
         "betas[1]": et.Constant(0.99),
     }
-    now = {**then, "lr": et.linear_to_zero()}
+    now = {**then, "lr": et.linear()}
 
     def adamw() -> Optimizer:
         return AdamW([Parameter(torch.zeros(1))], lr=1.0, weight_decay=0.1)
@@ -352,8 +352,8 @@ def told(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     ],
 )
 def test_the_seam_is_told_once_with_both_rates(policy: Any, line: str, told: Callable[[], list[str]]) -> None:
-    run = stopped(et.linear_to_zero(), Horizon(total=8), 6, 1.0, 1.0)
-    scheduler = Scheduler(sgd(1.0, 1.0), et.linear_to_zero(), Horizon(total=16), on_change=policy)
+    run = stopped(et.linear(), Horizon(total=8), 6, 1.0, 1.0)
+    scheduler = Scheduler(sgd(1.0, 1.0), et.linear(), Horizon(total=16), on_change=policy)
     scheduler.load_state_dict(run.state_dict())
     (message,) = told()
     assert message == str(scheduler.seam)
@@ -385,7 +385,7 @@ def test_the_seam_tells_what_is_written_with_a_plateau_a_scale_or_a_proportion(p
     run.seek(5)
     for loss in (1.0, 1.0, 1.0):
         run.observe(loss=loss)
-    scheduler = build(et.linear_to_zero(), LONG, policy)
+    scheduler = build(et.linear(), LONG, policy)
     scheduler.load_state_dict(run.state_dict())
     assert scheduler.seam is not None
     told = {name: pair for (name, _), pair in scheduler.seam.rates.items()}
@@ -516,7 +516,7 @@ def test_a_function_that_only_the_checkpoint_names_is_never_imported(policy: Any
     assert module.exists()
     module.unlink()
     del sys.modules["leaves_a_trace"]
-    scheduler = Scheduler(sgd(1.0), et.linear_to_zero(), SHORT)
+    scheduler = Scheduler(sgd(1.0), et.linear(), SHORT)
     if policy == "stretch":
         scheduler.load_state_dict(saved, on_change=policy)
         assert rates(scheduler.optimizer) == [0.875]
@@ -545,12 +545,12 @@ def test_a_function_that_the_present_plan_names_goes_on() -> None:
 def test_what_a_plateau_remembers_goes_on_under_another_plan() -> None:
     """Its factor and its count of bad readings belong to it, not to what it is multiplied with."""
     plateau = Plateau("loss", patience=2, factor=0.5)
-    run = Scheduler(sgd(1.0), et.linear_to_zero() * plateau, Horizon(total=8))
+    run = Scheduler(sgd(1.0), et.linear() * plateau, Horizon(total=8))
     run.seek(4)
     for loss in (1.0, 1.0, 1.0, 1.0, 1.0, 1.0):  # the best, three bad ones, and two more
         run.observe(loss=loss)
     for policy, expected in (("stretch", [0.375, 0.375, 0.1875]), ("keep", [0.25, 0.25, 0.125])):
-        scheduler = Scheduler(sgd(1.0), et.linear_to_zero() * plateau, Horizon(total=16))
+        scheduler = Scheduler(sgd(1.0), et.linear() * plateau, Horizon(total=16))
         scheduler.load_state_dict(run.state_dict(), on_change=policy)  # type: ignore[arg-type]
         used = rates(scheduler.optimizer)
         scheduler.observe(loss=0.9)
@@ -565,9 +565,9 @@ def test_what_a_plateau_remembers_goes_on_under_another_plan() -> None:
 @pytest.mark.parametrize(
     "now",
     [
-        et.linear_to_zero(),
-        et.linear_to_zero() * Plateau("loss", patience=5),
-        et.linear_to_zero() * Plateau("accuracy", mode="max"),
+        et.linear(),
+        et.linear() * Plateau("loss", patience=5),
+        et.linear() * Plateau("accuracy", mode="max"),
         et.minimum(et.cosine() * Plateau("loss", patience=0), 0.3),
     ],
     ids=["none now", "another patience", "another metric", "under a minimum"],
@@ -609,7 +609,7 @@ def test_a_new_plateau_begins_anew() -> None:
 
 def test_groups_that_were_separate_and_are_one_now_are_refused_with_the_one_that_differs() -> None:
     saved = Scheduler(
-        sgd(1.0, 1.0, 1.0), groups={0: et.cosine(), "*": et.linear_to_zero()}, horizon=SHORT
+        sgd(1.0, 1.0, 1.0), groups={0: et.cosine(), "*": et.linear()}, horizon=SHORT
     ).state_dict()
     message = refuses(Scheduler(sgd(1.0, 1.0, 1.0), et.cosine(), SHORT), saved, "another set-up")
     assert message.splitlines()[1].startswith(
@@ -626,7 +626,7 @@ def test_groups_that_were_separate_and_are_one_now_are_refused_with_the_one_that
 
 
 def test_groups_that_were_separate_and_are_one_now_stretch_together() -> None:
-    run = Scheduler(sgd(1.0, 0.5), groups={0: et.cosine(), 1: et.linear_to_zero()}, horizon=SHORT)
+    run = Scheduler(sgd(1.0, 0.5), groups={0: et.cosine(), 1: et.linear()}, horizon=SHORT)
     run.seek(6)
     scheduler = Scheduler(sgd(1.0, 0.5), et.cosine(), SHORT, on_change="stretch")
     scheduler.load_state_dict(run.state_dict())
@@ -639,12 +639,12 @@ def test_groups_that_were_separate_and_are_one_now_stretch_together() -> None:
 @pytest.mark.parametrize("policy", POLICIES, ids=str)
 def test_groups_that_were_one_and_are_separate_now_change_alone(policy: Policy) -> None:
     run = stopped(et.cosine(), SHORT, 6, 1.0, 0.5)
-    plans = {0: et.cosine(), 1: et.linear_to_zero()}
+    plans = {0: et.cosine(), 1: et.linear()}
     refuses(Scheduler(sgd(1.0, 0.5), groups=plans, horizon=SHORT), run.state_dict(), "lr of group '1'")
     scheduler = Scheduler(sgd(1.0, 0.5), groups=plans, horizon=SHORT, on_change=policy)
     scheduler.load_state_dict(run.state_dict())
     unchanged = et.cosine().on(SHORT)
-    course = continued(policy, Course(et.cosine(), SHORT), Course(et.linear_to_zero(), SHORT), 6)
+    course = continued(policy, Course(et.cosine(), SHORT), Course(et.linear(), SHORT), 6)
     expected = [[unchanged(k), course.table(k, 0.5)] for k in range(6, 18)]
     assert advance(scheduler, 6) == expected[:6]
     again = Scheduler(sgd(1.0, 0.5), groups=plans, horizon=SHORT)
@@ -733,7 +733,7 @@ def in_thread(act: Callable[[], object], name: str = "worker") -> None:
 
 
 def test_a_second_thread_is_refused_and_may_be_handed_the_clock() -> None:
-    scheduler = Scheduler(sgd(1.0), et.linear_to_zero(), Horizon(total=8))
+    scheduler = Scheduler(sgd(1.0), et.linear(), Horizon(total=8))
     advance(scheduler, 2)
     before = scheduler.state_dict(), copy.deepcopy(scheduler.optimizer.state_dict())
     with pytest.raises(ScheduleError, match=r"stepped by the thread 'MainThread', and now by 'worker'.*seek"):
@@ -746,13 +746,13 @@ def test_a_second_thread_is_refused_and_may_be_handed_the_clock() -> None:
 
 
 def test_what_a_thread_that_has_ended_was_stepping_goes_on() -> None:
-    scheduler = Scheduler(sgd(1.0), et.linear_to_zero(), Horizon(total=8))
+    scheduler = Scheduler(sgd(1.0), et.linear(), Horizon(total=8))
     in_thread(lambda: advance(scheduler, 3))
     assert first(advance(scheduler, 3)) == [0.625, 0.5, 0.375]
 
 
 def test_a_state_that_was_loaded_hands_the_clock_over_too() -> None:
-    scheduler = Scheduler(sgd(1.0), et.linear_to_zero(), Horizon(total=8))
+    scheduler = Scheduler(sgd(1.0), et.linear(), Horizon(total=8))
     advance(scheduler, 3)
     scheduler.load_state_dict(scheduler.state_dict())
     in_thread(lambda: advance(scheduler, 2))
@@ -793,7 +793,7 @@ def test_a_state_with_bases_for_other_groups_is_refused(field: str, wrong: list[
 def test_a_state_without_what_another_is_in_proportion_to_is_refused() -> None:
     values = json.loads(stopped(IN_PROPORTION, SHORT, 6, weight_decay=0.1).state_dict()["etude"])
     values["courses"] = [course for course in values["courses"] if course["of"] != "lr"]
-    scheduler = Scheduler(sgd(1.0, weight_decay=0.1), {**IN_PROPORTION, "lr": et.linear_to_zero()}, SHORT)
+    scheduler = Scheduler(sgd(1.0, weight_decay=0.1), {**IN_PROPORTION, "lr": et.linear()}, SHORT)
     refuses(scheduler, {"etude": json.dumps(values)}, "is damaged: it does not hold the lr of", "stretch")
 
 
@@ -831,12 +831,12 @@ def test_the_clock_of_samples_goes_on_where_it_stood() -> None:
 
 
 def test_a_fraction_of_a_step_goes_on_from_there() -> None:
-    run = stopped(et.linear_to_zero(), Horizon(total=8), 0)
+    run = stopped(et.linear(), Horizon(total=8), 0)
     run.seek(2.5)
-    scheduler = Scheduler(sgd(1.0), et.linear_to_zero(), Horizon(total=16), on_change="hold")
+    scheduler = Scheduler(sgd(1.0), et.linear(), Horizon(total=16), on_change="hold")
     scheduler.load_state_dict(run.state_dict())
     course = continued(
-        "hold", Course(et.linear_to_zero(), Horizon(total=8)), Course(et.cosine(), LONG), Fraction(5, 2)
+        "hold", Course(et.linear(), Horizon(total=8)), Course(et.cosine(), LONG), Fraction(5, 2)
     )
     assert rates(scheduler.optimizer) == [course.table(2.5)] == [0.6875]
 

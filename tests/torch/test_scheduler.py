@@ -162,9 +162,9 @@ def test_building_a_schedule_beside_a_live_optimizer_changes_nothing(tmp_path: P
     [
         WARMUP_COSINE,
         et.Exponential(0.97),
-        et.sgdr(7, 1.5, floor=0.01, gain=0.7),
+        et.sgdr(7, stretch=1.5, floor=0.01, gain=0.7),
         et.one_cycle(over=300),
-        et.cyclic(0.01, 0.5 * BASE + 0.01, up=7, mode="exp_range", gamma=0.99),
+        et.cyclic(7, low=0.01, high=0.5 * BASE + 0.01, mode="exp_range", gamma=0.99),
         et.Geometric(BASE, 1e-3, over=200) * et.Linear(1.0, 0.5, over=100),
         et.Constant(BASE).cooldown(100, over=50, ease="one_minus_sqrt"),
     ],
@@ -466,11 +466,11 @@ def anneal(start: float, stop: float, share: float) -> float:
         (et.sgdr(4), lambda k: anneal(1, 0, k % 4 / 4)),
         (et.Exponential(0.5), lambda k: 0.5**k),
         (et.Constant(0.3 * BASE, over=3) >> et.Constant(BASE), lambda k: 0.3 if k < 3 else 1),
-        (et.Steps(0.1, every=2), lambda k: 0.1 ** (k // 2)),
+        (et.Steps(2), lambda k: 0.1 ** (k // 2)),
         (et.multistep([1, 3]), lambda k: 0.1 ** (k >= 1) * 0.1 ** (k >= 3)),
         (et.Polynomial(power=2.0, over=10), lambda k: (1 - min(k, 10) / 10) ** 2),
-        (et.cyclic(0.1 * BASE, BASE, up=4), lambda k: 1 - 0.9 * abs(k % 8 - 4) / 4),
-        (et.linear_to_zero(10), lambda k: 1 - min(k, 10) / 10),
+        (et.cyclic(4, low=0.1 * BASE), lambda k: 1 - 0.9 * abs(k % 8 - 4) / 4),
+        (et.linear(10), lambda k: 1 - min(k, 10) / 10),
     ],
     ids=lambda value: str(value) if isinstance(value, Schedule) else "formula",
 )
@@ -556,7 +556,7 @@ def tensor(request: pytest.FixtureRequest) -> Tensor:
         et.Linear(0.1 * BASE, BASE, over=2_000) >> et.Cosine(BASE, 0.01 * BASE, over=98_000),
         et.Exponential(0.9999),
         et.Geometric(BASE, 1e-3 * BASE, over=100_000),
-        et.sgdr(999, "3/2", floor=1e-3),
+        et.sgdr(999, stretch="3/2", floor=1e-3),
         et.one_cycle(over=100_001),
         et.time_decay(1e-3),
     ],
@@ -854,13 +854,13 @@ def tensor_adam(model: nn.Module) -> Optimizer:
 PLANS: dict[str, Any] = {
     "warmup, cosine": {"schedules": et.Linear(0.1 * BASE, BASE, over="10%") >> et.Cosine(over="90%")},
     "one-cycle with momentum": {
-        "schedules": {"lr": et.one_cycle(), "momentum": et.one_cycle_momentum(0.8, 0.9)}
+        "schedules": {"lr": et.one_cycle(), "momentum": et.one_cycle_momentum(low=0.8, high=0.9)}
     },
-    "restarts and a plateau": {"schedules": et.sgdr("100/31%", 2) * Plateau("loss", patience=1)},
+    "restarts and a plateau": {"schedules": et.sgdr("100/31%", stretch=2) * Plateau("loss", patience=1)},
     "by group": {
         "groups": {
             0: {"lr": et.cosine(), "weight_decay": et.Linear(0.1, 0.2, over="100%")},
-            "*": et.wsd("5%", "20%"),
+            "*": et.wsd(warmup="5%", cooldown="20%"),
         }
     },
 }
@@ -904,8 +904,8 @@ def test_an_interrupted_run_ends_with_the_same_weights(
 PLATEAU = Plateau("loss", patience=1, cooldown=1)
 ANYTHING: list[Schedule] = [
     WARMUP_COSINE,
-    et.Linear(0.2 * BASE, BASE, over=2.5) >> et.sgdr(7, "3/2", floor=1e-3, gain=0.9),
-    et.cyclic(0.01, 0.1 * BASE + 0.01, up=3, down=5, mode="exp_range", gamma=0.99),
+    et.Linear(0.2 * BASE, BASE, over=2.5) >> et.sgdr(7, stretch="3/2", floor=1e-3, gain=0.9),
+    et.cyclic(3, low=0.01, high=0.1 * BASE + 0.01, down=5, mode="exp_range", gamma=0.99),
     et.Exponential(0.98) * PLATEAU,
     (et.Linear(BASE, 0.5 * BASE, over=11) >> et.Constant(0.25 * BASE)) * PLATEAU,
     et.one_cycle(over="100%", three_phase=True),
@@ -1100,7 +1100,7 @@ def test_a12_what_is_refused_leaves_the_optimizer_as_it_was(act: Callable[[Optim
 
 def test_a12_a_state_that_is_refused_touches_no_group_that_came_since() -> None:
     scheduler = Scheduler(sharing(), et.cosine(), Horizon(total=10))
-    state = Scheduler(sharing(), et.linear_to_zero(), Horizon(total=10)).state_dict()
+    state = Scheduler(sharing(), et.linear(), Horizon(total=10)).state_dict()
     scheduler.optimizer.add_param_group({"params": [weight()]})
     before = held(scheduler.optimizer)
     with pytest.raises(ResumeError):

@@ -45,7 +45,7 @@ SCHEDULES: dict[str, tuple[Schedule, Callable[[int], float]]] = {
     "linear": (et.Linear(0.1 * BASE, BASE, over=10), lambda k: 0.1 + 0.09 * min(k, 10)),
     "constant": (et.Constant(0.3 * BASE, over=8) >> et.Constant(BASE), lambda k: 0.3 if k < 8 else 1),
     "one-cycle": (et.one_cycle(over=20), one_cycle),
-    "cyclic": (et.cyclic(0.1 * BASE, BASE, up=4), lambda k: 1 - 0.9 * abs(k % 8 - 4) / 4),
+    "cyclic": (et.cyclic(4, low=0.1 * BASE), lambda k: 1 - 0.9 * abs(k % 8 - 4) / 4),
     "warmup, cosine": (
         et.Linear(0.1 * BASE, BASE, over=3) >> et.Cosine(over=10),
         warmup_then(lambda k: anneal(1, 0, min(k / 10, 1))),

@@ -307,7 +307,7 @@ def test_a_rate_that_someone_else_changed_is_told_with_what_made_it() -> None:
 @pytest.mark.parametrize("kind", [float, torch.tensor])
 def test_other_groups_and_tensors_are_compared_now_and_then(kind: Callable[[float], float | Tensor]) -> None:
     optimizer = sgd(kind(0.1), kind(0.2))
-    scheduler = Scheduler(optimizer, et.fixed(), Horizon(total=1_000))
+    scheduler = Scheduler(optimizer, et.Constant(), Horizon(total=1_000))
     with told() as heard:
         for _ in range(300):
             rate = optimizer.param_groups[1]["lr"]
@@ -322,7 +322,7 @@ def test_other_groups_and_tensors_are_compared_now_and_then(kind: Callable[[floa
 def test_two_schedulers_of_one_rate_are_told() -> None:
     optimizer = sgd()
     first = Scheduler(optimizer, et.cosine(), Horizon(total=100))
-    second = Scheduler(optimizer, et.linear_to_zero(), Horizon(total=100))
+    second = Scheduler(optimizer, et.linear(), Horizon(total=100))
     with told() as heard:
         for _ in range(100):
             optimizer.step()
@@ -376,7 +376,7 @@ def test_only_who_writes_the_same_number_is_another_writer() -> None:
 def test_another_scheduler_of_a_momentum_is_told_by_its_name() -> None:
     optimizer = Adam([Parameter(torch.zeros(1))])
     first = Scheduler(optimizer, {"momentum": et.one_cycle_momentum()}, Horizon(total=100))
-    second = Scheduler(optimizer, {"betas[0]": et.fixed(0.5)}, Horizon(total=100))
+    second = Scheduler(optimizer, {"betas[0]": et.Constant(0.5)}, Horizon(total=100))
     with pytest.warns(ScheduleWarning, match=r"and both write momentum\..*\[two-writers\]"):
         first.step()
     first.seek(50)
@@ -400,7 +400,7 @@ def test_a_scheduler_that_takes_anothers_place_is_not_told() -> None:
     optimizer = sgd()
     old = Scheduler(optimizer, et.cosine(), Horizon(total=100))
     run(old, 1, 10, "update")
-    new = Scheduler(optimizer, et.linear_to_zero(), Horizon(total=100))
+    new = Scheduler(optimizer, et.linear(), Horizon(total=100))
     with told() as heard:
         run(new, 1, 100, "update")
     assert heard == []

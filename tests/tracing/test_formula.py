@@ -64,11 +64,11 @@ WARM_RESTARTS = Linear(0.0, BASE, over=5) >> Cosine(over=20) >> Exponential(0.9,
 @pytest.mark.parametrize(
     ("few", "many"),
     [
-        (sgdr(10, 1.1, cycles=3), sgdr(10, 1.1, cycles=200)),
+        (sgdr(10, stretch=1.1, cycles=3), sgdr(10, stretch=1.1, cycles=200)),
         (WARM_RESTARTS.repeat(2, stretch="3/2"), WARM_RESTARTS.repeat(30, stretch="3/2")),
         (
-            piecewise_constant([1, 2], [1.0, 0.5, 0.25]),
-            piecewise_constant(list(range(1, 900)), [1 / (1 + i) for i in range(900)]),
+            piecewise_constant([1, 2], rates=[1.0, 0.5, 0.25]),
+            piecewise_constant(list(range(1, 900)), rates=[1 / (1 + i) for i in range(900)]),
         ),
     ],
     ids=["cosines", "warm restarts", "stairs"],

@@ -18,6 +18,6 @@ def main(folder: str) -> None:
     # Half the batch in each of two processes.
     options: dict[str, Any] = {"per_device_train_batch_size": 2, "num_train_epochs": 3}
     args = arguments(run, save_strategy="steps", save_steps=5, **options)
-    trainer, used = train(args, et.linear_to_zero(warmup=3), optimizers=(None, None))
+    trainer, used = train(args, et.linear(warmup=3), optimizers=(None, None))
     horizons = {repr(horizon_of(args, Sentences())), repr(trainer.lr_scheduler.horizon)}
     report({"used": used.first, "horizons": sorted(horizons)})

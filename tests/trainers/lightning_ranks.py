@@ -17,6 +17,6 @@ def main(folder: str, processes: str) -> None:
     warnings.simplefilter("ignore")
     keep = ModelCheckpoint(Path(folder).parent, every_n_train_steps=5, save_top_k=-1, filename="{step}")
     loader = DataLoader(TensorDataset(inputs(ROWS)), batch_size=4 // int(processes))
-    module = Module(scheduled(et.linear_to_zero(warmup=3)), loader)
+    module = Module(scheduled(et.linear(warmup=3)), loader)
     fit(module, keep, devices=int(processes), strategy="ddp", max_epochs=3)
     report({"used": used(module), "horizon": repr(module.scheduler.horizon)})

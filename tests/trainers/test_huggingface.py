@@ -434,7 +434,7 @@ def test_a_longer_run_is_on_the_new_curve_from_its_first_update(
 
 
 def test_two_processes_have_the_rates_of_one_and_a_run_goes_on_with_another_number(tmp_path: Path) -> None:
-    plan = et.linear_to_zero(warmup=3)
+    plan = et.linear(warmup=3)
     both = together("tests.trainers.huggingface_ranks", 2, tmp_path / "two")
     args = arguments(tmp_path, num_train_epochs=3)
     resume = str(tmp_path / "run" / "checkpoint-5")
@@ -454,7 +454,7 @@ def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     printed = capsys.readouterr().out
     assert printed.startswith("57 batches an epoch = 57 updates an epoch; × 4 epochs = 228 updates\n")
     rates = [float(rate) for rate in re.findall(r"'learning_rate': '(\S+)'", printed)]
-    table = et.linear_to_zero(warmup="10%").on(Horizon(total=228))
+    table = et.linear(warmup="10%").on(Horizon(total=228))
     assert rates == pytest.approx(table(range(37, 228, 38), 1e-2).tolist(), rel=1e-3)
 
 

@@ -748,11 +748,11 @@ def test_a_skipped_update_does_not_tick(fused: bool, theirs: list[float], rates:
 
 def test_two_processes_have_the_rates_of_one_and_a_fit_goes_on_with_another_number(tmp_path: Path) -> None:
     both = together("tests.trainers.lightning_ranks", 2, tmp_path / "two", "2")
-    alone = Module(scheduled(et.linear_to_zero(warmup=3)))
+    alone = Module(scheduled(et.linear(warmup=3)))
     with pytest.warns(UserWarning, match="your dataloader is not resumable"):
         fit(alone, max_epochs=3, ckpt_path=tmp_path / "step=5.ckpt")
 
-    expected = closed_form(et.linear_to_zero(warmup=3), Horizon(total=12))
+    expected = closed_form(et.linear(warmup=3), Horizon(total=12))
     horizon = "Horizon(steps_per_epoch=4, total='3ep', samples_per_step=4)"
     assert both == [{"used": expected, "horizon": horizon}] * 2
     assert used(alone) == expected[5:]

@@ -84,6 +84,8 @@ class Subject(Protocol):
     @property
     def horizon(self) -> Horizon: ...
     @property
+    def moves_with_the_run(self) -> bool: ...
+    @property
     def length(self) -> float | None: ...
     @property
     def text(self) -> str: ...
@@ -650,11 +652,6 @@ class Course:
         if not self.table.depends_on_base or self.base == 0 or value == 0:
             return f"{value!r}" if value == 0 else f"{value:g}"
         return f"{ratio(value, self.base or 1.0):g} * BASE"
-
-    @property
-    def moves_with_the_run(self) -> bool:
-        """Whether lengths are shares of the run: then another end of the run is another schedule."""
-        return "%" in self.table.text
 
     def hold(self, step: float, value: float) -> str:
         """What to add, to hold a value from a step on."""

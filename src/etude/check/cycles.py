@@ -66,7 +66,7 @@ def run_ends_inside_cycle(course: Course) -> Iterator[Finding]:
         f"The run ends inside cycle {cycle.index} (counted from 0), where the rate is {course.finish:g}, "
         f"{course.of_peak(course.finish)}; cycles end at {near}.",
         "Give the cycles a length that fits."
-        if course.moves_with_the_run
+        if course.table.moves_with_the_run
         else f"End the run with a cycle, total={' or '.join(course.written(end) for end in ends)}, or give "
         f"the cycles a length that fits.",
         {

@@ -94,15 +94,14 @@ def floor_never_reached(course: Course) -> Iterator[Finding]:
     if floor is None:
         return
     start, arrival = course.final.start, course.arrival
-    rest = f"'100% - {course.duration(start)}'" if start else "'100%'"
-    longer = "" if course.moves_with_the_run else ", or lengthen the run"
+    longer = "" if course.table.moves_with_the_run else ", or lengthen the run"
     longer += f", total={course.written(arrival)}" if longer and arrival is not None else ""
     yield Finding(
         "floor-never-reached",
         "warning",
         f"The run ends before the decay does: at {course.finish:g}, {course.of_peak(course.finish)}, "
         f"not at {floor:g}.",
-        f"Let the decay end with the run (from {course.at(start)} on {rest} is left){longer}.",
+        f"Let the decay end with the run: over='rest' is what is left from {course.at(start)} on{longer}.",
         {"last": course.finish, "floor": floor, "peak": course.peak},
     )
 
@@ -117,7 +116,7 @@ def floor_reached_early(course: Course) -> Iterator[Finding]:
             f"The schedule is over at {course.at(start)}: {course.from_on(start)} updates stay at "
             f"{course.last:g}, {course.of_peak(course.last)}."
         )
-        end = "" if course.moves_with_the_run else f", or end the run there, total={course.written(start)}"
+        end = "" if course.table.moves_with_the_run else f", or end it there, total={course.written(start)}"
         fix = (
             f"Let it last as long as the run (a bare number counts steps, '30ep' epochs){end}; to hold a "
             f"rate on purpose add {course.hold(start, course.last)}."
@@ -150,7 +149,7 @@ def jump_at_end(course: Course) -> Iterator[Finding]:
         "warning",
         f"The {course.noun} jumps from {jump.before:g} to {jump.after:g} for the last update alone.",
         "Let the schedule last one step longer."
-        if course.moves_with_the_run
+        if course.table.moves_with_the_run
         else f"Let the run end at step {number(jump.step)}, total={course.written(jump.step)}, or the "
         f"schedule last one step longer.",
         {"step": jump.step, "before": jump.before, "after": jump.after},
@@ -177,7 +176,7 @@ def length_differs(course: Course) -> Iterator[Finding]:
         )
         fix = "or shorten a part"
     whole = "L"
-    if not course.moves_with_the_run:
+    if not course.table.moves_with_the_run:
         whole = f"Let the run be as long as the plan, total={course.written(length)}, or l"
     yield Finding(
         "length-differs",

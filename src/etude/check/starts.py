@@ -93,7 +93,7 @@ def zero_updates(course: Course) -> Iterator[Finding]:
     most = max(zeros.start, zeros.between, zeros.end)
     if most == zeros.end:
         over = course.final.start
-        end = "" if course.moves_with_the_run else f", or end the run there, total={course.written(over)}"
+        end = "" if course.table.moves_with_the_run else f", or end it there, total={course.written(over)}"
         fix = (
             f"The schedule is over at {course.at(over)}: let it last as long as the run{end}; to stay at 0 "
             f"on purpose add {course.hold(over, 0.0)}."

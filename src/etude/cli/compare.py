@@ -36,7 +36,7 @@ def command(store_path: Path, out: Path | None, workers: int | None, **options: 
 
     \b
     etude compare digits
-    etude compare digits -s "Rex(over='100%')" --only cosine --seeds 3
+    etude compare digits -s "Rex()" --only cosine --seeds 3
     """
     plan = plan_of(**options)
     console = new_console()

@@ -49,17 +49,12 @@ from etude.schedules.rebuilt import in_steps
 from etude.schedules.recipes.warmups import warmup
 from etude.schedules.shapes import (
     Cosine,
-    ExpHyperbolic,
     Geometric,
     Hyperbolic,
     Linear,
-    MirrorCosine,
-    OneMinusSqrt,
-    OneMinusSquare,
     Points,
     Polynomial,
-    QuarterCosine,
-    QuarterSine,
+    Ramp,
     Rex,
     Shape,
     Tanh,
@@ -281,7 +276,7 @@ class _Writer:
         if span <= 0:
             return last
         done = _ease(shape, f"share(x, {_number(clock.origin)}, {_number(span)})")
-        if isinstance(shape, Geometric | ExpHyperbolic):
+        if shape.in_log_rate:
             return f"geometric({first}, {last}, {done})"
         return f"between({first}, {last}, {done})"
 
@@ -295,13 +290,13 @@ class _Writer:
         match law:
             case Exponential(gamma=gamma, per=per):
                 return f"({start}) * {gamma!r} ** float({t} / {_number(steps_of(per))})"
-            case InverseTime(rate=rate, per=per):
+            case InverseTime(decay_rate=rate, per=per):
                 return f"({start}) / (1 + {rate!r} * float({t} / {_number(steps_of(per))}))"
             case PowerLaw(exponent=exponent, timescale=timescale):
                 return f"({start}) * (1 + float({t} / {_number(steps_of(timescale))})) ** -{exponent!r}"
             case InverseSqrt(timescale=timescale):
                 return f"({start}) / math.sqrt(1 + float({t} / {_number(steps_of(timescale))}))"
-            case Sigmoid(rate=rate, middle=middle, per=per):
+            case Sigmoid(steepness=rate, middle=middle, per=per):
                 unit, half = steps_of(per), steps_of(middle)
                 whole = 1 + math.exp(-rate * float(half / unit))
                 # What is beyond e^700 is too large for a float.
@@ -444,16 +439,8 @@ def _ease(shape: Shape, p: str) -> str:
             share = float(steps_of(over) / steps_of(upper))
             whole = math.sqrt(share * (2 - share))
             return f"{whole!r} - math.sqrt({share!r} * (1 - {p}) * (2 - {share!r} * (1 + {p})))"
-        case OneMinusSqrt():
-            return _named("one_minus_sqrt", p)
-        case OneMinusSquare():
-            return _named("one_minus_square", p)
-        case QuarterCosine():
-            return _named("quarter_cosine", p)
-        case QuarterSine():
-            return _named("quarter_sine", p)
-        case MirrorCosine():
-            return _named("mirror_cosine", p)
+        case Ramp(ease=ease):
+            return _named(ease, p)
     raise Unwritable(f"{shape!r} has no closed form here")
 
 

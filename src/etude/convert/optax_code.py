@@ -91,7 +91,7 @@ def _call(piece: Piece, horizon: Horizon) -> str:
         ):
             return f"optax.exponential_decay({_level(start)}, {whole(per, 'its unit')}, {gamma!r})"
         case Steps(gamma=gamma, start=start, every=every) if part == Steps(
-            gamma, start=start, every=every, at=part.at
+            every, gamma, start=start, at=part.at
         ):
             return _stairs(part, piece)
         case Product() | Sum():

@@ -136,9 +136,9 @@ def _arguments(piece: Piece, part: Schedule, is_last: bool) -> tuple[str, dict[s
             return "PolynomialLR", {"total_iters": whole(over, "Polynomial's length"), "power": power}
         case Exponential(gamma=gamma) if part == Exponential(gamma):
             return "ExponentialLR", {"gamma": gamma}
-        case Steps(gamma=gamma, every=every) if every is not None and part == Steps(gamma, every=every):
+        case Steps(gamma=gamma, every=every) if every is not None and part == Steps(every, gamma):
             return "StepLR", {"step_size": whole(every, "a stair"), "gamma": gamma}
-        case Steps(gamma=gamma, at=at) if at is not None and part == Steps(gamma, at=at):
+        case Steps(gamma=gamma, at=at) if at is not None and part == Steps(gamma=gamma, at=at):
             milestones = [whole(when, "a milestone") for when in at]
             return "MultiStepLR", {"milestones": sorted(milestones), "gamma": gamma}
         case Repeat(schedule=Cosine(stop=stop, over=over), growth=growth) if _is_warm_restarts(part):

@@ -6,13 +6,14 @@ from fractions import Fraction
 from typing import Any
 
 from etude.convert.pieces import Unwritable, multiple, steps_of, whole
-from etude.durations import Horizon
+from etude.durations import Horizon, to_duration
 from etude.errors import ScheduleError
 from etude.levels import BASE
 from etude.schedules.algebra import Constant, Repeat, Schedule, Sequence
 from etude.schedules.laws import InverseSqrt
 from etude.schedules.rebuilt import in_steps
-from etude.schedules.shapes import Cosine, Linear, OneMinusSqrt, Polynomial
+from etude.schedules.recipes.arguments import along
+from etude.schedules.shapes import Cosine, Linear, Polynomial, Shape
 
 __all__ = ["to_transformers"]
 
@@ -54,6 +55,8 @@ def _match(plan: Schedule, steps: int) -> tuple[str, dict[str, int], dict[str, s
         if first != Linear(floor * BASE, BASE, over=first.over):
             raise Unwritable(f"{first!r} is no warmup")
         parts = parts[1:]
+    if len(parts) > 1 and isinstance(parts[0], Cosine) and parts == [parts[0]] * len(parts):
+        parts = [Repeat(parts[0], len(parts))]  # as the recipe writes cycles in the rest of the run
     found = _stable(parts, warmup, floor) if len(parts) == 2 else None
     if found is None and len(parts) == 1 and not floor:
         found = _decay(parts[0], warmup, steps)
@@ -114,8 +117,11 @@ def _stable(parts: list[Schedule], warmup: int, floor: float) -> tuple[str, int,
     stable, decay = parts
     if not isinstance(stable, Constant) or stable != Constant(BASE, over=stable.over):
         return None
-    for kind, name in ((Linear, "linear"), (Cosine, "cosine"), (OneMinusSqrt, "1-sqrt")):
-        if not isinstance(decay, kind) or decay != kind(BASE, decay.stop, over=decay.over):
+    decays = {"linear": "linear", "cosine": "cosine", "one_minus_sqrt": "1-sqrt"}
+    for ease, name in decays.items():
+        if not isinstance(decay, Shape) or decay != along(ease)(
+            BASE, decay.stop, over=to_duration(decay.over)
+        ):
             continue
         low = multiple(decay.stop, "the decay's stop")
         if warmup and low != floor:

@@ -9,7 +9,7 @@ from etude.durations import DurationLike
 from etude.levels import BASE
 from etude.schedules.algebra import Constant, Rate
 from etude.schedules.laws import InverseSqrt
-from etude.schedules.shapes import Cosine, Linear, OneMinusSqrt, Polynomial, Shape
+from etude.schedules.shapes import Cosine, Linear, Polynomial, Ramp, Shape
 
 __all__ = ["TRANSFORMERS"]
 
@@ -86,7 +86,7 @@ def _warmup_stable_decay(
         decays: dict[str, Callable[[], Rate]] = {
             "linear": lambda: Linear(BASE, low, over=num_decay_steps),
             "cosine": lambda: _waves(num_decay_steps, num_cycles, min_lr_ratio),
-            "1-sqrt": lambda: OneMinusSqrt(BASE, low, over=num_decay_steps),
+            "1-sqrt": lambda: Ramp(BASE, low, over=num_decay_steps, ease="one_minus_sqrt"),
         }
         plan = plan >> decays[decay_type]()
     if not num_decay_steps or (decay_type == "cosine" and num_cycles != 0.5):

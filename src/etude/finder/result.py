@@ -44,7 +44,7 @@ class RangeTest:
     >>> rates = np.geomspace(1e-5, 1.0, 101)
     >>> found = RangeTest(Curve(rates, 2.0 - 1.5 / (1 + (0.001 / rates) ** 2) + (rates / 0.1) ** 2))
     >>> found.plans()["one_cycle"]
-    'one_cycle(0.00719)'
+    'one_cycle(peak=0.00719)'
     """
 
     def __init__(self, curve: Curve, metric: str | None = None) -> None:

@@ -107,7 +107,7 @@ class Recorder:
     ...         for reading in readings:
     ...             print(reading.step, reading.rates, reading.metrics)
     >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
-    >>> scheduler = Scheduler(optimizer, Cosine(over="100%"), Horizon(total=2))
+    >>> scheduler = Scheduler(optimizer, Cosine(), Horizon(total=2))
     >>> with Recorder(scheduler, Printer()) as recorder:
     ...     for loss in [0.5, 0.25]:
     ...         optimizer.step()

@@ -25,10 +25,10 @@ import numpy as np
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as TypeVarWithDefault
 
-from etude.durations import Duration, DurationLike, Horizon, fraction_text, to_duration
+from etude.durations import REST, Duration, DurationLike, Horizon, fraction_text, to_duration
 from etude.eases import EASES, linear
 from etude.errors import EtudeError, HorizonError, ScheduleError
-from etude.levels import Level, LevelLike, to_level
+from etude.levels import BASE, Level, LevelLike, to_level
 from etude.schedules import bounds
 from etude.schedules.names import not_imported
 from etude.tables import Table
@@ -137,6 +137,12 @@ class Schedule(Generic[Kind]):
         own = any(isinstance(level, Level) and level.is_relative for level in levels)
         return own or any(part.depends_on_base for part in self.parts)
 
+    @property
+    def moves_with_the_run(self) -> bool:
+        """Whether a length of it is a share of the run: on another total it is another schedule."""
+        lengths = (duration for part in self.walk() for _, duration in durations_of(part))
+        return any(unit in ("%", "rest") for length in lengths for unit, _ in length.terms)
+
     @cached_property
     def _depth(self) -> int:
         return 1 + max((part._depth for part in self.parts), default=0)
@@ -194,16 +200,18 @@ class Schedule(Generic[Kind]):
     # How it is written.
 
     def __repr__(self) -> str:
-        positional, named = [], []
+        positional: list[str] = []
+        named: list[str] = []
+        by_name = False
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.kw_only:
-                named += [f"{field.name}={write(value)}"] if value != field.default else []
+            if value == field.default and (field.kw_only or len(positional) >= self._spelled):
+                by_name = by_name or not field.kw_only  # as what follows it is then
+            elif field.kw_only or by_name:
+                named.append(f"{field.name}={write(value)}")
             else:
-                positional.append((write(value), value == field.default))
-        while len(positional) > self._spelled and positional[-1][1]:
-            positional.pop()
-        return f"{type(self).__name__}({', '.join([text for text, _ in positional] + named)})"
+                positional.append(write(value))
+        return f"{type(self).__name__}({', '.join(positional + named)})"
 
     def to_json(self) -> str:
         """Return the schedule as JSON with a version number; ``etude.from_json`` reads it."""
@@ -286,7 +294,7 @@ class Rate(Schedule["Rate"]):
         return raised if high is None else minimum(raised, high)
 
     def cooldown(
-        self, at: DurationLike, *, over: DurationLike, stop: LevelLike = 0.0, ease: str = "linear"
+        self, at: DurationLike, *, over: DurationLike = REST, stop: LevelLike = 0.0, ease: str = "linear"
     ) -> Rate:
         """Leave it at a step, and decay from the value it had there: see ``Cooldown``."""
         return Cooldown(self, at, over=over, stop=stop, ease=ease)
@@ -462,14 +470,17 @@ class Constant(Rate):
     lr(t) = level
 
     Args:
-        level: absolute, or relative to BASE.
+        level: absolute, or relative to BASE; BASE where it is not given.
         over: how long; not given, it is timeless: it takes the length of what it is combined with.
 
     >>> Constant(0.1 * BASE).on(Horizon(total=3))([0, 2, 99], base=0.5)
     array([0.05, 0.05, 0.05])
+
+    Elsewhere: torch ``ConstantLR(factor=1)``, optax ``constant_schedule``, transformers ``constant``, fvcore
+    ``ConstantParamScheduler`` (an error at the end of training), LRBench ``FIX``.
     """
 
-    level: LevelLike
+    level: LevelLike = BASE
     _: KW_ONLY
     over: DurationLike | None = None
 
@@ -1037,7 +1048,7 @@ class Stretch(Applied):
 
 @dataclass(frozen=True, repr=False)
 class Under(Applied, Rate):
-    """What a schedule leaves of a level: ``cyclic(0.0, 0.1, 500).under(0.95)``, a momentum that dips.
+    """What a schedule leaves of a level: a momentum that dips, ``cyclic(500, low=0, high=0.1).under(0.95)``.
 
     lr(t) = level - schedule(t), which must not be less than 0
 
@@ -1115,7 +1126,7 @@ class Cooldown(Applied, Rate):
     Args:
         schedule: the trunk; it may be endless.
         at: when to leave it.
-        over: how long the decay takes; 0 drops at once.
+        over: how long the decay takes; not given, the rest of the run; 0 drops at once.
         stop: the last level.
         ease: ``linear``, ``cosine``, ``one_minus_sqrt``, ``one_minus_square``, ``mirror_cosine``,
             ``quarter_cosine``, ``quarter_sine`` or ``rex``; or ``geometric``, the same factor at every step,
@@ -1130,7 +1141,7 @@ class Cooldown(Applied, Rate):
     schedule: Rate
     at: DurationLike
     _: KW_ONLY
-    over: DurationLike
+    over: DurationLike = REST
     stop: LevelLike = Level(0.0, 0.0)  # noqa: RUF009 - a Level is frozen
     ease: str = "linear"
 

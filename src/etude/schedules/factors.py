@@ -32,7 +32,7 @@ FARTHEST = 8.5
 
 
 @dataclass(frozen=True, repr=False)
-class Share(Lasting, Factor):
+class Share(Lasting["Factor"], Factor):
     """What these share."""
 
     over: DurationLike | None = field(default=None, kw_only=True)
@@ -47,7 +47,7 @@ class Share(Lasting, Factor):
 
 
 @dataclass(frozen=True, repr=False)
-class ExponentialWarmup(Function, Share):
+class ExponentialWarmup(Function["Factor"], Share):
     """A warmup that comes ever nearer to 1 and never reaches it.
 
     f(t) = 1 - e^(-(t + 1) / timescale)
@@ -79,7 +79,7 @@ class ExponentialWarmup(Function, Share):
 
 
 @dataclass(frozen=True, repr=False)
-class RAdamWarmup(Function, Share):
+class RAdamWarmup(Function["Factor"], Share):
     """The warmup that rectified Adam derives from its second moment's decay.
 
     With ρ∞ = 2 / (1 - beta2) - 1, ρ(k) = ρ∞ - 2k beta2^k / (1 - beta2^k) and k = t + δ,

@@ -27,7 +27,7 @@ from etude.eases import EASES, Array
 from etude.errors import HorizonError, ScheduleError
 from etude.levels import BASE, Level, LevelLike, to_level
 from etude.schedules import bounds
-from etude.schedules.algebra import Extent, Rate, Schedule
+from etude.schedules.algebra import Extent, Kind, Rate, Schedule
 from etude.schedules.names import not_imported
 from etude.timeline import Chain, Clock, Cycles, Law, Node, Numbered, Ramp, Scaled, power
 
@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 
-class Lasting(Schedule):
+class Lasting(Schedule[Kind]):
     """What ends where it is told to, with ``over``, and else never."""
 
     over: DurationLike | None
@@ -74,7 +74,7 @@ class Lasting(Schedule):
 
 
 @dataclass(frozen=True, repr=False)
-class Endless(Lasting, Rate):
+class Endless(Lasting["Rate"], Rate):
     """What the laws share; see the module's text."""
 
     start: LevelLike = field(default=BASE, kw_only=True)
@@ -90,7 +90,7 @@ class Endless(Lasting, Rate):
         return to_level(self.start, self._named("start"))
 
 
-class Function(Lasting):
+class Function(Lasting[Kind]):
     """One formula."""
 
     # Whether f may jump: only a user's function can.
@@ -120,7 +120,7 @@ class Function(Lasting):
 
 
 @dataclass(frozen=True, repr=False)
-class Exponential(Function, Endless):
+class Exponential(Function["Rate"], Endless):
     """The same factor for every unit of time.
 
     f(t) = gamma^(t / per)
@@ -160,13 +160,13 @@ class Exponential(Function, Endless):
 
 
 @dataclass(frozen=True, repr=False)
-class InverseTime(Function, Endless):
+class InverseTime(Function["Rate"], Endless):
     """Time-based decay.
 
-    f(t) = 1 / (1 + rate · t / per)
+    f(t) = 1 / (1 + decay_rate · t / per)
 
     Args:
-        rate: ≥ 0; after 1 / rate units the rate is half.
+        decay_rate: ≥ 0; after 1 / decay_rate units the rate is half.
         per: the unit of time.
 
     >>> InverseTime(0.5).on(Horizon(total=4))(range(4)).round(4)
@@ -177,28 +177,28 @@ class InverseTime(Function, Endless):
     Source: Robbins and Monro, 1951. It alone of the common decays has Σ lr = ∞ and Σ lr² < ∞.
     """
 
-    rate: float
+    decay_rate: float
     _: KW_ONLY
     per: DurationLike = STEP
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._set(
-            rate=bounds.number(self.rate, self._named("rate"), least=0),
+            decay_rate=bounds.number(self.decay_rate, self._named("decay_rate"), least=0),
             per=bounds.length(self.per, self._named("per"), positive=True),
         )
 
     def factor(self, clock: Clock) -> Callable[[Array], Array]:
         per = self._unit(clock, self.per, "per")
-        return lambda t: 1 / (1 + self.rate * (t / per))
+        return lambda t: 1 / (1 + self.decay_rate * (t / per))
 
     @property
     def decay_power(self) -> float:
-        return 1.0 if self.rate else 0.0
+        return 1.0 if self.decay_rate else 0.0
 
 
 @dataclass(frozen=True, repr=False)
-class PowerLaw(Function, Endless):
+class PowerLaw(Function["Rate"], Endless):
     """A power of time, from a finite start.
 
     f(t) = (1 + t / timescale)^-exponent
@@ -236,7 +236,7 @@ class PowerLaw(Function, Endless):
 
 
 @dataclass(frozen=True, repr=False)
-class InverseSqrt(Function, Endless):
+class InverseSqrt(Function["Rate"], Endless):
     """The inverse square root of time, as after the warmup of a transformer.
 
     f(t) = 1 / √(1 + t / timescale)
@@ -271,13 +271,13 @@ class InverseSqrt(Function, Endless):
 
 
 @dataclass(frozen=True, repr=False)
-class Sigmoid(Function, Endless):
+class Sigmoid(Function["Rate"], Endless):
     """Down along an S: flat, steepest in the middle, flat again.
 
-    f(t) = (1 + e^(-rate · m)) / (1 + e^(rate · (t / per - m))), with m = middle / per, so that f(0) = 1
+    f(t) = (1 + e^(-steepness · m)) / (1 + e^(steepness · (t / per - m))), with m = middle / per: f(0) = 1
 
     Args:
-        rate: how steep, > 0.
+        steepness: > 0.
         middle: where it is steepest, a Duration.
         per: the unit of time.
 
@@ -290,7 +290,7 @@ class Sigmoid(Function, Endless):
     Source: Caffe's ``sigmoid`` policy (Jia et al., 2014).
     """
 
-    rate: float
+    steepness: float
     _: KW_ONLY
     middle: DurationLike
     per: DurationLike = STEP
@@ -298,7 +298,7 @@ class Sigmoid(Function, Endless):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._set(
-            rate=bounds.number(self.rate, self._named("rate"), above=0),
+            steepness=bounds.number(self.steepness, self._named("steepness"), above=0),
             middle=bounds.length(self.middle, self._named("middle")),
             per=bounds.length(self.per, self._named("per"), positive=True),
         )
@@ -306,8 +306,8 @@ class Sigmoid(Function, Endless):
     def factor(self, clock: Clock) -> Callable[[Array], Array]:
         per = self._unit(clock, self.per, "per")
         middle = float(clock.steps(self.middle, self._named("middle")))
-        whole = 1 + math.exp(-self.rate * middle / per)
-        return lambda t: whole / (1 + np.exp(self.rate * ((t - middle) / per)))
+        whole = 1 + math.exp(-self.steepness * middle / per)
+        return lambda t: whole / (1 + np.exp(self.steepness * ((t - middle) / per)))
 
     @property
     def decay_power(self) -> float:
@@ -369,13 +369,13 @@ class Steps(Endless):
     f(t) = gamma^⌊t / every⌋, or gamma^(how many of ``at`` are ≤ t)
 
     Args:
-        gamma: the factor of one stair, ≥ 0.
         every: the length of a stair, a Duration > 0; or
         at: when to take one, Durations; one given twice counts twice.
+        gamma: the factor of one stair, ≥ 0.
 
-    >>> Steps(0.5, every=2).on(Horizon(total=5))(range(5))
+    >>> Steps(2, 0.5).on(Horizon(total=5))(range(5))
     array([1.  , 1.  , 0.5 , 0.5 , 0.25])
-    >>> Steps(0.1, at=[1, 3]).on(Horizon(total=4))(range(4))
+    >>> Steps(at=[1, 3]).on(Horizon(total=4))(range(4))
     array([1.  , 0.1 , 0.1 , 0.01])
 
     Elsewhere: torch ``StepLR`` and ``MultiStepLR``, timm ``StepLRScheduler`` and ``MultiStepLRScheduler``
@@ -386,9 +386,11 @@ class Steps(Endless):
     Source: step decay, as for AlexNet (Krizhevsky et al., 2012).
     """
 
-    gamma: float
-    _: KW_ONLY
+    _spelled: ClassVar[int] = 0
+
     every: DurationLike | None = None
+    gamma: float = 0.1
+    _: KW_ONLY
     at: Sequence[DurationLike] | None = None
 
     def __post_init__(self) -> None:
@@ -448,7 +450,7 @@ class Steps(Endless):
 
 
 @dataclass(frozen=True, repr=False)
-class Custom(Function, Endless):
+class Custom(Function["Rate"], Endless):
     """A function of your own, named so that the schedule stays text: ``Custom("package.module:function")``.
 
     f(t) = function(t), called with one step at a time: an int where t is whole, else a float

@@ -53,7 +53,9 @@ def in_steps(schedule: Kind, horizon: Horizon) -> Kind:
 def settled(schedule: Kind, clock: Clock) -> Kind:
     """Return the same schedule with the rest of the run as the length that it has there, in the run's unit.
 
-    >>> settled(Cosine(), Clock(Horizon(391, "90ep")).started(Fraction(391)))
+    >>> from fractions import Fraction
+    >>> from etude.timeline import Clock
+    >>> settled(Cosine(), Clock(Horizon(391, "90ep"), origin=Fraction(391)))
     Cosine(BASE, 0.0, over='89ep')
     """
 

@@ -28,33 +28,29 @@ from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 
-from etude import eases
+from etude import eases, timeline
 from etude.durations import REST, Duration, DurationLike, to_duration
 from etude.eases import Array
 from etude.errors import HorizonError, ScheduleError
 from etude.levels import BASE, Level, LevelLike, to_level
 from etude.schedules import bounds
 from etude.schedules.algebra import Extent, Rate
-from etude.timeline import Chain, Clock, Cycles, Node, Ramp
+from etude.timeline import Chain, Clock, Cycles, Node
 
 __all__ = [
     "Cosine",
-    "ExpHyperbolic",
     "Geometric",
     "Hyperbolic",
     "Linear",
-    "MirrorCosine",
-    "OneMinusSqrt",
-    "OneMinusSquare",
     "Points",
     "Polynomial",
-    "QuarterCosine",
-    "QuarterSine",
+    "Ramp",
     "Rex",
     "Shape",
     "Tanh",
 ]
 
+OWN_SHAPES = {"linear": "Linear", "cosine": "Cosine", "rex": "Rex"}
 After: TypeAlias = Literal["hold", "raise", "repeat"]
 
 
@@ -63,7 +59,6 @@ class Shape(Rate):
     """What the shapes share; see the module's text."""
 
     _spelled: ClassVar[int] = 2
-    _geometric: ClassVar[bool] = False
 
     start: LevelLike = BASE
     stop: LevelLike = Level(0.0, 0.0)  # noqa: RUF009 - a Level is frozen
@@ -86,14 +81,24 @@ class Shape(Rate):
                 f"run is less in each cycle; got {str(self.over)!r}: write over='10ep'"
             )
         for name, level in (("start", self.start), ("stop", self.stop)):
-            if self._geometric and level == Level(0.0, 0.0):
+            if self.in_log_rate and level == Level(0.0, 0.0):
                 raise ScheduleError(
                     f"{self._named(name)} must be more than 0, for no factor leads to 0 or from it; "
                     f"use Linear or Cosine, or a small level such as 0.001 * BASE"
                 )
 
+    @property
+    def name(self) -> str:
+        """What its phase is called."""
+        return type(self).__name__.lower()
+
+    @property
+    def in_log_rate(self) -> bool:
+        """Whether the way is between the logarithms of the levels."""
+        return False
+
     @abstractmethod
-    def ease(self, p: Array) -> Array:
+    def along(self, p: Array) -> Array:
         """The share of the way from ``start`` to ``stop`` gone after the share p of ``over``."""
 
     @property
@@ -111,15 +116,15 @@ class Shape(Rate):
             raise HorizonError(f"{self!r} has no length on this horizon, so it cannot repeat")
         return Cycles(self._ramp, clock, length, None, 1.0)
 
-    def _ramp(self, clock: Clock) -> Ramp:
-        return Ramp(
-            type(self).__name__.lower(),
+    def _ramp(self, clock: Clock) -> timeline.Ramp:
+        return timeline.Ramp(
+            self.name,
             clock.origin,
             clock.at(clock.steps(self.over, self._named("over"))),
             to_level(self.start, self._named("start")),
             to_level(self.stop, self._named("stop")),
-            self.ease,
-            geometric=self._geometric,
+            self.along,
+            geometric=self.in_log_rate,
             last_step=clock.scale if self.inclusive else Fraction(0),
             raises=self.after == "raise",
         )
@@ -141,7 +146,7 @@ class Linear(Shape):
     Source: Goyal et al., 2017, for the warmup.
     """
 
-    def ease(self, p: Array) -> Array:
+    def along(self, p: Array) -> Array:
         return eases.linear(p)
 
 
@@ -176,46 +181,55 @@ class Cosine(Shape):
             k=bounds.number(self.k, self._named("k"), above=0),
         )
 
-    def ease(self, p: Array) -> Array:
+    def along(self, p: Array) -> Array:
         done = eases.cosine(p if self.k == 1 else p**self.k)
         return done if self.power == 1 else 1 - (1 - done) ** self.power
 
 
 @dataclass(frozen=True, repr=False)
-class QuarterCosine(Shape):
-    """A quarter of a cosine: flat at the start, steepest at the end.
+class Ramp(Shape):
+    """A way along one of the eases that have no shape of their own.
 
-    e(p) = 1 - cos(πp / 2), so that a decay to 0 is start · cos(πp / 2)
+    ====================  ==================  =========================================================
+    ease                  e(p)                a decay along it
+    ====================  ==================  =========================================================
+    ``quarter_cosine``    1 - cos(πp / 2)     flat at the start, steepest at the end
+    ``quarter_sine``      sin(πp / 2)         steepest at the start, flat at the end
+    ``mirror_cosine``     2p - (1 - cos πp)   steep at both ends, flat in the middle
+                          / 2
+    ``one_minus_sqrt``    √p                  steep at first, then ever flatter: start · (1 - √p)
+    ``one_minus_square``  p²                  flat at first, then ever steeper: start · (1 - p²)
+    ====================  ==================  =========================================================
 
-    >>> QuarterCosine(1.0, 0.0, over=3).on(Horizon(total=4))(range(4)).round(4)
-    array([1.   , 0.866, 0.5  , 0.   ])
+    Args:
+        ease: one of these.
 
-    Elsewhere: torch-schedule-anything's ``cosine_annealing_with_warmup`` (below 0 past its end), the sine
-    policies of LRBench.
+    >>> Ramp(1.0, 0.0, over=4, ease="one_minus_sqrt").on(Horizon(total=5))(range(5)).round(4)
+    array([1.    , 0.5   , 0.2929, 0.134 , 0.    ])
 
-    Source: Wu et al., 2019 (LRBench), ``SIN``.
+    Elsewhere: LRBench ``SIN`` (its two quarters), torch-schedule-anything's ``cosine_annealing_with_warmup``
+    (``quarter_cosine``, below 0 past its end); the cooldowns of transformers ``warmup_stable_decay``
+    (``"1-sqrt"``), torchtitan (``"sqrt"``), lrsched, pytorch_optimizer's ``wsd`` (``"1-square"``, whose last
+    value jumps back up to its floor) and the code of Hägele et al. (``mirror_cosine``).
+
+    Source: Wu et al., 2019 (LRBench), for the quarters; Hägele et al., 2024, who compare the others.
     """
 
-    def ease(self, p: Array) -> Array:
-        return eases.quarter_cosine(p)
+    ease: str = field(kw_only=True)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if own := OWN_SHAPES.get(self.ease):
+            raise ScheduleError(f"{self._named('ease')} must be of no shape of its own; write {own}(...)")
+        known = [ease for ease in eases.EASES if ease not in OWN_SHAPES]
+        self._set(ease=bounds.choice(self.ease, self._named("ease"), known))
 
-@dataclass(frozen=True, repr=False)
-class QuarterSine(Shape):
-    """A quarter of a sine: steepest at the start, flat at the end.
+    @property
+    def name(self) -> str:
+        return self.ease
 
-    e(p) = sin(πp / 2)
-
-    >>> QuarterSine(0.0, 1.0, over=3).on(Horizon(total=4))(range(4)).round(4)
-    array([0.   , 0.5  , 0.866, 1.   ])
-
-    Elsewhere: the rising half of the sine policies of LRBench.
-
-    Source: Wu et al., 2019 (LRBench), ``SIN``.
-    """
-
-    def ease(self, p: Array) -> Array:
-        return eases.quarter_sine(p)
+    def along(self, p: Array) -> Array:
+        return eases.EASES[self.ease](p)
 
 
 @dataclass(frozen=True, repr=False)
@@ -233,9 +247,11 @@ class Geometric(Shape):
     Source: the ramp of the range test (Smith, 2017).
     """
 
-    _geometric: ClassVar[bool] = True
+    @property
+    def in_log_rate(self) -> bool:
+        return True
 
-    def ease(self, p: Array) -> Array:
+    def along(self, p: Array) -> Array:
         return eases.linear(p)
 
 
@@ -269,62 +285,8 @@ class Polynomial(Shape):
             k=bounds.number(self.k, self._named("k"), above=0),
         )
 
-    def ease(self, p: Array) -> Array:
+    def along(self, p: Array) -> Array:
         return 1 - (1 - (p if self.k == 1 else p**self.k)) ** self.power
-
-
-@dataclass(frozen=True, repr=False)
-class OneMinusSqrt(Shape):
-    """Steep at first, then ever flatter: a decay to 0 is start · (1 - √p).
-
-    e(p) = √p
-
-    >>> OneMinusSqrt(1.0, 0.0, over=4).on(Horizon(total=5))(range(5)).round(4)
-    array([1.    , 0.5   , 0.2929, 0.134 , 0.    ])
-
-    Elsewhere: transformers ``warmup_stable_decay`` (``"1-sqrt"``), torchtitan (``"sqrt"``), lrsched.
-
-    Source: Hägele et al., 2024, as the cooldown of warmup-stable-decay.
-    """
-
-    def ease(self, p: Array) -> Array:
-        return eases.one_minus_sqrt(p)
-
-
-@dataclass(frozen=True, repr=False)
-class OneMinusSquare(Shape):
-    """Flat at first, then ever steeper: a decay to 0 is start · (1 - p²).
-
-    e(p) = p²
-
-    >>> OneMinusSquare(1.0, 0.0, over=4).on(Horizon(total=5))(range(5))
-    array([1.    , 0.9375, 0.75  , 0.4375, 0.    ])
-
-    Elsewhere: pytorch_optimizer's ``wsd`` (``"1-square"``, whose last value jumps back up to its floor).
-
-    Source: Hägele et al., 2024, among the cooldowns compared.
-    """
-
-    def ease(self, p: Array) -> Array:
-        return eases.one_minus_square(p)
-
-
-@dataclass(frozen=True, repr=False)
-class MirrorCosine(Shape):
-    """The half cosine mirrored on the straight line: steep at both ends, flat in the middle.
-
-    e(p) = 2p - (1 - cos πp) / 2
-
-    >>> MirrorCosine(1.0, 0.0, over=4).on(Horizon(total=5))(range(5)).round(4)
-    array([1.    , 0.6464, 0.5   , 0.3536, 0.    ])
-
-    Elsewhere: the ``mirror_cosine`` cooldown of the code of Hägele et al.
-
-    Source: Hägele et al., 2024, among the cooldowns compared.
-    """
-
-    def ease(self, p: Array) -> Array:
-        return eases.mirror_cosine(p)
 
 
 @dataclass(frozen=True, repr=False)
@@ -354,7 +316,7 @@ class Rex(Shape):
             raise ScheduleError(f"{self._named('beta')} must be less than 1; got {self.beta!r}")
         self._set(beta=beta)
 
-    def ease(self, p: Array) -> Array:
+    def along(self, p: Array) -> Array:
         return eases.rex(p, self.beta)
 
 
@@ -392,7 +354,7 @@ class Tanh(Shape):
             )
         self._set(lower=lower, upper=upper)
 
-    def ease(self, p: Array) -> Array:
+    def along(self, p: Array) -> Array:
         first, last = np.tanh(self.lower), np.tanh(self.upper)
         share = (np.tanh(self.lower * (1 - p) + self.upper * p) - first) / (last - first)
         return np.where(p == 1, 1.0, share)
@@ -409,25 +371,33 @@ class Hyperbolic(Shape):
     Args:
         upper: the longest run thought of, ≥ ``over``. A run ends where f(0) = √(r (2 - r)) of the way is
             gone: at ``stop`` only if it is the longest, and then it is a straight line.
+        geometric: whether it is a hyperbola in log rate, start^(1 - e) · stop^e (ExpHyperbolicLR); both
+            levels must then be above 0.
 
     >>> Hyperbolic(1.0, 0.0, over=4, upper=8).on(Horizon(total=5))(range(5)).round(4)
     array([1.   , 0.852, 0.693, 0.509, 0.134])
 
-    Elsewhere: pytorch-scheduler ``HyperbolicScheduler``.
+    Elsewhere: pytorch-scheduler ``HyperbolicScheduler`` and ``ExpHyperbolicScheduler``.
 
     Source: HyperbolicLR (Kim, 2024).
     """
 
     upper: DurationLike = field(kw_only=True)
+    geometric: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
+        self._set(geometric=bounds.flag(self.geometric, self._named("geometric")))
         super().__post_init__()
         self._set(upper=bounds.length(self.upper, self._named("upper"), positive=True))
 
-    def ease(self, p: Array) -> Array:
+    @property
+    def in_log_rate(self) -> bool:
+        return self.geometric
+
+    def along(self, p: Array) -> Array:
         return eases.linear(p)  # of the longest run
 
-    def _ramp(self, clock: Clock) -> Ramp:
+    def _ramp(self, clock: Clock) -> timeline.Ramp:
         ramp = super()._ramp(clock)
         over, upper = (
             clock.steps(length, self._named(name))
@@ -446,31 +416,11 @@ class Hyperbolic(Shape):
         def curve(p: Array) -> Array:
             return gone - np.sqrt(share * (1 - p) * (2 - share * (1 + p)))
 
-        if self._geometric:
+        if self.in_log_rate:
             return replace(ramp, ease=curve)
         # To where it comes, and not to where it would: that is what is held after it.
         reached = ramp.first * (1 - gone) + ramp.last * gone
         return replace(ramp, last=reached, ease=lambda p: curve(p) / gone)
-
-
-@dataclass(frozen=True, repr=False)
-class ExpHyperbolic(Hyperbolic):
-    """The hyperbola in log rate; both levels must be above 0.
-
-    With e as in ``Hyperbolic``, lr(t) = start^(1 - e) · stop^e
-
-    Args:
-        upper: the longest run thought of, ≥ ``over``.
-
-    >>> ExpHyperbolic(1.0, 0.01, over=4, upper=8).on(Horizon(total=5))(range(5)).round(4)
-    array([1.    , 0.5059, 0.2432, 0.1042, 0.0185])
-
-    Elsewhere: pytorch-scheduler ``ExpHyperbolicScheduler``.
-
-    Source: HyperbolicLR (Kim, 2024).
-    """
-
-    _geometric: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, repr=False)
@@ -540,11 +490,11 @@ class Points(Rate):
         # A last ramp without length holds the last level.
         stops = [*times[1:], times[-1]]
         ramps = [
-            Ramp("points", start, stop, first, last, eases.EASES[self.ease])
+            timeline.Ramp("points", start, stop, first, last, eases.EASES[self.ease])
             for start, stop, first, last in zip(times, stops, levels, [*levels[1:], levels[-1]], strict=True)
         ]
         kept = [ramp for ramp in ramps[:-1] if ramp.start < ramp.stop] + ramps[-1:]
         if clock.origin < times[0]:
             # What is held before the first time, also where the first two points are a jump.
-            kept.insert(0, Ramp("points", times[0], times[0], levels[0], levels[0], eases.linear))
+            kept.insert(0, timeline.Ramp("points", times[0], times[0], levels[0], levels[0], eases.linear))
         return Chain([ramp.start for ramp in kept], kept)

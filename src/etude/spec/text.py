@@ -55,7 +55,7 @@ def parse(text: str, kind: type[Schedule] = Rate, *, custom: Functions = "import
     Raises:
         SpecError: with the column of what is wrong, and the nearest known name.
 
-    >>> parse("sgdr('10ep', 2)")
+    >>> parse("sgdr('10ep', stretch=2)")
     Cosine(BASE, 0.0, over='10ep').repeat(stretch=2)
     >>> parse("Cosin(over=10)")
     Traceback (most recent call last):

@@ -16,8 +16,7 @@ from etude.schedules import (
     cyclic,
     cyclic_cosine_decay,
     exponential,
-    fixed,
-    linear_to_zero,
+    linear,
     one_cycle,
     sgdr,
     step,
@@ -40,23 +39,23 @@ class Arm:
 
 
 TUTORIALS = (
-    Arm(FIXED, fixed()),
+    Arm(FIXED, Constant()),
     Arm("time", time_decay(9.0, per="100%")),
     Arm("exponential", exponential(0.01, per="100%")),
     Arm("step", step("30%", 0.3)),
     Arm("plateau", Constant(BASE) * Plateau("validation_loss", factor=0.3, patience=2)),
     Arm("cosine", cosine()),
-    Arm("sgdr", sgdr("100/7%", 2)),
+    Arm("sgdr", sgdr("100/7%", stretch=2)),
     Arm(
         "cyclic cosine decay",
         cyclic_cosine_decay("50%", 0.001 * BASE, "20%", warmup_epochs="10%", warmup_start_lr=0.02 * BASE),
     ),
-    Arm("triangular", cyclic(BASE / 6, BASE, "50/3%")),
-    Arm("triangular2", cyclic(BASE / 6, BASE, "50/3%", mode="triangular2")),
-    Arm("exp_range", cyclic(BASE / 6, BASE, "50/3%", mode="exp_range", gamma=0.05, per="100%")),
+    Arm("triangular", cyclic("50/3%", low=BASE / 6)),
+    Arm("triangular2", cyclic("50/3%", low=BASE / 6, mode="triangular2")),
+    Arm("exp_range", cyclic("50/3%", low=BASE / 6, mode="exp_range", gamma=0.05, per="100%")),
     Arm("one-cycle", one_cycle()),
-    Arm("wsd", wsd("5%", "20%", ease="one_minus_sqrt")),
-    Arm("linear to zero", linear_to_zero(warmup="5%")),
+    Arm("wsd", wsd(warmup="5%", cooldown="20%", ease="one_minus_sqrt")),
+    Arm("linear to zero", linear(warmup="5%")),
 )
 """The tutorials' schedules as multiples of the peak, in shares of the run, so that each run is ended."""
 

@@ -29,7 +29,7 @@ def adopt(scheduler: Any, *, clock: float | None = None) -> Adopted:
     >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
     >>> schedule, clock = adopt(torch.optim.lr_scheduler.StepLR(optimizer, step_size=30))
     >>> schedule, clock
-    (Steps(0.1, every=30), 0)
+    (Steps(30), 0)
     """
     # What it reads with takes a while to import, and most programs never ask.
     from etude.torch.adopt_torch import read_scheduler

@@ -53,13 +53,13 @@ def _tanh(scheduler: Any) -> Rate:
 
 
 def _step(scheduler: Any) -> Rate:
-    return _warmed(scheduler, Steps(scheduler.decay_rate, every=scheduler.decay_t))
+    return _warmed(scheduler, Steps(scheduler.decay_t, scheduler.decay_rate))
 
 
 def _multistep(scheduler: Any) -> Rate:
     # timm drops one step before the milestone.
     drops = [max(milestone - 1, 0) for milestone in scheduler.decay_t]
-    return _warmed(scheduler, Steps(scheduler.decay_rate, at=drops) if drops else Constant(BASE))
+    return _warmed(scheduler, Steps(gamma=scheduler.decay_rate, at=drops) if drops else Constant(BASE))
 
 
 def _plateau(scheduler: Any) -> Rate:

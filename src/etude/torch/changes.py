@@ -219,9 +219,9 @@ def continued(policy: Policy, saved: Course, present: Course, at: Fraction | flo
     >>> cosine = Cosine(over="100%")
     >>> short, longer = Course(cosine, Horizon(total=8)), Course(cosine, Horizon(total=16))
     >>> continued("hold", short, longer, at=4).schedule
-    Cosine(BASE, 0.0, over='100%').until(4) >> Constant(0.5 * BASE)
+    Cosine(BASE, 0.0).until(4) >> Constant(0.5 * BASE)
     >>> continued(redecay("25%"), short, longer, at=4).schedule
-    Cosine(BASE, 0.0, over='100%').cooldown(4, over=4)
+    Cosine(BASE, 0.0).cooldown(4, over=4)
     """
     step = to_fraction(at, "at")
     if step < 0:

@@ -42,7 +42,6 @@ from etude.schedules import (
     bounds,
     cyclic,
     cyclic_cosine_decay,
-    cyclic_momentum,
     sgdr,
 )
 from etude.schedules.algebra import Product
@@ -155,7 +154,7 @@ def _function(attributes: Attributes, index: int, name: str) -> Callable[[int], 
 
 def _step(attributes: Attributes, group: Group, index: int) -> dict[str, Rate]:
     gamma = _number(attributes, "gamma", "StepLR", least=0)
-    return {"lr": Steps(gamma, every=_whole(attributes, "step_size", "StepLR", least=1))}
+    return {"lr": Steps(_whole(attributes, "step_size", "StepLR", least=1), gamma)}
 
 
 def _multistep(attributes: Attributes, group: Group, index: int) -> dict[str, Rate]:
@@ -169,7 +168,7 @@ def _multistep(attributes: Attributes, group: Group, index: int) -> dict[str, Ra
         for milestone, times in given
         for _ in range(times)
     ]
-    return {"lr": Steps(gamma, at=sorted(milestones)) if milestones else Constant(BASE)}
+    return {"lr": Steps(gamma=gamma, at=sorted(milestones)) if milestones else Constant(BASE)}
 
 
 def _constant(attributes: Attributes, group: Group, index: int) -> dict[str, Rate]:
@@ -196,7 +195,7 @@ def _linear(attributes: Attributes, group: Group, index: int) -> dict[str, Rate]
 
 def _exponential(attributes: Attributes, group: Group, index: int) -> dict[str, Rate]:
     gamma = _number(attributes, "gamma", "ExponentialLR", least=0)
-    return {"lr": Exponential(gamma) if gamma else Steps(0.0, at=[1])}
+    return {"lr": Exponential(gamma) if gamma else Steps(gamma=0.0, at=[1])}
 
 
 def _polynomial(attributes: Attributes, group: Group, index: int) -> dict[str, Rate]:
@@ -219,7 +218,7 @@ def _cosine(attributes: Attributes, group: Group, index: int) -> dict[str, Rate]
 def _restarts(attributes: Attributes, group: Group, index: int) -> dict[str, Rate]:
     floor = _rate(attributes["eta_min"], "CosineAnnealingWarmRestarts(eta_min=)")
     first = _first_cycle(attributes)
-    return {"lr": sgdr(first, attributes["T_mult"], floor=floor)}
+    return {"lr": sgdr(first, stretch=attributes["T_mult"], floor=floor)}
 
 
 def restart(first: int, multiplier: int, step: float) -> tuple[float, int]:
@@ -262,10 +261,10 @@ def _cyclic(attributes: Attributes, group: Group, index: int) -> dict[str, Rate]
     def between(low: float, high: float) -> Rate:
         if scale is None:
             # A number where the signature has other types for other names.
-            return cyclic(low, high, up, down, mode, **exponential)  # type: ignore[arg-type]
+            return cyclic(up, low=low, high=high, down=down, mode=mode, **exponential)  # type: ignore[arg-type]
         by_cycle = attributes["scale_mode"] == "cycle"
         factor = Called(_Scale(scale, float(up + down)) if by_cycle else scale, "CyclicLR", start=1.0)
-        wave = cyclic(0.0, high - low, up, down) * factor
+        wave = cyclic(up, low=0.0, high=high - low, down=down) * factor
         return wave + Constant(low) if low else wave
 
     schedules = {"lr": between(low, high)}
@@ -278,7 +277,7 @@ def _cyclic(attributes: Attributes, group: Group, index: int) -> dict[str, Rate]
             at(attributes["max_momentums"], index, "CyclicLR", "max_momentums"), "CyclicLR(max_momentum=)"
         )
         if mode == "triangular" and scale is None:
-            schedules[name] = cyclic_momentum(low, high, up, down)
+            schedules[name] = (Linear(high, low, over=up) >> Linear(low, high, over=down)).repeat()
         elif low <= high:
             schedules[name] = between(0.0, high - low).under(high)
         else:  # as torch lets it: up with the rate

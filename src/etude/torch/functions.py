@@ -55,7 +55,7 @@ def is_called(schedule: Rate) -> bool:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Called(Function, Endless):
+class Called(Function["Rate"], Endless):
     """A callable that is there, but has no name that text could hold.
 
     f(t) = function(t), called with one step at a time: an int where t is whole, else a float

@@ -91,7 +91,7 @@ class Scheduler(LRScheduler):
 
     >>> import torch
     >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
-    >>> scheduler = Scheduler(optimizer, Cosine(over="100%"), Horizon(total=4))
+    >>> scheduler = Scheduler(optimizer, Cosine(), Horizon(total=4))
     >>> for _ in range(4):
     ...     print(round(optimizer.param_groups[0]["lr"], 4))
     ...     optimizer.step()

@@ -29,7 +29,7 @@ def schedule() -> Chart:
 
 def restarts() -> Chart:
     """Restarts marked."""
-    return et.sgdr("10ep", 2).on(RUN).chart(0.1, title="SGDR")
+    return et.sgdr("10ep", stretch=2).on(RUN).chart(0.1, title="SGDR")
 
 
 def overlaid() -> Chart:
@@ -37,7 +37,7 @@ def overlaid() -> Chart:
     plans = {
         "cosine": et.cosine(),
         "one cycle": et.one_cycle(),
-        "linear to zero": et.linear_to_zero(warmup="5ep"),
+        "linear to zero": et.linear(warmup="5ep"),
         "step": et.step("20ep"),
     }
     return plots.overlay({name: plan.on(RUN).chart(0.1) for name, plan in plans.items()}, "Four schedules")

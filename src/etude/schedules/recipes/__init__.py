@@ -1,25 +1,19 @@
 """Recipes: the named schedules of the field, as plain functions that return compositions.
 
-Nothing but the algebra is ever evaluated: print a recipe's result to see what it is made of. Lengths are
-Durations (a bare number is steps); rates are Levels, and ``BASE`` is the optimizer's own rate.
+Nothing but the algebra is ever evaluated: print a recipe's result to see what it is made of. The first
+positional argument is the length that fills the run, where there is one; rates (``peak=``, ``floor=``) and
+counts are named. Lengths are Durations (a bare number is steps), rates are Levels, and ``BASE`` is the
+optimizer's own rate.
 """
 
-from etude.schedules.recipes.cycles import (
-    cosine_with_restarts,
-    cyclic,
-    cyclic_cosine_decay,
-    cyclic_momentum,
-    sgdr,
-    warmup_restarts,
-)
+from etude.schedules.recipes.cycles import cyclic, cyclic_cosine_decay, sgdr
 from etude.schedules.recipes.decays import (
     adafactor,
     chebyshev,
     cosine,
     exponential,
-    fixed,
     inverse_sqrt,
-    linear_to_zero,
+    linear,
     multistep,
     noam,
     piecewise_constant,
@@ -29,33 +23,25 @@ from etude.schedules.recipes.decays import (
     time_decay,
 )
 from etude.schedules.recipes.phases import (
-    flat_cosine,
     infinite,
-    knee,
     one_cycle,
     one_cycle_momentum,
     slanted_triangular,
-    swa,
     wsd,
     yolo,
 )
-from etude.schedules.recipes.warmups import untuned_exponential_warmup, untuned_linear_warmup, warmup
+from etude.schedules.recipes.warmups import untuned_warmup, warmup
 
 __all__ = [
     "adafactor",
     "chebyshev",
     "cosine",
-    "cosine_with_restarts",
     "cyclic",
     "cyclic_cosine_decay",
-    "cyclic_momentum",
     "exponential",
-    "fixed",
-    "flat_cosine",
     "infinite",
     "inverse_sqrt",
-    "knee",
-    "linear_to_zero",
+    "linear",
     "multistep",
     "noam",
     "one_cycle",
@@ -66,12 +52,9 @@ __all__ = [
     "sgdr",
     "slanted_triangular",
     "step",
-    "swa",
     "time_decay",
-    "untuned_exponential_warmup",
-    "untuned_linear_warmup",
+    "untuned_warmup",
     "warmup",
-    "warmup_restarts",
     "wsd",
     "yolo",
 ]

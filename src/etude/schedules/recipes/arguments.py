@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import Any, Protocol
 
 from etude.durations import Duration
+from etude.eases import EASES
 from etude.errors import ScheduleError
-from etude.levels import Level, to_level
+from etude.levels import Level, LevelLike, is_number, to_level
 from etude.schedules import bounds
-from etude.schedules.algebra import GEOMETRIC
-from etude.schedules.shapes import (
-    Cosine,
-    Geometric,
-    Linear,
-    MirrorCosine,
-    OneMinusSqrt,
-    OneMinusSquare,
-    QuarterCosine,
-    QuarterSine,
-    Rex,
-    Shape,
-)
+from etude.schedules.algebra import GEOMETRIC, Rate
+from etude.schedules.shapes import Cosine, Geometric, Linear, Ramp, Rex
 
-__all__ = ["SHAPES", "Arguments"]
+__all__ = ["ZERO", "Arguments", "Way", "along"]
 
-SHAPES: dict[str, type[Shape]] = {
-    "linear": Linear,
-    "cosine": Cosine,
-    "one_minus_sqrt": OneMinusSqrt,
-    "one_minus_square": OneMinusSquare,
-    "mirror_cosine": MirrorCosine,
-    "quarter_cosine": QuarterCosine,
-    "quarter_sine": QuarterSine,
-    "rex": Rex,
-}
-"""The shapes that take no parameter, by the names of their eases."""
+ZERO = Level(0.0, 0.0)
+
+
+class Way(Protocol):
+    """From one level to another in a time."""
+
+    def __call__(self, start: LevelLike, stop: LevelLike, *, over: Duration) -> Rate: ...
+
+
+def along(ease: str) -> Way:
+    """The way along an ease, or in log rate, by its name."""
+    own: dict[str, Way] = {"linear": Linear, "cosine": Cosine, "rex": Rex, GEOMETRIC: Geometric}
+    return own.get(ease) or (lambda start, stop, *, over: Ramp(start, stop, over=over, ease=ease))
 
 
 class Arguments:
@@ -53,11 +45,27 @@ class Arguments:
         return to_level(value, self.named(name))
 
     def length(self, name: str, value: Any, *, positive: bool = False) -> Duration:
-        """A Duration."""
+        """A Duration; a number below 1 is no count of steps, but a rate that stands in its place."""
+        if isinstance(value, Level) or (is_number(value) and 0 < value < 1):
+            raise ScheduleError(
+                f"{self.named(name)} must be a length, such as '5ep', '30%' or 100 (steps); got {value!r}: a "
+                f"rate is given by its name, such as peak={value!r}"
+            )
         return bounds.length(value, self.named(name), positive=positive)
 
-    def rest(self, name: str, whole: Duration, *parts: Duration) -> Duration:
-        """What is left of a whole after its parts."""
+    def part(self, name: str, value: Any, whole: Duration) -> Duration:
+        """A Duration; a number in (0, 1) is a share of the whole."""
+        if is_number(value) and 0 < value < 1:
+            return whole * bounds.share(value, self.named(name))
+        if isinstance(value, float) and value == 1:
+            raise ScheduleError(
+                f"{self.named(name)} must be a share in (0, 1), or a length such as '5ep' or 1 (a step); got "
+                f"{value!r}"
+            )
+        return self.length(name, value)
+
+    def left(self, name: str, whole: Duration, *parts: Duration) -> Duration:
+        """What is left of a whole beside its parts."""
         for part in parts:
             whole = whole - part
         return bounds.length(whole, f"{self.named(name)} less the lengths of its parts")
@@ -65,10 +73,6 @@ class Arguments:
     def number(self, name: str, value: Any, **bound: float) -> float:
         """A number, ``above=`` or at ``least=`` a bound."""
         return bounds.number(value, self.named(name), **bound)
-
-    def share(self, name: str, value: Any) -> float:
-        """A number in [0, 1]."""
-        return bounds.share(value, self.named(name))
 
     def ratio(self, name: str, value: Any) -> Fraction:
         """An exact ratio, > 0."""
@@ -86,17 +90,15 @@ class Arguments:
         """True or False."""
         return bounds.flag(value, self.named(name))
 
-    def shape(self, name: str, value: Any) -> type[Shape]:
-        """A shape by the name of its ease."""
-        return SHAPES[bounds.choice(value, self.named(name), SHAPES)]
+    def way(self, name: str, value: Any) -> Way:
+        """A way along an ease."""
+        return along(bounds.choice(value, self.named(name), EASES))
 
-    def decay(self, name: str, value: Any, floor: Level) -> type[Shape]:
-        """A shape by the name of its ease; or ``"geometric"``, to a floor above 0."""
-        shapes: dict[str, type[Shape]] = {**SHAPES, GEOMETRIC: Geometric}
-        shape = shapes[bounds.choice(value, self.named(name), shapes)]
-        if shape is Geometric and floor == Level(0.0, 0.0):
+    def decay(self, name: str, value: Any, floor: Level) -> Way:
+        """A way along an ease; or ``"geometric"``, to a floor above 0."""
+        if bounds.choice(value, self.named(name), [*EASES, GEOMETRIC]) == GEOMETRIC and floor == ZERO:
             raise ScheduleError(
                 f"{self.named('floor')} must be more than 0 with {name}='geometric', for no factor leads to "
                 f"0; write floor=0.001 * BASE, or another {name}"
             )
-        return shape
+        return along(value)

@@ -10,32 +10,29 @@ from etude.levels import BASE, Level, LevelLike, to_level
 from etude.schedules import bounds
 from etude.schedules.algebra import Constant, Rate
 from etude.schedules.laws import Exponential
-from etude.schedules.recipes.arguments import Arguments
-from etude.schedules.shapes import Cosine, Linear, QuarterCosine, QuarterSine, Shape
+from etude.schedules.recipes.arguments import ZERO, Arguments, along
+from etude.schedules.shapes import Cosine, Linear
 
 __all__ = [
-    "cosine_with_restarts",
     "cyclic",
     "cyclic_cosine_decay",
-    "cyclic_momentum",
     "sgdr",
-    "warmup_restarts",
 ]
 
 MODES = ("triangular", "triangular2", "exp_range", "exp_range_both")
 # The way up and the way down of a wave.
-WAVES: dict[str, tuple[type[Shape], type[Shape]]] = {
-    "linear": (Linear, Linear),
-    "cosine": (Cosine, Cosine),
-    "sine": (QuarterSine, QuarterCosine),
+WAVES = {
+    "linear": ("linear", "linear"),
+    "cosine": ("cosine", "cosine"),
+    "sine": ("quarter_sine", "quarter_cosine"),
 }
-ZERO = Level(0.0, 0.0)
 
 
 def sgdr(
     period: DurationLike,
-    stretch: float | Fraction | str = 1,
     *,
+    stretch: float | Fraction | str = 1,
+    up: DurationLike = 0,
     floor: LevelLike = 0.0,
     peak: LevelLike = BASE,
     gain: float = 1.0,
@@ -44,13 +41,16 @@ def sgdr(
     """Cosine annealing with warm restarts.
 
     In cycle i, which is period · stretchⁱ long, with p the share of it that has passed,
-    lr(t) = floor + (peak · gainⁱ - floor) · (1 + cos πp) / 2
+    lr(t) = floor + (peak · gainⁱ - floor) · (1 + cos πp) / 2; with a way up in each cycle, from the floor up
+    in a straight line first, and down the half cosine in what is left of it
 
     Args:
         period: the length of the first cycle.
         stretch: how many times as long each cycle is as the last (T_mult), > 0.
+        up: the length of the way up in the first cycle, which is stretched with it; or a share of the cycle,
+            a number in (0, 1).
         floor: where each cycle ends.
-        peak: where the first cycle starts.
+        peak: the highest rate of the first cycle.
         gain: how many times as high each peak is as the last, ≥ 0.
         cycles: how many; not given, for ever.
 
@@ -58,107 +58,32 @@ def sgdr(
     ``CosineLRScheduler`` (``cycle_mul``, ``cycle_decay``), Composer
     ``CosineAnnealingWarmRestartsScheduler``, mmengine ``CosineRestartLR``, lrsched ``cosine_restarts``; the
     first four round some restarts down to the floor (multiplier 3 at the fifth, Keras in float32 also 2).
+    With a way up ``CosineAnnealingWarmupRestarts`` of pytorch_optimizer (whose ``step()`` and ``step(epoch)``
+    differ after the first restart) and of pytorch-scheduler (which without a warmup never reaches its peak).
 
     Source: Loshchilov and Hutter, 2017.
 
-    >>> sgdr(1, 2).on(Horizon(total=7))([0, 1, 2, 3]).round(4)
+    >>> sgdr(1, stretch=2).on(Horizon(total=7))([0, 1, 2, 3]).round(4)
     array([1. , 1. , 0.5, 1. ])
+    >>> sgdr(4, up=2, gain=0.5).on(Horizon(total=8))(range(8)).round(4)
+    array([0.  , 0.5 , 1.  , 0.5 , 0.  , 0.25, 0.5 , 0.25])
     """
     check = Arguments("sgdr")
     length, growth = check.length("period", period, positive=True), check.ratio("stretch", stretch)
     low, high = check.level("floor", floor), check.level("peak", peak)
     gain, times = check.number("gain", gain, least=0), check.count("cycles", cycles)
-    if gain == 1 or low == ZERO:
-        return Cosine(high, low, over=length).repeat(times, stretch=growth, gain=gain)
-    # The peaks shrink and the floor stays: only what falls from the peak is scaled.
-    falling = Cosine(high, 0.0, over=length).repeat(times, stretch=growth, gain=gain)
-    rising = Cosine(0.0, low, over=length).repeat(times, stretch=growth)
-    return falling + rising
+    rising = check.part("up", up, length)
+    falling = check.left("period", length, rising)
 
-
-def cosine_with_restarts(
-    cycles: int = 1,
-    over: DurationLike = "100%",
-    *,
-    warmup: DurationLike = 0,
-    floor: LevelLike = 0.0,
-    peak: LevelLike = BASE,
-) -> Rate:
-    """So many equal half cosines in the run, after a linear warmup.
-
-    With p the share of what follows the warmup, lr(t) = floor + (peak - floor) · (1 + cos(π (cycles · p mod
-    1))) / 2, and the floor from p = 1 on
-
-    Args:
-        cycles: how many, ≥ 1.
-        over: the whole length, warmup included.
-        warmup: its length, from rate 0 on, as in transformers.
-        floor: where each cycle ends.
-        peak: where each starts.
-
-    >>> cosine_with_restarts(2, 4).on(Horizon(total=5))(range(5)).round(4)
-    array([1. , 0.5, 1. , 0.5, 0. ])
-
-    Elsewhere: transformers ``cosine_with_restarts``.
-
-    Source: Loshchilov and Hutter, 2017.
-    """
-    check = Arguments("cosine_with_restarts")
-    times = check.whole("cycles", cycles, least=1)
-    whole, length = check.length("over", over), check.length("warmup", warmup)
-    level = check.level("peak", peak)
-    period = check.rest("over", whole, length) * Fraction(1, times)
-    plan = Cosine(level, check.level("floor", floor), over=period).repeat(times)
-    return plan if length.is_zero else Linear(0.0, level, over=length) >> plan
-
-
-def warmup_restarts(
-    period: DurationLike,
-    warmup: DurationLike,
-    stretch: float | Fraction | str = 1,
-    *,
-    floor: LevelLike = 0.0,
-    peak: LevelLike = BASE,
-    gain: float = 1.0,
-    cycles: int | None = None,
-) -> Rate:
-    """Restarts with a warmup in each cycle: up in a straight line, down a half cosine.
-
-    In cycle i, which is period · stretchⁱ long and its warmup with it, from the floor up to peak · gainⁱ and
-    down again
-
-    Args:
-        period: the length of the first cycle, warmup included.
-        warmup: the length of its warmup.
-        stretch: how many times as long each cycle is as the last, > 0.
-        floor: where each cycle starts and ends.
-        peak: of the first cycle.
-        gain: how many times as high each peak is as the last, ≥ 0.
-        cycles: how many; not given, for ever.
-
-    >>> warmup_restarts(4, 2, gain=0.5).on(Horizon(total=8))(range(8)).round(4)
-    array([0.  , 0.5 , 1.  , 0.5 , 0.  , 0.25, 0.5 , 0.25])
-
-    Elsewhere: ``CosineAnnealingWarmupRestarts`` of pytorch_optimizer (whose ``step()`` and ``step(epoch)``
-    differ after the first restart) and of pytorch-scheduler (which without a warmup never reaches its peak).
-
-    Source: Loshchilov and Hutter, 2017, with the warmup of Goyal et al., 2017.
-    """
-    check = Arguments("warmup_restarts")
-    rising = check.length("warmup", warmup)
-    falling = check.rest("period", check.length("period", period, positive=True), rising)
-    growth, times = check.ratio("stretch", stretch), check.count("cycles", cycles)
-    low, high = check.level("floor", floor), check.level("peak", peak)
-    gain = check.number("gain", gain, least=0)
-
-    def cycle(start: Level, middle: Level) -> Rate:
-        return Linear(start, middle, over=rising) >> Cosine(middle, start, over=falling)
+    def cycle(start: Level, middle: Level, stop: Level) -> Rate:
+        down = Cosine(middle, stop, over=falling)
+        return down if rising.is_zero else Linear(start, middle, over=rising) >> down
 
     if gain == 1 or low == ZERO:
-        return cycle(low, high).repeat(times, stretch=growth, gain=gain)
+        return cycle(low, high, low).repeat(times, stretch=growth, gain=gain)
     # The peaks shrink and the floor stays: only the share of the peak is scaled.
-    waves = cycle(ZERO, high).repeat(times, stretch=growth, gain=gain)
-    return waves + cycle(low, ZERO).repeat(times, stretch=growth)
+    waves = cycle(ZERO, high, ZERO).repeat(times, stretch=growth, gain=gain)
+    return waves + cycle(low, ZERO, low).repeat(times, stretch=growth)
 
 
 def cyclic_cosine_decay(
@@ -206,7 +131,7 @@ def cyclic_cosine_decay(
     array([2.50e-06, 1.25e-04, 1.25e-04, 1.25e-04, 1.25e-04])
     """
     check = Arguments("cyclic_cosine_decay")
-    warm = check.shape("warmup_shape", warmup_shape)
+    warm = check.way("warmup_shape", warmup_shape)
     low = check.level("min_decay_lr", min_decay_lr)
     first_peak = next((peak for peak in (init_lr, restart_lr) if peak is not None), BASE)
     peak = check.level("restart_lr" if init_lr is None else "init_lr", first_peak)
@@ -236,12 +161,12 @@ def cyclic_cosine_decay(
 
 
 def cyclic(
-    low: LevelLike,
-    high: LevelLike,
     up: DurationLike,
+    *,
+    low: LevelLike,
+    high: LevelLike = BASE,
     down: DurationLike | None = None,
     mode: str = "triangular",
-    *,
     gamma: float = 1.0,
     per: DurationLike = STEP,
     gain: float | None = None,
@@ -258,9 +183,9 @@ def cyclic(
     - ``exp_range_both``: (low + (high - low) · w) · gamma^(t / per), as in the paper: both bounds fall
 
     Args:
-        low: the lower bound.
-        high: the upper bound; the difference must not be negative.
         up: the length of the way up (the paper's stepsize: 2 to 10 epochs); 0 is a saw-tooth that falls.
+        low: the lower bound.
+        high: the upper bound, BASE where it is not given; the difference must not be negative.
         down: the length of the way down; as long as the way up where it is not given; 0 is a saw-tooth that
             rises.
         mode: one of the above.
@@ -272,20 +197,21 @@ def cyclic(
         shape: of both ways: ``"linear"``, ``"cosine"`` (half cosines) or ``"sine"`` (half a sine, pointed at
             the floor).
 
-    ``cyclic(...).shift(-up)`` starts at the upper bound.
+    ``cyclic(...).shift(-up)`` starts at the upper bound. The momentum that goes with it, high where the rate
+    is low, is ``cyclic(up, low=0.0, high=0.1).under(0.95)``.
 
-    Elsewhere: torch ``CyclicLR``, bckenstler's ``CyclicLR`` for Keras, lrsched ``triangular``, Ignite
-    ``LinearCyclicalScheduler``, LRBench ``TRI``, ``SIN``, ``COS``, ``RSW`` (whose first update of each cycle
-    has the floor instead of the peak) and their variants.
+    Elsewhere: torch ``CyclicLR`` (and its ``cycle_momentum``), bckenstler's ``CyclicLR`` for Keras, lrsched
+    ``triangular``, Ignite ``LinearCyclicalScheduler``, LRBench ``TRI``, ``SIN``, ``COS``, ``RSW`` (whose
+    first update of each cycle has the floor instead of the peak) and their variants.
 
     Source: Smith, 2017 (arXiv 1506.01186); Wu et al., 2019 (LRBench).
 
-    >>> cyclic(0.1, 0.5, up=2, mode="triangular2").on(Horizon(total=8))(range(8))
+    >>> cyclic(2, low=0.1, high=0.5, mode="triangular2").on(Horizon(total=8))(range(8))
     array([0.1, 0.3, 0.5, 0.3, 0.1, 0.2, 0.3, 0.2])
     """
     check = Arguments("cyclic")
     bounds.choice(mode, check.named("mode"), MODES)
-    ways = WAVES[bounds.choice(shape, check.named("shape"), WAVES)]
+    ways = list(map(along, WAVES[bounds.choice(shape, check.named("shape"), WAVES)]))
     gamma = check.number("gamma", gamma, above=0)
     decaying = mode.startswith("exp_range")
     if gamma != 1 and not decaying:
@@ -314,37 +240,3 @@ def cyclic(
         waves = waves * fade
     plan = waves if low == ZERO else waves + Constant(low)
     return plan * fade if mode == "exp_range_both" else plan
-
-
-def cyclic_momentum(
-    low: LevelLike,
-    high: LevelLike,
-    up: DurationLike,
-    down: DurationLike | None = None,
-    *,
-    cycles: int | None = None,
-) -> Rate:
-    """The momentum that goes with ``cyclic``: high where the rate is low, and low where it is high.
-
-    With w the wave of ``cyclic``, momentum(t) = high - (high - low) · w
-
-    Args:
-        low: the lower bound, where the rate is highest.
-        high: the upper bound, at the start of each cycle.
-        up: the length of the rate's way up.
-        down: of its way down; as long as the way up where it is not given.
-        cycles: how many; not given, for ever.
-
-    >>> cyclic_momentum(0.8, 0.9, up=2).on(Horizon(total=4))(range(4))
-    array([0.9 , 0.85, 0.8 , 0.85])
-
-    Elsewhere: torch ``CyclicLR(cycle_momentum=True)``.
-
-    Source: Smith, 2018 (arXiv 1803.09820).
-    """
-    check = Arguments("cyclic_momentum")
-    least, most = check.level("low", low), check.level("high", high)
-    rising = check.length("up", up)
-    falling = rising if down is None else check.length("down", down)
-    wave = Linear(most, least, over=rising) >> Linear(least, most, over=falling)
-    return wave.repeat(check.count("cycles", cycles))

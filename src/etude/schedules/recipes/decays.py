@@ -1,18 +1,29 @@
-"""Decays: from the peak down, in one way or another."""
+"""Decays: from the peak down, in one way or another.
+
+Of those that take them, and where nothing else is said,
+
+    over: how long, the warmup included, a Duration; not given, the ``"rest"`` of the run.
+    warmup: the length of a linear warmup, or a share of ``over``, a number in (0, 1). Of one of W steps the
+        rates are lr(t) = peak · (t + 1) / (W + 1), so that no update has the rate 0; what follows begins
+        with the peak.
+    floor: the last rate, or the least one of what never ends.
+    peak: the highest rate, BASE where it is not given.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 
-from etude.durations import STEP, Duration, DurationLike, to_fraction
+from etude.durations import REST, STEP, Duration, DurationLike, to_fraction
 from etude.errors import ScheduleError
-from etude.levels import BASE, LevelLike
+from etude.levels import BASE, Level, LevelLike
 from etude.schedules import algebra, bounds
-from etude.schedules.algebra import Constant, Rate, minimum
+from etude.schedules.algebra import Constant, Rate, maximum, minimum
 from etude.schedules.laws import Exponential, InverseSqrt, InverseTime, PowerLaw, Steps
-from etude.schedules.recipes.arguments import Arguments
-from etude.schedules.recipes.warmups import rise
+from etude.schedules.recipes.arguments import ZERO, Arguments
+from etude.schedules.recipes.warmups import warmed
 from etude.schedules.shapes import Cosine, Linear, Polynomial
 
 __all__ = [
@@ -20,9 +31,8 @@ __all__ = [
     "chebyshev",
     "cosine",
     "exponential",
-    "fixed",
     "inverse_sqrt",
-    "linear_to_zero",
+    "linear",
     "multistep",
     "noam",
     "piecewise_constant",
@@ -34,244 +44,325 @@ __all__ = [
 
 # As many as a schedule's text holds.
 MAX_CHEBYSHEV = 1024
+# So many cycles that divide the rest of the run among them, which are each written out.
+MAX_CYCLES = 1000
 
 
-def fixed(rate: LevelLike = BASE) -> Rate:
-    """One rate throughout.
+def cosine(
+    over: DurationLike = REST,
+    *,
+    warmup: DurationLike = 0,
+    floor: LevelLike = 0.0,
+    cycles: int = 1,
+    peak: LevelLike = BASE,
+) -> Rate:
+    """A half cosine from the peak to the floor, held there; or several, one after another.
 
-    lr(t) = rate
-
-    Args:
-        rate: absolute, or relative to BASE.
-
-    >>> fixed()
-    Constant(BASE)
-
-    Elsewhere: torch ``ConstantLR(factor=1)``, optax ``constant_schedule``, transformers ``constant``, fvcore
-    ``ConstantParamScheduler`` (an error at the end of training), LRBench ``FIX``.
-    """
-    return Constant(Arguments("fixed").level("rate", rate))
-
-
-def piecewise_constant(boundaries: Sequence[DurationLike], values: Sequence[LevelLike]) -> Rate:
-    """One rate after another, each new one at its boundary.
-
-    lr(t) = values[how many of ``boundaries`` are ≤ t]
+    With p the share of what follows the warmup,
+    lr(t) = floor + (peak - floor) · (1 + cos(π (cycles · p mod 1))) / 2, and the floor from p = 1 on
 
     Args:
-        boundaries: rising times, Durations in one unit (or units that rise on every horizon).
-        values: the rates, one more than boundaries.
-
-    >>> piecewise_constant([2, 4], [0.1, 0.01, 0.001]).on(Horizon(total=6))(range(6))
-    array([0.1  , 0.1  , 0.01 , 0.01 , 0.001, 0.001])
-
-    Elsewhere: Keras ``PiecewiseConstantDecay`` (one step late: the old rate is still used at the boundary),
-    fvcore ``MultiStepParamScheduler``, optax ``piecewise_constant_schedule`` (of scales).
-    """
-    check = Arguments("piecewise_constant")
-    for name, items in (("boundaries", boundaries), ("values", values)):
-        if isinstance(items, str) or not isinstance(items, Sequence):
-            raise ScheduleError(f"{check.named(name)} must be a list; got {items!r}")
-    if not boundaries:
-        raise ScheduleError(f"{check.named('boundaries')} must hold at least one; got {boundaries!r}")
-    if len(values) != len(boundaries) + 1:
-        raise ScheduleError(
-            f"{check.named('values')} must be one more than the boundaries, {len(boundaries) + 1}; got "
-            f"{len(values)}"
-        )
-    times = [check.length("boundaries", when) for when in boundaries]
-    levels = [check.level("values", value) for value in values]
-    starts = [Duration(()), *times]
-    lengths = [
-        bounds.length(stop - start, f"{check.named('boundaries')}, from one to the next,")
-        for start, stop in zip(starts, times, strict=False)
-    ]
-    stairs = [Constant(level, over=length) for level, length in zip(levels[:-1], lengths, strict=True)]
-    return algebra.Sequence.of(*stairs, levels[-1])
-
-
-def time_decay(rate: float, *, per: DurationLike = STEP, peak: LevelLike = BASE) -> Rate:
-    """Time-based decay.
-
-    lr(t) = peak / (1 + rate · t / per)
-
-    Args:
-        rate: ≥ 0; after 1 / rate units the rate is half.
-        per: the unit of time.
-        peak: the first rate.
-
-    >>> time_decay(0.1, per="1ep")
-    InverseTime(0.1, per='1ep')
-
-    Elsewhere: Keras ``InverseTimeDecay``, LRBench ``INV``; a ``LambdaLR`` in torch.
-    """
-    check = Arguments("time_decay")
-    return InverseTime(
-        check.number("rate", rate, least=0),
-        start=check.level("peak", peak),
-        per=check.length("per", per, positive=True),
-    )
-
-
-def exponential(gamma: float, *, per: DurationLike = STEP, peak: LevelLike = BASE) -> Rate:
-    """The same factor for every unit of time.
-
-    lr(t) = peak · gamma^(t / per)
-
-    Args:
-        gamma: > 0.
-        per: the unit of time.
-        peak: the first rate.
-
-    >>> exponential(0.95, per="1ep")
-    Exponential(0.95, per='1ep')
-
-    Elsewhere: see ``Exponential``.
-    """
-    check = Arguments("exponential")
-    return Exponential(
-        check.number("gamma", gamma, above=0),
-        start=check.level("peak", peak),
-        per=check.length("per", per, positive=True),
-    )
-
-
-def step(every: DurationLike, gamma: float = 0.1, *, peak: LevelLike = BASE) -> Rate:
-    """A factor at every so many steps.
-
-    lr(t) = peak · gamma^⌊t / every⌋
-
-    Args:
-        every: the length of a stair, > 0.
-        gamma: ≥ 0.
-        peak: the first rate.
-
-    >>> step("30ep", 0.5)
-    Steps(0.5, every='30ep')
-
-    Elsewhere: torch ``StepLR``; see ``Steps``.
-    """
-    check = Arguments("step")
-    every = check.length("every", every, positive=True)
-    return Steps(check.number("gamma", gamma, least=0), start=check.level("peak", peak), every=every)
-
-
-def multistep(at: Sequence[DurationLike], gamma: float = 0.1, *, peak: LevelLike = BASE) -> Rate:
-    """A factor at each of the given times.
-
-    lr(t) = peak · gamma^(how many of ``at`` are ≤ t)
-
-    Args:
-        at: Durations, at least one.
-        gamma: ≥ 0.
-        peak: the first rate.
-
-    >>> multistep(["30ep", "60ep"])
-    Steps(0.1, at=['30ep', '60ep'])
-
-    Elsewhere: torch ``MultiStepLR``; see ``Steps``.
-    """
-    check = Arguments("multistep")
-    if isinstance(at, str) or not isinstance(at, Sequence) or not at:
-        raise ScheduleError(f"{check.named('at')} must be a list of durations; got {at!r}")
-    times = [check.length("at", when) for when in at]
-    return Steps(check.number("gamma", gamma, least=0), start=check.level("peak", peak), at=times)
-
-
-def cosine(over: DurationLike = "100%", floor: LevelLike = 0.0, *, peak: LevelLike = BASE) -> Rate:
-    """One half cosine from the peak to the floor, held there.
-
-    lr(t) = floor + (peak - floor) · (1 + cos(π t / over)) / 2
-
-    Args:
-        over: how long.
+        over: how long; see the module's text for this and the others.
+        warmup: its length, or a share of ``over``.
         floor: the last rate.
-        peak: the first.
-
-    >>> cosine()
-    Cosine(BASE, 0.0, over='100%')
-
-    Elsewhere: see ``Cosine``.
-    """
-    check = Arguments("cosine")
-    return Cosine(check.level("peak", peak), check.level("floor", floor), over=check.length("over", over))
-
-
-def linear_to_zero(over: DurationLike = "100%", *, warmup: DurationLike = 0, peak: LevelLike = BASE) -> Rate:
-    """A straight line to 0 over the run, after a linear warmup where one is asked for.
-
-    With a warmup of W steps, lr(t) = peak · (t + 1) / (W + 1) before W, then peak · (over - t) / (over - W):
-    no update has the rate 0.
-
-    Args:
-        over: the whole length, warmup included.
-        warmup: its length.
+        cycles: how many equal half cosines, ≥ 1, and at most 1,000 in the ``"rest"`` of the run.
         peak: the highest rate.
 
-    >>> linear_to_zero().on(Horizon(total=4))(range(4))
-    array([1.  , 0.75, 0.5 , 0.25])
+    >>> cosine()
+    Cosine(BASE, 0.0)
+    >>> cosine(4, cycles=2).on(Horizon(total=5))(range(5)).round(4)
+    array([1. , 0.5, 1. , 0.5, 0. ])
 
-    Elsewhere: transformers ``linear``, whose first update has the rate 0.
+    Elsewhere: see ``Cosine``; transformers ``cosine`` and ``cosine_with_restarts``, whose first update after
+    a warmup has the rate 0.
+
+    Source: Loshchilov and Hutter, 2017.
     """
-    check = Arguments("linear_to_zero")
-    whole, length = check.length("over", over), check.length("warmup", warmup)
-    level = check.level("peak", peak)
-    decay = Linear(level, 0.0, over=check.rest("over", whole, length))
-    return decay if length.is_zero else rise(level, length) >> decay
+    check = Arguments("cosine")
+    whole = check.length("over", over)
+    start, times = check.part("warmup", warmup, whole), check.whole("cycles", cycles, least=1)
+    top, low = check.level("peak", peak), check.level("floor", floor)
+    decay = whole.less(start)
+    if times == 1:
+        return warmed(top, start, Cosine(top, low, over=decay))
+    period = decay * Fraction(1, times)
+    if not period.rests:
+        return warmed(top, start, Cosine(top, low, over=period).repeat(times))
+    if times > MAX_CYCLES:
+        raise ScheduleError(
+            f"{check.named('cycles')} must be at most {MAX_CYCLES:,} in the rest of the run; got {times:,}: "
+            f"write over='100%'"
+        )
+    waves = [Cosine(top, low, over=period.after(period * i)) for i in range(times)]
+    return warmed(top, start, algebra.Sequence.of(*waves))
+
+
+def linear(
+    over: DurationLike = REST,
+    *,
+    warmup: DurationLike = 0,
+    floor: LevelLike = 0.0,
+    peak: LevelLike = BASE,
+) -> Rate:
+    """A straight line from the peak to the floor, held there.
+
+    With p the share of what follows the warmup, lr(t) = floor + (peak - floor) · (1 - p)
+
+    Args:
+        over: how long; see the module's text for this and the others.
+        warmup: its length, or a share of ``over``.
+        floor: the last rate.
+        peak: the highest rate.
+
+    >>> linear(warmup=1).on(Horizon(total=5))(range(5))
+    array([0.5 , 1.  , 0.75, 0.5 , 0.25])
+
+    Elsewhere: see ``Linear``; transformers ``linear``, whose first update after a warmup has the rate 0.
+    """
+    check = Arguments("linear")
+    whole = check.length("over", over)
+    start = check.part("warmup", warmup, whole)
+    top = check.level("peak", peak)
+    return warmed(top, start, Linear(top, check.level("floor", floor), over=whole.less(start)))
 
 
 def polynomial(
-    over: DurationLike = "100%",
-    power: float = 1.0,
-    floor: LevelLike = 0.0,
+    over: DurationLike = REST,
     *,
-    warmup: DurationLike = 0,
+    power: float = 1.0,
     k: float = 1.0,
+    warmup: DurationLike = 0,
+    floor: LevelLike = 0.0,
     peak: LevelLike = BASE,
 ) -> Rate:
-    """A polynomial decay, after a linear warmup where one is asked for.
+    """A polynomial decay from the peak to the floor, held there.
 
-    With p the share of the decay that has passed, lr(t) = floor + (peak - floor) · (1 - p^k)^power; in the
-    warmup of W steps peak · (t + 1) / (W + 1)
+    With p the share of what follows the warmup, lr(t) = floor + (peak - floor) · (1 - p^k)^power
 
     Args:
-        over: the whole length, warmup included.
+        over: how long; see the module's text for this and the others.
         power: > 0.
-        floor: the last rate.
-        warmup: its length.
         k: > 0; of the time (k-decay).
+        warmup: its length, or a share of ``over``.
+        floor: the last rate.
         peak: the highest rate.
 
-    >>> polynomial(4, 2.0).on(Horizon(total=5))(range(5))
+    >>> polynomial(4, power=2.0).on(Horizon(total=5))(range(5))
     array([1.    , 0.5625, 0.25  , 0.0625, 0.    ])
 
     Elsewhere: see ``Polynomial``; transformers ``polynomial`` (its floor is wrong for groups whose rate is
     not the optimizer's default).
     """
     check = Arguments("polynomial")
-    whole, length = check.length("over", over), check.length("warmup", warmup)
-    level = check.level("peak", peak)
+    whole = check.length("over", over)
+    start = check.part("warmup", warmup, whole)
+    top = check.level("peak", peak)
     decay = Polynomial(
-        level,
+        top,
         check.level("floor", floor),
-        over=check.rest("over", whole, length),
+        over=whole.less(start),
         power=check.number("power", power, above=0),
         k=check.number("k", k, above=0),
     )
-    return decay if length.is_zero else rise(level, length) >> decay
+    return warmed(top, start, decay)
+
+
+def exponential(
+    gamma: float,
+    *,
+    per: DurationLike = STEP,
+    warmup: DurationLike = 0,
+    floor: LevelLike = 0.0,
+    peak: LevelLike = BASE,
+) -> Rate:
+    """The same factor for every unit of time.
+
+    lr(t) = max(peak · gamma^(t / per), floor), with t from the warmup's end on
+
+    Args:
+        gamma: > 0.
+        per: the unit of time.
+        warmup: its length.
+        floor: the least rate.
+        peak: the highest.
+
+    >>> exponential(0.95, per="1ep", floor=0.01)
+    maximum(Constant(0.01), Exponential(0.95, per='1ep'))
+
+    Elsewhere: see ``Exponential``.
+    """
+    check = Arguments("exponential")
+    top, start = check.level("peak", peak), check.length("warmup", warmup)
+    law = Exponential(
+        check.number("gamma", gamma, above=0), start=top, per=check.length("per", per, positive=True)
+    )
+    return warmed(top, start, _at_least(check.level("floor", floor), law))
+
+
+def time_decay(
+    decay_rate: float,
+    *,
+    per: DurationLike = STEP,
+    warmup: DurationLike = 0,
+    floor: LevelLike = 0.0,
+    peak: LevelLike = BASE,
+) -> Rate:
+    """Time-based decay.
+
+    lr(t) = max(peak / (1 + decay_rate · t / per), floor), with t from the warmup's end on
+
+    Args:
+        decay_rate: ≥ 0; after 1 / decay_rate units the rate is half.
+        per: the unit of time.
+        warmup: its length.
+        floor: the least rate.
+        peak: the highest.
+
+    >>> time_decay(0.1, per="1ep")
+    InverseTime(0.1, per='1ep')
+
+    Elsewhere: see ``InverseTime``.
+    """
+    check = Arguments("time_decay")
+    top, start = check.level("peak", peak), check.length("warmup", warmup)
+    law = InverseTime(
+        check.number("decay_rate", decay_rate, least=0),
+        start=top,
+        per=check.length("per", per, positive=True),
+    )
+    return warmed(top, start, _at_least(check.level("floor", floor), law))
+
+
+def step(
+    every: DurationLike,
+    gamma: float = 0.1,
+    *,
+    warmup: DurationLike = 0,
+    floor: LevelLike = 0.0,
+    peak: LevelLike = BASE,
+) -> Rate:
+    """A factor at every so many steps.
+
+    lr(t) = max(peak · gamma^⌊t / every⌋, floor), with t from the beginning: the warmup takes a part of the
+    first stair
+
+    Args:
+        every: the length of a stair, > 0.
+        gamma: ≥ 0.
+        warmup: its length.
+        floor: the least rate.
+        peak: the highest.
+
+    >>> step("30ep", 0.5)
+    Steps('30ep', 0.5)
+    >>> step(4, 0.5, warmup=1).on(Horizon(total=9))([0, 1, 3, 4, 8])
+    array([0.5 , 1.  , 1.  , 0.5 , 0.25])
+
+    Elsewhere: torch ``StepLR``; see ``Steps``.
+    """
+    check = Arguments("step")
+    top, start = check.level("peak", peak), check.length("warmup", warmup)
+    stairs = Steps(
+        check.length("every", every, positive=True), check.number("gamma", gamma, least=0), start=top
+    )
+    going: Rate = stairs if start.is_zero else stairs.shift(start * -1)
+    return warmed(top, start, _at_least(check.level("floor", floor), going))
+
+
+def multistep(
+    at: Sequence[DurationLike],
+    gamma: float = 0.1,
+    *,
+    warmup: DurationLike = 0,
+    floor: LevelLike = 0.0,
+    peak: LevelLike = BASE,
+) -> Rate:
+    """A factor at each of the given times.
+
+    lr(t) = max(peak · gamma^(how many of ``at`` are ≤ t), floor), with t from the beginning, the warmup
+    included
+
+    Args:
+        at: Durations, at least one.
+        gamma: ≥ 0.
+        warmup: its length.
+        floor: the least rate.
+        peak: the highest.
+
+    >>> multistep(["30ep", "60ep"])
+    Steps(at=['30ep', '60ep'])
+    >>> multistep([3, 6], 0.5, warmup=1).on(Horizon(total=9))([0, 1, 2, 3, 6])
+    array([0.5 , 1.  , 1.  , 0.5 , 0.25])
+
+    Elsewhere: torch ``MultiStepLR``; see ``Steps``.
+    """
+    check = Arguments("multistep")
+    if isinstance(at, str) or not isinstance(at, Sequence) or not at:
+        raise ScheduleError(f"{check.named('at')} must be a list of durations; got {at!r}")
+    top, start = check.level("peak", peak), check.length("warmup", warmup)
+    times = [check.length("at", when) for when in at]
+    stairs = Steps(at=times, gamma=check.number("gamma", gamma, least=0), start=top)
+    going: Rate = stairs if start.is_zero else stairs.shift(start * -1)
+    return warmed(top, start, _at_least(check.level("floor", floor), going))
+
+
+def _at_least(floor: Level, law: Rate) -> Rate:
+    return law if floor == ZERO else maximum(law, floor)
+
+
+def piecewise_constant(at: Sequence[DurationLike], *, rates: Sequence[LevelLike]) -> Rate:
+    """One rate after another, each new one at its time.
+
+    lr(t) = rates[how many of ``at`` are ≤ t]
+
+    Args:
+        at: rising times, Durations in one unit (or units that rise on every horizon).
+        rates: one more than times.
+
+    >>> piecewise_constant([2, 4], rates=[0.1, 0.01, 0.001]).on(Horizon(total=6))(range(6))
+    array([0.1  , 0.1  , 0.01 , 0.01 , 0.001, 0.001])
+
+    Elsewhere: Keras ``PiecewiseConstantDecay`` (one step late: the old rate is still used at the boundary),
+    fvcore ``MultiStepParamScheduler``, optax ``piecewise_constant_schedule`` (of scales).
+    """
+    check = Arguments("piecewise_constant")
+    for name, items in (("at", at), ("rates", rates)):
+        if isinstance(items, str) or not isinstance(items, Sequence):
+            raise ScheduleError(f"{check.named(name)} must be a list; got {items!r}")
+    if not at:
+        raise ScheduleError(f"{check.named('at')} must hold at least one; got {at!r}")
+    if len(rates) != len(at) + 1:
+        raise ScheduleError(
+            f"{check.named('rates')} must be one more than the times, {len(at) + 1}; got {len(rates)}"
+        )
+    times = [check.length("at", when) for when in at]
+    levels = [check.level("rates", rate) for rate in rates]
+    starts = [Duration(()), *times]
+    lengths = [
+        bounds.length(stop - start, f"{check.named('at')}, from one to the next,").after(start)
+        for start, stop in zip(starts, times, strict=False)
+    ]
+    stairs = [Constant(level, over=length) for level, length in zip(levels[:-1], lengths, strict=True)]
+    return algebra.Sequence.of(*stairs, levels[-1])
 
 
 def inverse_sqrt(
-    warmup: DurationLike, timescale: DurationLike | None = None, *, peak: LevelLike = BASE
+    timescale: DurationLike,
+    *,
+    warmup: DurationLike | None = None,
+    floor: LevelLike = 0.0,
+    peak: LevelLike = BASE,
 ) -> Rate:
     """A linear warmup, then the inverse square root of time.
 
-    lr(t) = peak · (t + 1) / (W + 1) before the warmup's end W, then peak / √(1 + (t - W) / timescale)
+    lr(t) = max(peak / √(1 + (t - W) / timescale), floor) from the warmup's end W on: of a warmup that is as
+    long as the timescale, peak · √(W / t)
 
     Args:
-        warmup: its length.
-        timescale: > 0; the warmup's length where it is not given, and then peak · √(W / t).
-        peak: the highest rate.
+        timescale: > 0.
+        warmup: its length; as long as the timescale where it is not given.
+        floor: the least rate.
+        peak: the highest.
 
     >>> inverse_sqrt(3).on(Horizon(total=13))([0, 1, 2, 3, 12])
     array([0.25, 0.5 , 0.75, 1.  , 0.5 ])
@@ -282,15 +373,13 @@ def inverse_sqrt(
     Source: Vaswani et al., 2017; see ``noam`` for its own constant.
     """
     check = Arguments("inverse_sqrt")
-    length = check.length("warmup", warmup)
-    if timescale is None:
-        timescale = check.length("warmup", warmup, positive=True)
-    level = check.level("peak", peak)
-    law = InverseSqrt(check.length("timescale", timescale, positive=True), start=level)
-    return law if length.is_zero else rise(level, length) >> law
+    scale = check.length("timescale", timescale, positive=True)
+    start = scale if warmup is None else check.length("warmup", warmup)
+    top = check.level("peak", peak)
+    return warmed(top, start, _at_least(check.level("floor", floor), InverseSqrt(scale, start=top)))
 
 
-def noam(d_model: int, warmup: int, *, scale: float = 1.0) -> Rate:
+def noam(*, d_model: int, warmup: int, scale: float = 1.0) -> Rate:
     """The schedule of "Attention is all you need", with its own rate.
 
     lr(t) = scale · d_model^-0.5 · min((t + 1)^-0.5, (t + 1) · warmup^-1.5)
@@ -300,7 +389,7 @@ def noam(d_model: int, warmup: int, *, scale: float = 1.0) -> Rate:
         warmup: steps, ≥ 1; the highest rate, scale / √(d_model · warmup), is used by the last of them.
         scale: > 0.
 
-    >>> noam(512, 4000).on(Horizon(total=100_000))([0, 3_999, 15_999]).round(7)
+    >>> noam(d_model=512, warmup=4000).on(Horizon(total=100_000))([0, 3_999, 15_999]).round(7)
     array([2.000e-07, 6.988e-04, 3.494e-04])
 
     Elsewhere: the Annotated Transformer's ``rate`` (with its step 0 set to 1); without the constant
@@ -317,7 +406,7 @@ def noam(d_model: int, warmup: int, *, scale: float = 1.0) -> Rate:
 
 
 def power_scheduler(
-    peak: float, a: float = 4.0, b: float = 0.51, *, warmup: DurationLike = 0, unit: str = "tok"
+    *, peak: float, a: float = 4.0, b: float = 0.51, warmup: DurationLike = 0, unit: str = "tok"
 ) -> Rate:
     """A power of the tokens seen, cut off at a highest rate: it need not know how long training will be.
 
@@ -330,7 +419,7 @@ def power_scheduler(
         warmup: its length.
         unit: what n counts: ``"tok"``, ``"smp"``, ``"st"`` or ``"ep"``.
 
-    >>> plan = power_scheduler(0.02, 4 * 128, 0.51)
+    >>> plan = power_scheduler(peak=0.02, a=4 * 128, b=0.51)
     >>> plan.on(Horizon(total=500_000, tokens_per_step=1e6))([0, 100_000, 400_000]).round(5)
     array([0.02   , 0.00126, 0.00062])
 
@@ -353,9 +442,8 @@ def power_scheduler(
         )
     length = check.length("warmup", warmup)
     law = PowerLaw(exponent, timescale=start, start=highest)
-    flat = Constant(highest, over=check.rest("warmup", start, length))
-    plan = flat >> law
-    return plan if length.is_zero else rise(check.level("peak", peak), length) >> plan
+    flat = Constant(highest, over=check.left("warmup", start, length))
+    return warmed(check.level("peak", peak), length, flat >> law)
 
 
 def adafactor(*, warmup_init: bool = False) -> Rate:
@@ -379,9 +467,9 @@ def adafactor(*, warmup_init: bool = False) -> Rate:
 
 
 def chebyshev(
+    *,
     steps: int,
     small: float = 0.05,
-    *,
     per: DurationLike = STEP,
     peak: LevelLike = BASE,
 ) -> Rate:
@@ -396,7 +484,7 @@ def chebyshev(
         per: how long each lasts.
         peak: the rate that is right for the largest curvature.
 
-    >>> chebyshev(4).on(Horizon(total=5))(range(5)).round(3)
+    >>> chebyshev(steps=4).on(Horizon(total=5))(range(5)).round(3)
     array([11.607,  1.038,  2.914,  1.415, 11.607])
 
     Elsewhere: pytorch_optimizer ``get_chebyshev_schedule`` (its first three epochs have one rate);

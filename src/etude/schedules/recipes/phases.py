@@ -1,52 +1,53 @@
-"""Phases: schedules of a few parts that fill the run, from one-cycle to warmup-stable-decay."""
+"""Phases: schedules of a few parts that fill the run, from one-cycle to warmup-stable-decay.
+
+A part may be given as a length, or as a share of ``over``, a number in (0, 1).
+"""
 
 from __future__ import annotations
 
-from etude.durations import STEP, Duration, DurationLike
+from etude.durations import REST, STEP, DurationLike
 from etude.errors import ScheduleError
 from etude.levels import BASE, Level, LevelLike
 from etude.schedules.algebra import Constant, Rate
 from etude.schedules.recipes.arguments import Arguments
-from etude.schedules.recipes.warmups import rise
-from etude.schedules.shapes import Cosine, Linear
+from etude.schedules.recipes.warmups import warmed
+from etude.schedules.shapes import Cosine, Linear, Polynomial
 
 __all__ = [
-    "flat_cosine",
     "infinite",
-    "knee",
     "one_cycle",
     "one_cycle_momentum",
     "slanted_triangular",
-    "swa",
     "wsd",
     "yolo",
 ]
 
 
 def one_cycle(
-    peak: LevelLike = BASE,
+    over: DurationLike = REST,
     *,
-    over: DurationLike = "100%",
-    up: float = 0.3,
+    up: DurationLike = 0.3,
     div: float = 25.0,
     final_div: float = 1e4,
     three_phase: bool = False,
     ease: str = "cosine",
+    peak: LevelLike = BASE,
 ) -> Rate:
-    """One-cycle: up to the peak, down far below the start, ended on the run's last update.
+    """One-cycle: up to the peak, down far below the start, ended on the last update.
 
-    Up from peak / div to the peak, which step up · over - 1 uses; then down to peak / (div · final_div),
-    which step over - 1 uses. With three phases, down to peak / div first, as fast as up, then on to the
-    end.
+    Up from peak / div to the peak, which the last step of the way up uses; then down to
+    peak / (div · final_div), which step over - 1 uses. With three phases, down to peak / div first, as fast
+    as up, then on to the end.
 
     Args:
-        peak: the highest rate.
-        over: the whole length.
-        up: the share of it that goes up, in (0, 1), at least one step long; at most 0.5 with three phases.
+        over: the whole length; not given, the ``"rest"`` of the run.
+        up: the length of the way up, at least a step; or a share of ``over``, in (0, 1), with three phases
+            at most 0.5.
         div: peak / start, ≥ 1.
         final_div: start / end, ≥ 1.
         three_phase: whether to come back to the start before the end (Smith's form, with ``ease="linear"``).
         ease: ``"cosine"``, ``"linear"`` or another.
+        peak: the highest rate, BASE where it is not given.
 
     Elsewhere: torch ``OneCycleLR`` (whose value one step past its end is below 0 or far above it), optax
     ``cosine_onecycle_schedule`` and ``linear_onecycle_schedule`` (one step longer), lrsched ``one_cycle``,
@@ -54,36 +55,36 @@ def one_cycle(
 
     Source: Smith, 2018 (arXiv 1803.09820); Smith and Topin, 2018; the step numbers of torch.
 
-    >>> one_cycle(1.0).on(Horizon(total=12))([0, 1, 2, 11]).round(5)
+    >>> one_cycle(peak=1.0).on(Horizon(total=12))([0, 1, 2, 11]).round(5)
     array([0.04   , 0.34979, 0.87929, 0.     ])
     """
     check = Arguments("one_cycle")
     div, final_div = check.number("div", div, least=1), check.number("final_div", final_div, least=1)
     top = check.level("peak", peak)
     start = top / div
-    return _one_cycle(check, start, top, start / final_div, start, over, up, three_phase, ease)
+    return _one_cycle(check, (start, top, start, start / final_div), over, up, three_phase, ease)
 
 
 def one_cycle_momentum(
+    over: DurationLike = REST,
+    *,
     low: LevelLike = 0.85,
     high: LevelLike = 0.95,
-    *,
-    over: DurationLike = "100%",
-    up: float = 0.3,
+    up: DurationLike = 0.3,
     three_phase: bool = False,
     ease: str = "cosine",
 ) -> Rate:
     """The momentum that goes with ``one_cycle``: down to ``low`` while the rate goes up, and back.
 
-    It turns on the same steps: high at 0, low at up · over - 1, high again at over - 1 (with three phases
-    as soon as the rate is back at its start).
+    It turns on the same steps: high at 0, low on the last step of the way up, high again at over - 1 (with
+    three phases as soon as the rate is back at its start).
 
     Args:
+        over: the whole length; not given, the ``"rest"`` of the run.
         low: the lowest momentum, at the rate's peak.
         high: the first and the last.
-        over: the whole length.
-        up: the share of it in which the rate goes up.
-        three_phase: whether the rate comes back to its start before the end.
+        up: as for the rate.
+        three_phase: as for the rate.
         ease: ``"cosine"``, ``"linear"`` or another.
 
     >>> one_cycle_momentum().on(Horizon(total=12))([0, 11])
@@ -95,136 +96,131 @@ def one_cycle_momentum(
     """
     check = Arguments("one_cycle_momentum")
     least, most = check.level("low", low), check.level("high", high)
-    return _one_cycle(check, most, least, most, most, over, up, three_phase, ease)
+    return _one_cycle(check, (most, least, most, most), over, up, three_phase, ease)
 
 
 def _one_cycle(
     check: Arguments,
-    start: Level,
-    middle: Level,
-    stop: Level,
-    back: Level,
+    levels: tuple[Level, Level, Level, Level],
     over: DurationLike,
-    up: float,
+    up: DurationLike,
     three_phase: bool,
     ease: str,
 ) -> Rate:
-    shape = check.shape("ease", ease)
-    up = check.number("up", up, above=0)
-    if up >= 1 or (check.flag("three_phase", three_phase) and up > 0.5):
-        raise ScheduleError(
-            f"{check.named('up')} must be less than 1, and at most 0.5 with three phases; got {up!r}"
-        )
+    """From the first level to the second, with three phases to the third, and to the last."""
+    first, middle, back, last = levels
+    way = check.way("ease", ease)
     whole = check.length("over", over, positive=True)
-    rising = whole * up - STEP
-    falling = whole - STEP - rising - (rising if three_phase else Duration(()))
-    for part in (rising, falling):
-        if part.terms and all(amount < 0 for _, amount in part.terms):
+    rising = check.part("up", up, whole) - STEP
+    if check.flag("three_phase", three_phase) and isinstance(up, float) and up > 0.5:
+        raise ScheduleError(f"{check.named('up')} must be at most 0.5 with three phases; got {up!r}")
+    risen = rising * 2 if three_phase else rising
+    falling = whole - STEP - risen
+    for length in (rising, falling):
+        if length.terms and all(amount < 0 for _, amount in length.terms):
             raise ScheduleError(
-                f"{check.named('over')} must be long enough for each phase: the way up takes {up:g} of it, "
-                f"which must be a step or more; got {over!r}"
+                f"{check.named('over')} must be long enough for each phase, and the way up a step or more; "
+                f"got over={over!r}, up={up!r}"
             )
-    way_up = shape(start, middle, over=rising)
-    if not three_phase:
-        return way_up >> shape(middle, stop, over=falling)
-    return way_up >> shape(middle, back, over=rising) >> shape(back, stop, over=falling)
+    fall = way(back if three_phase else middle, last, over=falling.after(risen))
+    if three_phase:
+        fall = way(middle, back, over=rising.after(rising)) >> fall
+    return way(first, middle, over=rising) >> fall
 
 
 def slanted_triangular(
-    over: DurationLike = "100%", cut: float = 0.1, ratio: float = 32.0, *, peak: LevelLike = BASE
+    over: DurationLike = REST,
+    *,
+    up: DurationLike = 0.1,
+    ratio: float = 32.0,
+    peak: LevelLike = BASE,
 ) -> Rate:
     """Slanted triangular: up quickly in a straight line, and down slowly.
 
-    lr(t) = peak · (1 + p · (ratio - 1)) / ratio, with p = t / (cut · over) on the way up, and on the way down
-    p = 1 - (t - cut · over) / ((1 - cut) · over)
+    lr(t) = peak · (1 + p · (ratio - 1)) / ratio, with p = t / up on the way up, and on the way down
+    p = 1 - (t - up) / (over - up)
 
     Args:
-        over: the whole length.
-        cut: the share of it that goes up, in [0, 1].
+        over: the whole length; not given, the ``"rest"`` of the run.
+        up: the length of the way up, or a share of ``over``, in (0, 1).
         ratio: peak / lowest rate, ≥ 1.
-        peak: the highest rate.
+        peak: the highest rate, BASE where it is not given.
 
-    >>> slanted_triangular(10, 0.2, 4).on(Horizon(total=11))([0, 1, 2, 6, 10])
+    >>> slanted_triangular(10, up=0.2, ratio=4).on(Horizon(total=11))([0, 1, 2, 6, 10])
     array([0.25 , 0.625, 1.   , 0.625, 0.25 ])
 
     Elsewhere: pytorch-scheduler ``SlantedTriangularScheduler`` (which never reaches its peak on short runs),
-    AllenNLP ``slanted_triangular``.
+    AllenNLP ``slanted_triangular`` (whose ``cut_frac`` is ``up``).
 
     Source: ULMFiT (Howard and Ruder, 2018).
     """
     check = Arguments("slanted_triangular")
-    whole, share = check.length("over", over), check.share("cut", cut)
+    whole = check.length("over", over)
+    rising = check.part("up", up, whole)
     top = check.level("peak", peak)
     low = top / check.number("ratio", ratio, least=1)
-    up = whole * share
-    return Linear(low, top, over=up) >> Linear(top, low, over=whole - up)
+    falling = check.left("over", whole, rising)
+    return Linear(low, top, over=rising) >> Linear(top, low, over=falling.after(rising))
 
 
-def flat_cosine(
-    flat: float = 0.7, over: DurationLike = "100%", *, floor: LevelLike = 0.0, peak: LevelLike = BASE
-) -> Rate:
-    """The peak for a share of the run, then a half cosine down.
-
-    lr(t) = peak before flat · over; then with p the share of the rest that has passed,
-    floor + (peak - floor) · (1 + cos πp) / 2
-
-    Args:
-        flat: the share of the run at the peak, in [0, 1].
-        over: the whole length.
-        floor: the last rate.
-        peak: the first.
-
-    >>> flat_cosine(0.5, 8).on(Horizon(total=9))([0, 4, 6, 8])
-    array([1. , 1. , 0.5, 0. ])
-
-    Elsewhere: fastai ``fit_flat_cos``, pytorch-scheduler ``FlatCosineScheduler`` (one step longer flat).
-
-    Source: fastai; Ranger (Wright, 2019).
-    """
-    check = Arguments("flat_cosine")
-    whole, share = check.length("over", over), check.share("flat", flat)
-    top, low = check.level("peak", peak), check.level("floor", floor)
-    hold = whole * share
-    return Constant(top, over=hold) >> Cosine(top, low, over=whole - hold)
-
-
-def knee(
-    explore: DurationLike = "50%",
+def wsd(
+    over: DurationLike = REST,
     *,
     warmup: DurationLike = 0,
-    over: DurationLike = "100%",
+    cooldown: DurationLike = "20%",
     floor: LevelLike = 0.0,
+    ease: str = "linear",
+    power: float = 1.0,
     peak: LevelLike = BASE,
 ) -> Rate:
-    """Explore at the peak, then exploit on a straight line down.
+    """Warmup, stable, decay (the trapezoid).
 
-    lr(t) = peak · (t + 1) / (W + 1) in a warmup of W steps, the peak while it explores, then in a straight
-    line to the floor
+    With a warmup of W steps and a cooldown of D, lr(t) = peak · (t + 1) / (W + 1) before W, the peak until
+    over - D, then down to the floor along the ease, or as (1 - q)^power of the share q that is gone.
 
     Args:
-        explore: how long the peak is held.
-        warmup: the length of the warmup.
-        over: the whole length.
+        over: the whole length; not given, the ``"rest"`` of the run.
+        warmup: its length, or a share of ``over``, in (0, 1).
+        cooldown: the length of the decay, or a share of ``over``.
         floor: the last rate.
-        peak: the highest.
+        ease: of the decay: ``"linear"``, ``"cosine"``, ``"one_minus_sqrt"``, ``"one_minus_square"``,
+            ``"mirror_cosine"``, ``"rex"``, or ``"geometric"`` (exponential, to a floor above 0).
+        power: > 0; of a linear decay: above 1 it falls fast at first.
+        peak: the stable rate, BASE where it is not given.
 
-    >>> knee(2, over=6).on(Horizon(total=7))(range(7))
-    array([1.  , 1.  , 1.  , 0.75, 0.5 , 0.25, 0.  ])
+    Elsewhere: transformers ``warmup_stable_decay``, torchtitan, lrsched ``warmup_stable_decay``,
+    pytorch_optimizer ``get_wsd_schedule`` (whose decays aim below their floor), nanoGPT's trapezoid. Without
+    a warmup and with ``cooldown=0.3, ease="cosine"`` fastai's ``fit_flat_cos`` and pytorch-scheduler's
+    ``FlatCosineScheduler`` (one step longer flat); with ``cooldown=0.5`` the ``KneeLRScheduler`` of Iyer et
+    al., which explores at the peak and then exploits.
 
-    Elsewhere: the paper's own ``KneeLRScheduler``.
+    Source: Hu et al. (MiniCPM), 2024; Hägele et al., 2024; earlier Wright (Ranger), 2019, and Iyer et al.
+    (Wide-minima density hypothesis), 2023.
 
-    Source: Wide-minima density hypothesis (Iyer et al., 2023).
+    >>> wsd(warmup=1, cooldown=2).on(Horizon(total=6))(range(6))
+    array([0.5, 1. , 1. , 1. , 1. , 0.5])
     """
-    check = Arguments("knee")
-    start, hold = check.length("warmup", warmup), check.length("explore", explore)
-    top = check.level("peak", peak)
-    left = check.rest("over", check.length("over", over), start, hold)
-    plan = Constant(top, over=hold) >> Linear(top, check.level("floor", floor), over=left)
-    return plan if start.is_zero else rise(top, start) >> plan
+    check = Arguments("wsd")
+    whole = check.length("over", over, positive=True)
+    start, end = check.part("warmup", warmup, whole), check.part("cooldown", cooldown, whole)
+    stable = check.left("over", whole, start, end)
+    top, low = check.level("peak", peak), check.level("floor", floor)
+    way, length = check.decay("ease", ease, low), end.after(start + stable)
+    if check.number("power", power, above=0) == 1:
+        decay = way(top, low, over=length)
+    elif ease == "linear":
+        decay = Polynomial(top, low, over=length, power=power)
+    else:
+        raise ScheduleError(f"{check.named('power')} belongs to ease='linear'; got {power!r}, ease={ease!r}")
+    return warmed(top, start, Constant(top, over=stable.after(start)) >> decay)
 
 
 def infinite(
-    warmup: DurationLike, decay: DurationLike, level: LevelLike = 0.1 * BASE, *, peak: LevelLike = BASE
+    decay: DurationLike,
+    *,
+    warmup: DurationLike = 0,
+    level: LevelLike = 0.1 * BASE,
+    peak: LevelLike = BASE,
 ) -> Rate:
     """Training without a last step: warmup, a half cosine to a constant, and that for ever.
 
@@ -232,12 +228,12 @@ def infinite(
     then the level; ``.cooldown(at, over=..., stop=..., ease="geometric")`` ends it when the end is known
 
     Args:
-        warmup: its length; 0 for none.
         decay: the length of the half cosine.
+        warmup: the length of what comes before it.
         level: the constant rate.
-        peak: the highest.
+        peak: the highest, BASE where it is not given.
 
-    >>> infinite(0, 4, 0.5).cooldown(6, over=2).on(Horizon(total=9))(range(9)).round(4)
+    >>> infinite(4, level=0.5).cooldown(6, over=2).on(Horizon(total=9))(range(9)).round(4)
     array([1.    , 0.9268, 0.75  , 0.5732, 0.5   , 0.5   , 0.5   , 0.25  , 0.    ])
 
     Elsewhere: re-implementations named ``InfiniteLRScheduler`` and ``cos_inf_schedule``.
@@ -245,106 +241,37 @@ def infinite(
     Source: Singh et al., 2025 (arXiv 2503.02844); Ibrahim et al., 2024.
     """
     check = Arguments("infinite")
-    start, length = check.length("warmup", warmup), check.length("decay", decay)
+    length, start = check.length("decay", decay), check.length("warmup", warmup)
     top, low = check.level("peak", peak), check.level("level", level)
-    plan = Cosine(top, low, over=length) >> Constant(low)
-    return plan if start.is_zero else rise(top, start) >> plan
-
-
-def swa(
-    rate: LevelLike,
-    anneal: DurationLike = "10ep",
-    *,
-    at: DurationLike = "75%",
-    ease: str = "cosine",
-    peak: LevelLike = BASE,
-) -> Rate:
-    """Stochastic weight averaging: from some step on to a constant rate, at which weights are averaged.
-
-    lr(t) = the peak before ``at``, then down (or up) along the ease to the rate, and that for ever
-
-    Args:
-        rate: of the averaging.
-        anneal: how long it takes to get there.
-        at: when it begins.
-        ease: ``"cosine"``, ``"linear"`` or another.
-        peak: the rate before it; for another schedule write ``plan.cooldown(at, over=anneal, stop=rate,
-            ease="cosine")``.
-
-    >>> swa(0.25, 2, at=2, ease="linear").on(Horizon(total=6))(range(6))
-    array([1.   , 1.   , 1.   , 0.625, 0.25 , 0.25 ])
-
-    Elsewhere: torch ``SWALR``, Lightning ``StochasticWeightAveraging``.
-
-    Source: Izmailov et al., 2018.
-    """
-    check = Arguments("swa")
-    shape = check.shape("ease", ease)
-    top, goal = check.level("peak", peak), check.level("rate", rate)
-    start = Constant(top, over=check.length("at", at))
-    return start >> shape(top, goal, over=check.length("anneal", anneal)) >> Constant(goal)
+    return warmed(top, start, Cosine(top, low, over=length) >> Constant(low))
 
 
 def yolo(
-    lr0: LevelLike = BASE, lrf: float = 0.2, epochs: DurationLike = "100%", warmup: DurationLike = "3ep"
+    epochs: DurationLike = REST,
+    *,
+    lr0: LevelLike = BASE,
+    lrf: float = 0.2,
+    warmup: DurationLike = "3ep",
 ) -> Rate:
-    """YOLO's: a half cosine over the whole run times a linear warmup from 0.
+    """YOLO's, under its own names: a half cosine over the whole run times a linear warmup from 0.
 
     lr(t) = min(t / warmup, 1) · lr0 · (lrf + (1 - lrf) · (1 + cos(π t / epochs)) / 2)
 
     Args:
+        epochs: the length of the run, a Duration (a bare number is steps; ``"300ep"`` is epochs); not given,
+            the ``"rest"`` of it.
         lr0: the rate at the start of the cosine.
         lrf: its last rate, as a share of ``lr0``, ≥ 0.
-        epochs: the length of the run, a Duration (a bare number is steps; ``"300ep"`` is epochs).
-        warmup: the length of the warmup, likewise.
+        warmup: the length of the warmup.
 
     Elsewhere: Ultralytics ``cos_lr=True``.
 
     Source: Ultralytics' YOLOv5 and later, ``cos_lr=True``, which takes the cosine once per epoch.
 
-    >>> yolo(0.01, 0.2, 100, 4).on(Horizon(total=101))([0, 2, 100]).round(6)
+    >>> yolo(100, lr0=0.01, warmup=4).on(Horizon(total=101))([0, 2, 100]).round(6)
     array([0.      , 0.004996, 0.002   ])
     """
     check = Arguments("yolo")
-    top = check.level("lr0", lr0)
     whole, start = check.length("epochs", epochs), check.length("warmup", warmup)
+    top = check.level("lr0", lr0)
     return Linear(0.0, 1.0, over=start) * Cosine(top, top * check.number("lrf", lrf, least=0), over=whole)
-
-
-def wsd(
-    warmup: DurationLike,
-    decay: DurationLike,
-    *,
-    over: DurationLike = "100%",
-    floor: LevelLike = 0.0,
-    peak: LevelLike = BASE,
-    ease: str = "linear",
-) -> Rate:
-    """Warmup, stable, decay (the trapezoid).
-
-    With a warmup of W steps and a decay of D, lr(t) = peak · (t + 1) / (W + 1) before W, the peak until
-    over - D, then down to the floor along the ease.
-
-    Args:
-        warmup: its length; 0 for none.
-        decay: the length of the decay.
-        over: the whole length.
-        floor: the last rate.
-        peak: the stable rate.
-        ease: of the decay: ``"linear"``, ``"cosine"``, ``"one_minus_sqrt"``, ``"one_minus_square"``,
-            ``"mirror_cosine"``, ``"rex"``, or ``"geometric"`` (exponential, to a floor above 0).
-
-    Elsewhere: transformers ``warmup_stable_decay``, torchtitan, lrsched ``warmup_stable_decay``,
-    pytorch_optimizer ``get_wsd_schedule`` (whose decays aim below their floor), nanoGPT's trapezoid.
-
-    Source: Hu et al. (MiniCPM), 2024; Hägele et al., 2024.
-
-    >>> wsd(1, 2).on(Horizon(total=6))(range(6))
-    array([0.5, 1. , 1. , 1. , 1. , 0.5])
-    """
-    check = Arguments("wsd")
-    start, end = check.length("warmup", warmup), check.length("decay", decay)
-    stable = check.rest("over", check.length("over", over), start, end)
-    top, low = check.level("peak", peak), check.level("floor", floor)
-    plan = Constant(top, over=stable) >> check.decay("ease", ease, low)(top, low, over=end)
-    return plan if start.is_zero else rise(top, start) >> plan

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 from fractions import Fraction
+from typing import Literal
 
-from etude.durations import STEP, Duration, DurationLike, to_duration, to_fraction
+from etude.durations import REST, STEP, Duration, DurationLike, to_duration, to_fraction
 from etude.eases import EASES
 from etude.errors import ScheduleError
 from etude.levels import Level
 from etude.schedules import bounds
 from etude.schedules.algebra import Extent, Factor, Rate
 from etude.schedules.factors import ExponentialWarmup
-from etude.schedules.recipes.arguments import SHAPES, Arguments
+from etude.schedules.recipes.arguments import Arguments, along
 from etude.schedules.shapes import Linear
 from etude.timeline import Clock, Delayed, Node, Ramp
 
-__all__ = ["rise", "untuned_exponential_warmup", "untuned_linear_warmup", "warmup"]
+__all__ = ["untuned_warmup", "warmed", "warmup"]
 
 
-def rise(peak: Level, over: Duration) -> Rate:
-    """A way up to the peak on which no update has the rate 0: (t + 1) / (over + 1) of the way."""
-    # Where it starts is not known before the horizon: so it is the way from 0, entered at its second step.
-    way = Linear(0.0, peak, over=over + STEP).shift(-1)
+def warmed(peak: Level, warmup: Duration, plan: Rate) -> Rate:
+    """The plan after a way up to the peak on which no update has the rate 0: (t + 1) / (warmup + 1) of it."""
+    if warmup.is_zero:
+        return plan
+    # Where it starts is not known before the horizon: so it is the way from 0, entered at its second step. It
+    # begins a step earlier, where there is one more left of the run.
+    way = Linear(0.0, peak, over=warmup.with_rest(REST - STEP) + STEP).shift(-1)
     # The step that is added must not hide that a difference of lengths comes out below 0.
-    return way.until(over) if any(amount < 0 for _, amount in over.terms) else way
+    ends = any(amount < 0 for _, amount in warmup.terms)
+    return (way.until(warmup) if ends else way) >> plan
 
 
 @dataclass(frozen=True, repr=False)
@@ -39,25 +44,26 @@ class warmup(Factor):  # noqa: N801 - read as the recipes are, beside which it s
         start: the first factor, a number ≥ 0.
         ease: of the way up: ``"linear"``, ``"cosine"``, ``"one_minus_square"`` (quadratic) or another.
 
-    >>> (warmup(3) * fixed(0.5)).on(Horizon(total=5))(range(5))
+    >>> (warmup(3) * 0.5).on(Horizon(total=5))(range(5))
     array([0.125, 0.25 , 0.375, 0.5  , 0.5  ])
 
     Elsewhere: pytorch-warmup ``LinearWarmup`` (``warmup(over - 1)``), Ignite
     ``create_lr_scheduler_with_warmup``, Composer's ``...WithWarmup`` (``start=0``: a wasted update), torch
-    ``LinearLR``.
+    ``LinearLR``; pytorch-warmup ``UntunedLinearWarmup`` and ``UntunedExponentialWarmup`` are
+    ``untuned_warmup``.
 
     Source: Goyal et al., 2017.
     """
 
     over: DurationLike
-    start: float | None = None
     _: KW_ONLY
+    start: float | None = None
     ease: str = "linear"
 
     def __post_init__(self) -> None:
         self._set(
             over=bounds.length(self.over, self._named("over")),
-            ease=bounds.choice(self.ease, self._named("ease"), SHAPES),
+            ease=bounds.choice(self.ease, self._named("ease"), EASES),
         )
         if self.start is not None:
             self._set(start=bounds.number(self.start, self._named("start"), least=0))
@@ -78,56 +84,34 @@ class warmup(Factor):  # noqa: N801 - read as the recipes are, beside which it s
 
     def as_rate(self) -> Rate:
         """The same values in pieces."""
-        shape, over = SHAPES[self.ease], to_duration(self.over)
+        way, over = along(self.ease), to_duration(self.over)
         if self.start is not None:
-            return shape(self.start, 1.0, over=over)
-        return shape(0.0, 1.0, over=over + STEP).shift(-1)
+            return way(self.start, 1.0, over=over)
+        return way(0.0, 1.0, over=over.with_rest(REST - STEP) + STEP).shift(-1)
 
 
-def untuned_linear_warmup(beta2: float) -> Factor:
-    """The linear warmup as long as Adam's second moment remembers, as a factor.
+def untuned_warmup(beta2: float, *, ease: Literal["linear", "exponential"] = "linear") -> Factor:
+    """A warmup as long as Adam's second moment remembers, as a factor.
 
-    f(t) = min(1, (t + 1) (1 - beta2) / 2)
-
-    Args:
-        beta2: Adam's second beta, in (0, 1).
-
-    >>> untuned_linear_warmup(0.75)
-    warmup(7)
-
-    Elsewhere: pytorch-warmup ``UntunedLinearWarmup``, whose length 2 / (1 - beta2) comes out one short for
-    0.999 (1999 steps) and 0.99.
-
-    Source: Ma and Yarats, 2021 (arXiv 1910.04209).
-    """
-    length = 2 / _forgotten(beta2, "untuned_linear_warmup")
-    return warmup(Duration.of({"st": length - 1}))
-
-
-def untuned_exponential_warmup(beta2: float) -> Factor:
-    """The exponential warmup as long as Adam's second moment remembers, as a factor.
-
-    f(t) = 1 - e^(-(t + 1) (1 - beta2))
+    f(t) = min(1, (t + 1) (1 - beta2) / 2), or with ``ease="exponential"`` 1 - e^(-(t + 1) (1 - beta2))
 
     Args:
         beta2: Adam's second beta, in (0, 1).
+        ease: ``"linear"`` or ``"exponential"``.
 
-    >>> untuned_exponential_warmup(0.75)
-    ExponentialWarmup(4)
+    >>> untuned_warmup(0.75), untuned_warmup(0.75, ease="exponential")
+    (warmup(7), ExponentialWarmup(4))
 
-    Elsewhere: pytorch-warmup ``UntunedExponentialWarmup``, whose length 1 / (1 - beta2) comes out one short
-    for 0.999 (999 steps) and 0.99.
+    Elsewhere: pytorch-warmup ``UntunedLinearWarmup`` and ``UntunedExponentialWarmup``, whose lengths
+    2 / (1 - beta2) and 1 / (1 - beta2) come out one short for 0.999 (1999 and 999 steps) and 0.99.
 
     Source: Ma and Yarats, 2021 (arXiv 1910.04209).
     """
-    length = 1 / _forgotten(beta2, "untuned_exponential_warmup")
-    return ExponentialWarmup(Duration.of({"st": length}))
-
-
-def _forgotten(beta2: float, recipe: str) -> Fraction:
-    """1 - beta2, of the number as written: 1/1000 for 0.999, where a float is a little less."""
-    check = Arguments(recipe)
+    check = Arguments("untuned_warmup")
+    # Of the number as written: 1 - beta2 is 1/1000 for 0.999, where a float is a little less.
     exact = to_fraction(check.number("beta2", beta2, above=0))
     if exact >= 1:
         raise ScheduleError(f"{check.named('beta2')} must be less than 1; got {beta2!r}")
-    return 1 - exact
+    bounds.choice(ease, check.named("ease"), ("linear", "exponential"))
+    remembered = Duration.of({"st": 1 / (1 - exact)})
+    return ExponentialWarmup(remembered) if ease == "exponential" else warmup(remembered * 2 - STEP)

@@ -55,7 +55,7 @@ def command(
     """Tell where two schedules differ; exit status 0 where they are equal at every step, else 1.
 
     \b
-    etude diff "cosine()" "linear_to_zero()" --horizon 1000
+    etude diff "cosine()" "linear()" --horizon 1000
     """
     horizon = horizon_of(total, steps_per_epoch, samples_per_step, tokens_per_step)
     tables = [table_of(typed(text, Schedule), horizon) for text in (first, second)]

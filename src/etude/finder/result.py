@@ -87,8 +87,8 @@ class RangeTest:
         low = base.value if from_base and isinstance(base, Suggestion) else top.value / 4
         up = to_duration(stepsize, "stepsize")
         return {
-            "cyclic": f"cyclic({self._level(low)}, {self._level(top.value)}, up={up!r})",
-            "one_cycle": f"one_cycle({self._level(peak.value)})",
+            "cyclic": f"cyclic({up!r}, low={self._level(low)}, high={self._level(top.value)})",
+            "one_cycle": f"one_cycle(peak={self._level(peak.value)})",
         }
 
     def _first(self, rules: list[str]) -> Suggestion:

@@ -216,7 +216,7 @@ def continued(policy: Policy, saved: Course, present: Course, at: Fraction | flo
             Geometric from BASE to 1e-5; only ``redecay`` to 0 takes it up from there.
         HorizonError: where the present horizon lacks what ``over`` needs.
 
-    >>> cosine = Cosine(over="100%")
+    >>> cosine = Cosine()
     >>> short, longer = Course(cosine, Horizon(total=8)), Course(cosine, Horizon(total=16))
     >>> continued("hold", short, longer, at=4).schedule
     Cosine(BASE, 0.0).until(4) >> Constant(0.5 * BASE)
@@ -548,7 +548,7 @@ def differences_in_words(saved: Course, present: Course, at: Fraction | float) -
     Returns:
         lines; none where the courses are equal, and none of the values where these are, or cannot be had.
 
-    >>> cosine = Cosine(over="100%")
+    >>> cosine = Cosine()
     >>> short, longer = Course(cosine, Horizon(total=8)), Course(cosine, Horizon(total=16))
     >>> for line in differences_in_words(short, longer, at=8):
     ...     print(line)

@@ -122,7 +122,7 @@ class ScheduledTrainer(Trainer):
             if value := getattr(self.args, name):
                 raise ScheduleError(
                     f"TrainingArguments({name}={value!r}) would do nothing; write it into the schedule, such "
-                    f"as linear_to_zero(warmup=500)"
+                    f"as linear(warmup=500)"
                 )
         self._build = scheduler
         self._reads = _Reads()

@@ -18,6 +18,7 @@ LAYERS = [
     {"etude.texts"},
     {"etude.errors"},
     {"etude.names"},
+    {"etude.answers"},
     {"etude.levels", "etude.durations", "etude.eases", "etude.readings", "etude.files", "etude.json_text"},
     {"etude.timeline", "etude.check", "etude.plots", "etude.planned"},
     {"etude.tables"},

@@ -12,6 +12,10 @@ A schedule is a pure function of training progress; everything else only reads i
 PyTorch is in ``etude.torch``, comparisons are in ``etude.study``; neither is imported from here.
 """
 
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, NoReturn
+
+from etude.answers import wrong_name
 from etude.durations import Duration, Horizon
 from etude.errors import EtudeError
 from etude.levels import BASE, Level
@@ -133,3 +137,11 @@ __all__ = [
     "wsd",
     "yolo",
 ]
+
+if not TYPE_CHECKING:  # to what checks types, a module that answers would have every name
+
+    def __getattr__(name: str) -> NoReturn:
+        hint = "" if name.startswith("_") else wrong_name(name, __all__)
+        if not name.startswith("_") and find_spec(f"etude.{name}"):
+            hint = f"; write import etude.{name}"
+        raise AttributeError(f"module 'etude' has no attribute {name!r}{hint}")

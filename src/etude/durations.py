@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from fractions import Fraction
 from numbers import Integral, Rational, Real
 from typing import Any, TypeAlias
 
+from etude.answers import answering
 from etude.errors import HorizonError, ScheduleError
 
 __all__ = [
@@ -315,8 +317,9 @@ class Horizon:
     total: Duration | None
     samples_per_step: Fraction | None
     tokens_per_step: Fraction | None
-    counted: str = field(default="", compare=False)
+    counted: str = field(default="", init=False, compare=False)
 
+    @answering(HorizonError)
     def __init__(
         self,
         steps_per_epoch: float | Fraction | None = None,
@@ -324,7 +327,6 @@ class Horizon:
         *,
         samples_per_step: float | Fraction | None = None,
         tokens_per_step: float | Fraction | None = None,
-        counted: str = "",
     ) -> None:
         sizes = {
             "steps_per_epoch": steps_per_epoch,
@@ -333,7 +335,6 @@ class Horizon:
         }
         for name, size in sizes.items():
             object.__setattr__(self, name, None if size is None else _positive(name, size))
-        object.__setattr__(self, "counted", counted)
         object.__setattr__(self, "total", None)
         if total is None:
             return
@@ -348,6 +349,7 @@ class Horizon:
         object.__setattr__(self, "total", duration)
 
     @classmethod
+    @answering(HorizonError)
     def of(
         cls,
         loader: Any,
@@ -408,12 +410,13 @@ class Horizon:
         counted = f"{batches} batches an epoch"
         counted += f", shared by {ranks} processes = {per_rank} each" if ranks > 1 else ""
         counted += f", {accumulate} to an update ({partial})" if accumulate > 1 else ""
-        return cls(
-            updates,
-            Duration.of({"ep": epochs_exact}),
-            samples_per_step=samples,
-            counted=counted,
-        )
+        return cls(updates, Duration.of({"ep": epochs_exact}), samples_per_step=samples).counted_from(counted)
+
+    def counted_from(self, batches: str) -> Horizon:
+        """Return the same, which tells in ``print`` what its updates were counted from."""
+        horizon = copy.copy(self)
+        object.__setattr__(horizon, "counted", batches)
+        return horizon
 
     @property
     def total_steps(self) -> Fraction | None:

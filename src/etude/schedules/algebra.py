@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import inspect
 import json
 import math
 from bisect import bisect_right
@@ -18,17 +19,31 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import chain
 from operator import attrgetter, itemgetter
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeAlias, TypeVar, cast, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    Literal,
+    NoReturn,
+    Self,
+    TypeAlias,
+    TypeVar,
+    cast,
+    overload,
+)
 
 import numpy as np
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as TypeVarWithDefault
 
+from etude.answers import answering, wrong_call
 from etude.durations import REST, Duration, DurationLike, Horizon, fraction_text, to_duration
 from etude.eases import EASES, linear
 from etude.errors import EtudeError, HorizonError, ScheduleError
-from etude.levels import BASE, Level, LevelLike, to_level
+from etude.levels import BASE, Level, LevelLike, is_number, to_level
+from etude.names import nearest
 from etude.schedules import bounds
 from etude.schedules.names import not_imported
 from etude.tables import Table
@@ -93,6 +108,43 @@ class Schedule(Generic[Kind]):
 
     multiplies: ClassVar[bool] = False
     """Whether it is a factor."""
+
+    if not TYPE_CHECKING:  # what is checked while one types must not see that anything is taken
+
+        def __new__(cls, *values: Any, **fields: Any) -> Any:
+            known = cls.__dataclass_fields__
+            if not fields.keys() <= known.keys() or len(values) > cls._most_positional():
+                raise ScheduleError(str(wrong_call(cls.__name__, inspect.signature(cls), values, fields)))
+            return object.__new__(cls)
+
+        def __sub__(self, other: object) -> NoReturn:
+            raise ScheduleError(
+                f"nothing can be subtracted from a schedule; write floor= or .clip(low=...) for a lower end, "
+                f"or plan.under(level) for level - plan; got {self!r} - {other!r}"
+            )
+
+        def __rsub__(self, other: object) -> NoReturn:
+            raise ScheduleError(
+                f"a schedule is subtracted from a level with .under(): write {_called(self)}.under({other!r})"
+            )
+
+        def __truediv__(self, other: object) -> NoReturn:
+            factor = f"{1 / other:g}" if is_number(other) and other else "1 / ..."
+            raise ScheduleError(f"a schedule is multiplied, not divided: write {_called(self)} * {factor}")
+
+        def __neg__(self) -> NoReturn:
+            raise ScheduleError(f"a rate cannot be negative; got -{_called(self)}")
+
+        def __call__(self, *values: object, **named: object) -> NoReturn:
+            asked = f"({', '.join(map(repr, values)) or 0})"
+            raise ScheduleError(
+                f"a schedule has values on a horizon: write {_called(self)}.on(Horizon(total=1000)){asked}"
+            )
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name.startswith("_"):
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            raise AttributeError(_no_attribute(self, name))
 
     # What a subclass says about itself. It is not marked as abstract, for type checkers would then refuse
     # parse(text, Factor), which asks for a concrete class.
@@ -173,20 +225,24 @@ class Schedule(Generic[Kind]):
         for part in self.parts:
             yield from part.walk()
 
+    @answering()
     def repeat(
         self, times: int | None = None, *, stretch: float | Fraction | str = 1, gain: float = 1.0
     ) -> Kind:
         """Play it over and over: see ``Repeat``."""
         return cast(Kind, Repeat(self, times, growth=stretch, gain=gain))
 
+    @answering()
     def shift(self, by: DurationLike) -> Kind:
         """Play it ``by`` later, its first value held until then; earlier where ``by`` is negative."""
         return cast(Kind, Shift(self, by))
 
+    @answering()
     def stretch(self, factor: float | Fraction | str) -> Kind:
         """Play it ``factor`` times as slowly."""
         return cast(Kind, Stretch(self, factor))
 
+    @answering()
     def until(self, at: DurationLike) -> Kind:
         """Play it until a step only, so that another can follow: see ``Until``."""
         return cast(Kind, Until(self, at))
@@ -252,6 +308,10 @@ class Schedule(Generic[Kind]):
         # A share of the run is not known before the run: then the nominal length stands.
         return horizon if self.length(Clock(horizon)) == own else nominal
 
+    @classmethod
+    def _most_positional(cls) -> int:
+        return sum(field.init and not field.kw_only for field in cls.__dataclass_fields__.values())
+
     def _set(self, **values: object) -> None:
         """Put the checked values in the frozen fields."""
         for name, value in values.items():
@@ -281,10 +341,12 @@ class Rate(Schedule["Rate"]):
     It may multiply another rate, of which at most one depends on BASE.
     """
 
+    @answering()
     def under(self, level: LevelLike) -> Rate:
         """Leave of a level what it does not take: ``level - schedule``; see ``Under``."""
         return Under(self, level)
 
+    @answering()
     def clip(self, low: LevelLike = 0.0, high: LevelLike | None = None) -> Rate:
         """Keep the values between two levels."""
         low = to_level(low, "clip(low=)")
@@ -293,6 +355,7 @@ class Rate(Schedule["Rate"]):
         raised = self if low == Level(0.0, 0.0) else maximum(self, low)
         return raised if high is None else minimum(raised, high)
 
+    @answering()
     def cooldown(
         self, at: DurationLike, *, over: DurationLike = REST, stop: LevelLike = 0.0, ease: str = "linear"
     ) -> Rate:
@@ -388,7 +451,8 @@ class Combinator(Schedule):
 
     def __new__(cls, *values: Any, **fields: Any) -> Self:
         first = values[0] if values else fields.get(dataclasses.fields(cls)[0].name)
-        return object.__new__(cls._for(first if isinstance(first, tuple | list) else (first,)))
+        kind = cls._for(first if isinstance(first, tuple | list) else (first,))
+        return super().__new__(kind, *values, **fields)
 
     @classmethod
     def _for(cls, parts: Iterable[object]) -> type[Self]:
@@ -414,6 +478,21 @@ def _alike(parts: tuple[Schedule, ...], how: str) -> None:
     factors = [part for part in parts if isinstance(part, Factor)]
     if 0 < len(factors) < len(parts):
         raise ScheduleError(f"{factors[0]!r} is a factor, which multiplies; {how}: {_instead(factors[0])}")
+
+
+def _called(schedule: Schedule) -> str:
+    """A schedule as what a method is called of."""
+    return repr(schedule) if schedule._binding == 3 else f"({schedule!r})"
+
+
+def _no_attribute(schedule: Schedule, name: str) -> str:
+    known = [each for each in dir(schedule) if not each.startswith("_")]
+    if schedule.multiplies and hasattr(Rate, name):
+        return (
+            f"a factor has no {name}(), for it is no rate: multiply it onto one first, "
+            f"({_called(schedule)} * cosine()).{name}(...)"
+        )
+    return f"{type(schedule).__name__} has no attribute {name!r}{nearest(name, known)}"
 
 
 def _is_operand(value: object) -> bool:
@@ -797,6 +876,7 @@ class Maximum(Joined):
 def minimum(*parts: Factor) -> Factor: ...
 @overload
 def minimum(*parts: Rate | LevelLike) -> Rate: ...
+@answering()
 def minimum(*parts: Schedule | LevelLike) -> Schedule:
     """Return the least of the values at each step; a number or level is a constant.
 
@@ -812,6 +892,7 @@ def minimum(*parts: Schedule | LevelLike) -> Schedule:
 def maximum(*parts: Factor) -> Factor: ...
 @overload
 def maximum(*parts: Rate | LevelLike) -> Rate: ...
+@answering()
 def maximum(*parts: Schedule | LevelLike) -> Schedule:
     """Return the greatest of the values at each step; a number or level is a constant.
 
@@ -875,9 +956,7 @@ class Applied(Combinator):
             elif value != field.default:
                 positional.append(write(value))
         arguments = ", ".join(positional + named)
-        text = repr(self.schedule)
-        owner = text if self.schedule._binding == 3 else f"({text})"
-        return f"{owner}.{type(self).__name__.lower()}({arguments})"
+        return f"{_called(self.schedule)}.{type(self).__name__.lower()}({arguments})"
 
 
 @combinator

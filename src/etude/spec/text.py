@@ -15,6 +15,7 @@ from functools import partial
 from itertools import groupby
 from typing import Any, NoReturn, overload
 
+from etude.answers import wrong_call, wrong_keyword, wrong_name
 from etude.errors import EtudeError, SpecError
 from etude.json_text import shortened
 from etude.levels import BASE, Level, LevelLike
@@ -139,7 +140,9 @@ class _Reader:
                 return BASE
             case ast.Name(id=name):
                 hint = " (call it, with its arguments)" if name in CATALOGUE else ""
-                self.at(node, f"{shortened(name)} is no value{hint or nearest(name, [*CATALOGUE, 'BASE'])}")
+                self.at(
+                    node, f"{shortened(name)} is no value{hint or wrong_name(name, [*CATALOGUE, 'BASE'])}"
+                )
             case ast.List(elts=items) | ast.Tuple(elts=items):
                 return [self.value(item) for item in items]
             case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=operand):
@@ -214,7 +217,7 @@ class _Reader:
             case ast.Name(id=name):
                 if name not in CATALOGUE:
                     self.at(
-                        node, f"there is no schedule called {shortened(name)}{nearest(name, [*CATALOGUE])}"
+                        node, f"there is no schedule called {shortened(name)}{wrong_name(name, [*CATALOGUE])}"
                     )
                 return self.built(node, name, CATALOGUE[name], [])
             case ast.Attribute(value=ast.Name(id="et" | "etude" as module), attr=name):
@@ -235,27 +238,22 @@ class _Reader:
             if isinstance(argument, ast.Starred):
                 self.at(argument, "'*' has no place in a schedule's text")
         signature = inspect.signature(build)
-        known = list(signature.parameters)[len(first) :]
+        if first:  # a method's
+            signature = signature.replace(parameters=list(signature.parameters.values())[1:])
         named: dict[str, Any] = {}
         for keyword in node.keywords:
             if keyword.arg is None:
                 self.at(keyword, "'**' has no place in a schedule's text")
             if keyword.arg in named:
                 self.at(keyword, f"{name} is given {keyword.arg!r} twice")
-            takes_any = any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values())
-            if takes_any or keyword.arg not in known:
-                self.at(
-                    keyword,
-                    f"{name} has no argument {shortened(keyword.arg)}{nearest(keyword.arg, known)} "
-                    f"(it takes {', '.join(known)})",
-                )
+            if keyword.arg not in signature.parameters:
+                known = list(signature.parameters)
+                self.at(keyword, wrong_keyword(name, keyword.arg, known))
             named[keyword.arg] = self.value(keyword.value)
-        positional = [*first, *(self.value(argument) for argument in node.args)]
-        try:
-            bound = signature.bind(*positional, **named)
-        except TypeError as error:
-            self.at(node, f"{name}: {error} (it takes {', '.join(known)})")
-        built = self.guarded(node, lambda: build(*bound.args, **bound.kwargs))
+        positional = [self.value(argument) for argument in node.args]
+        if wrong := wrong_call(name, signature, tuple(positional), named):
+            self.at(node, wrong)
+        built = self.guarded(node, lambda: build(*first, *positional, **named))
         return built if self.custom == "import" else named_only(built)
 
 

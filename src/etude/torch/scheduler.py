@@ -18,6 +18,7 @@ from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from etude.answers import answering
 from etude.check import Finding
 from etude.durations import DurationLike, Horizon
 from etude.eases import Array
@@ -107,6 +108,7 @@ class Scheduler(LRScheduler):
     # Fractions of a step are allowed, where torch counts whole epochs.
     last_epoch: float  # type: ignore[assignment]
 
+    @answering()
     def __init__(
         self,
         optimizer: Optimizer,

@@ -79,9 +79,10 @@ def _horizon(args: TrainingArguments, batches: int, per_epoch: int, samples: int
         per_epoch,
         Duration.of({"ep": epochs}) if whole and args.max_steps <= 0 else updates,
         samples_per_step=samples,
-        counted=f"{batches} batches an epoch"
+    ).counted_from(
+        f"{batches} batches an epoch"
         + (f" in each of {ranks} processes" if ranks > 1 else "")
-        + (f", {window} to an update (a partial window counts)" if window > 1 else ""),
+        + (f", {window} to an update (a partial window counts)" if window > 1 else "")
     )
 
 

@@ -92,9 +92,10 @@ def horizon_of(trainer: Trainer) -> Horizon:
         per_epoch,
         _total(per_epoch, trainer.max_epochs, by_steps),
         samples_per_step=samples * window * ranks if isinstance(samples, int) else None,
-        counted=f"{batches} batches an epoch"
+    ).counted_from(
+        f"{batches} batches an epoch"
         + (f" in each of {ranks} processes" if ranks > 1 else "")
-        + (f", {window} to an update (a partial window counts)" if window > 1 else ""),
+        + (f", {window} to an update (a partial window counts)" if window > 1 else "")
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from etude.answers import answering
 from etude.durations import STEP, DurationLike
 from etude.errors import ScheduleError
 from etude.levels import BASE, Level, LevelLike, to_level
@@ -28,6 +29,7 @@ WAVES = {
 }
 
 
+@answering()
 def sgdr(
     period: DurationLike,
     *,
@@ -86,6 +88,7 @@ def sgdr(
     return waves + cycle(low, ZERO, low).repeat(times, stretch=growth)
 
 
+@answering()
 def cyclic_cosine_decay(
     init_decay_epochs: DurationLike,
     min_decay_lr: LevelLike,
@@ -160,6 +163,7 @@ def cyclic_cosine_decay(
     return plan
 
 
+@answering()
 def cyclic(
     up: DurationLike,
     *,

@@ -16,6 +16,7 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 
+from etude.answers import answering
 from etude.durations import REST, STEP, Duration, DurationLike, to_fraction
 from etude.errors import ScheduleError
 from etude.levels import BASE, Level, LevelLike
@@ -48,6 +49,7 @@ MAX_CHEBYSHEV = 1024
 MAX_CYCLES = 1000
 
 
+@answering()
 def cosine(
     over: DurationLike = REST,
     *,
@@ -97,6 +99,7 @@ def cosine(
     return warmed(top, start, algebra.Sequence.of(*waves))
 
 
+@answering()
 def linear(
     over: DurationLike = REST,
     *,
@@ -126,6 +129,7 @@ def linear(
     return warmed(top, start, Linear(top, check.level("floor", floor), over=whole.less(start)))
 
 
+@answering()
 def polynomial(
     over: DurationLike = REST,
     *,
@@ -167,6 +171,7 @@ def polynomial(
     return warmed(top, start, decay)
 
 
+@answering()
 def exponential(
     gamma: float,
     *,
@@ -199,6 +204,7 @@ def exponential(
     return warmed(top, start, _at_least(check.level("floor", floor), law))
 
 
+@answering()
 def time_decay(
     decay_rate: float,
     *,
@@ -233,6 +239,7 @@ def time_decay(
     return warmed(top, start, _at_least(check.level("floor", floor), law))
 
 
+@answering()
 def step(
     every: DurationLike,
     gamma: float = 0.1,
@@ -269,6 +276,7 @@ def step(
     return warmed(top, start, _at_least(check.level("floor", floor), going))
 
 
+@answering()
 def multistep(
     at: Sequence[DurationLike],
     gamma: float = 0.1,
@@ -310,6 +318,7 @@ def _at_least(floor: Level, law: Rate) -> Rate:
     return law if floor == ZERO else maximum(law, floor)
 
 
+@answering()
 def piecewise_constant(at: Sequence[DurationLike], *, rates: Sequence[LevelLike]) -> Rate:
     """One rate after another, each new one at its time.
 
@@ -346,6 +355,7 @@ def piecewise_constant(at: Sequence[DurationLike], *, rates: Sequence[LevelLike]
     return algebra.Sequence.of(*stairs, levels[-1])
 
 
+@answering()
 def inverse_sqrt(
     timescale: DurationLike,
     *,
@@ -379,6 +389,7 @@ def inverse_sqrt(
     return warmed(top, start, _at_least(check.level("floor", floor), InverseSqrt(scale, start=top)))
 
 
+@answering()
 def noam(*, d_model: int, warmup: int, scale: float = 1.0) -> Rate:
     """The schedule of "Attention is all you need", with its own rate.
 
@@ -405,6 +416,7 @@ def noam(*, d_model: int, warmup: int, scale: float = 1.0) -> Rate:
     return up >> InverseSqrt(steps, start=peak)
 
 
+@answering()
 def power_scheduler(
     *, peak: float, a: float = 4.0, b: float = 0.51, warmup: DurationLike = 0, unit: str = "tok"
 ) -> Rate:
@@ -446,6 +458,7 @@ def power_scheduler(
     return warmed(check.level("peak", peak), length, flat >> law)
 
 
+@answering()
 def adafactor(*, warmup_init: bool = False) -> Rate:
     """The relative step of Adafactor.
 
@@ -466,6 +479,7 @@ def adafactor(*, warmup_init: bool = False) -> Rate:
     return minimum(0.01, InverseSqrt(1, start=1.0))
 
 
+@answering()
 def chebyshev(
     *,
     steps: int,

@@ -5,6 +5,7 @@ A part may be given as a length, or as a share of ``over``, a number in (0, 1).
 
 from __future__ import annotations
 
+from etude.answers import answering
 from etude.durations import REST, STEP, DurationLike
 from etude.errors import ScheduleError
 from etude.levels import BASE, Level, LevelLike
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 
+@answering()
 def one_cycle(
     over: DurationLike = REST,
     *,
@@ -65,6 +67,7 @@ def one_cycle(
     return _one_cycle(check, (start, top, start, start / final_div), over, up, three_phase, ease)
 
 
+@answering()
 def one_cycle_momentum(
     over: DurationLike = REST,
     *,
@@ -128,6 +131,7 @@ def _one_cycle(
     return way(first, middle, over=rising) >> fall
 
 
+@answering()
 def slanted_triangular(
     over: DurationLike = REST,
     *,
@@ -163,6 +167,7 @@ def slanted_triangular(
     return Linear(low, top, over=rising) >> Linear(top, low, over=falling.after(rising))
 
 
+@answering()
 def wsd(
     over: DurationLike = REST,
     *,
@@ -215,6 +220,7 @@ def wsd(
     return warmed(top, start, Constant(top, over=stable.after(start)) >> decay)
 
 
+@answering()
 def infinite(
     decay: DurationLike,
     *,
@@ -246,6 +252,7 @@ def infinite(
     return warmed(top, start, Cosine(top, low, over=length) >> Constant(low))
 
 
+@answering()
 def yolo(
     epochs: DurationLike = REST,
     *,

@@ -6,6 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 from fractions import Fraction
 from typing import Literal
 
+from etude.answers import answering
 from etude.durations import REST, STEP, Duration, DurationLike, to_duration, to_fraction
 from etude.eases import EASES
 from etude.errors import ScheduleError
@@ -90,6 +91,7 @@ class warmup(Factor):  # noqa: N801 - read as the recipes are, beside which it s
         return way(0.0, 1.0, over=over.with_rest(REST - STEP) + STEP).shift(-1)
 
 
+@answering()
 def untuned_warmup(beta2: float, *, ease: Literal["linear", "exponential"] = "linear") -> Factor:
     """A warmup as long as Adam's second moment remembers, as a factor.
 

@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 from etude.errors import EtudeError, ScheduleError
 from etude.names import nearest
 
-__all__ = ["answering", "wrong_call", "wrong_keyword", "wrong_name"]
+__all__ = ["answering", "our_word", "wrong_call", "wrong_keyword", "wrong_name"]
 
 Takes = ParamSpec("Takes")
 Returns = TypeVar("Returns")
@@ -157,6 +157,11 @@ def wrong_name(name: str, known: Collection[str]) -> str:
     return f"; write {NAMES[name]!r}" if name in NAMES else nearest(name, known)
 
 
+def our_word(word: str, taken: Collection[str]) -> str | None:
+    """Return which of the arguments that are taken another word stands for, where it is known."""
+    return next((name for name in KEYWORDS.get(word, ()) if name in taken), None)
+
+
 def wrong_keyword(callee: str, word: str, taken: Collection[str]) -> str:
     """Say that something has no such argument, and which it may be.
 
@@ -166,7 +171,7 @@ def wrong_keyword(callee: str, word: str, taken: Collection[str]) -> str:
     takes = f" (it takes {', '.join(taken)})" if taken else ", nor any other argument with a name"
     if word in ELSEWHERE and word not in taken:
         return f"{callee}() has no {word}; {ELSEWHERE[word]}"
-    ours = next((name for name in KEYWORDS.get(word, ()) if name in taken), None)
+    ours = our_word(word, taken)
     instead = f"; {MEANINGS.get(ours, f'write {ours}=')}" if ours else nearest(word, taken)
     return f"{callee}() has no {word}{instead}{takes}"
 

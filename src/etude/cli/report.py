@@ -40,8 +40,8 @@ def command(task: str, store_path: Address, out: Path | None, custom: Functions,
             run = recall(store, find_run(store, task), custom=custom)
             path = _page(run, out or STORE.parent)
             console = new_console()
-            if run.not_imported:
-                console.print(sentence(run.not_imported), style="yellow")
+            if run.unread:
+                console.print(sentence(run.unread), style="yellow")
             console.print(f"Report: {path.resolve()}", soft_wrap=True)
             return
         plan = plan_of(task, **options)

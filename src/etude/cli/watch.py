@@ -130,7 +130,7 @@ def _picture(followed: _Followed, console: Console) -> str:
 
 
 def _note(followed: _Followed) -> str:
-    return sentence(followed.run.not_imported)
+    return sentence(followed.run.unread)
 
 
 def _line(record: RunRecord, reading: Reading) -> str:

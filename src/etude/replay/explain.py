@@ -38,7 +38,7 @@ class Explanation:
         schedule: the text of what was followed.
         override: that text again where it is not the plan of the run's start; else empty.
         planned: the value of what was followed; None where it is not known.
-        not_imported: which functions the run's plan names that were not imported; empty where there is none.
+        unread: which functions the run's plan names that were not imported; empty where there is none.
     """
 
     run: int
@@ -56,7 +56,7 @@ class Explanation:
     schedule: str
     override: str
     planned: float | None
-    not_imported: str = ""
+    unread: str = ""
 
     @property
     def sentence(self) -> str:
@@ -70,7 +70,7 @@ class Explanation:
             return [
                 f"Update {self.step:,}{epoch} of run {self.run} was not recorded, and its rate is not known: "
                 f"{_cut(self.schedule)} cannot be laid over what is known of the run.",
-                self._not_imported(),
+                sentence(self.unread),
             ]
         how = (
             "used the learning rate"
@@ -83,7 +83,7 @@ class Explanation:
             self._feedback(),
             self._override(),
             self._differs(),
-            self._not_imported(),
+            sentence(self.unread),
         ]
 
     def _made(self) -> str:
@@ -124,9 +124,6 @@ class Explanation:
         if self.override:
             return f"It no longer followed the plan of the run's start, but {_cut(self.override)}."
         return f"It followed {_cut(self.schedule)}; nothing overrode it."
-
-    def _not_imported(self) -> str:
-        return sentence(self.not_imported)
 
     def _differs(self) -> str:
         if self.rate is None or self.planned is None or same(self.rate, self.planned):
@@ -192,7 +189,7 @@ def explain(run: Recorded, step: int, group: str | None = None) -> Explanation:
         schedule=run.schedule(group) if table is None else table.text,
         override=override,
         planned=planned,
-        not_imported=run.not_imported,
+        unread=run.unread,
     )
 
 

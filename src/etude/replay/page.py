@@ -87,8 +87,8 @@ def _sentences(run: Recorded) -> Iterator[str]:
 
 def _findings(run: Recorded) -> str:
     table = run.table(run.first)
-    if table is None and run.not_imported:
-        return f"<p>{_escaped(sentence(run.not_imported))}</p>"
+    if table is None and run.unread:
+        return f"<p>{_escaped(sentence(run.unread))}</p>"
     if table is None:
         return "<p>The schedule could not be read back, so that it was not checked.</p>"
     found = table.check(run.bases.get(run.first) if run.groups else run.record.key.peak)

@@ -159,17 +159,20 @@ class Recorded:
         return self._tables[schedule]
 
     @property
-    def not_imported(self) -> str:
-        """What is not known of its plan, since it names functions; empty where it names none."""
+    def unread(self) -> str:
+        """Why its plan is shown and not evaluated: the functions or words in it; empty where it is."""
         last = overriding(self.readings[-1]) if self.readings else []
         texts = dict.fromkeys([*map(self.schedule, self.groups or [""]), *last, *self._tables])
-        return next(filter(None, (not_imported(plan) for plan in map(self._parsed, texts) if plan)), "")
+        return next(filter(None, map(self._unread, texts)), "")
 
-    def _parsed(self, schedule: str) -> Rate | None:
+    def _unread(self, schedule: str) -> str:
         try:
-            return parse(schedule.partition(_ELSEWHERE)[0], custom=self.custom)
-        except EtudeError:
-            return None
+            return not_imported(self._parsed(schedule)) if schedule else ""
+        except EtudeError as error:
+            return f"the plan is in words that are not known here: {str(error).splitlines()[0]}"
+
+    def _parsed(self, schedule: str) -> Rate:
+        return parse(schedule.partition(_ELSEWHERE)[0], custom=self.custom)
 
     @cached_property
     def _tables(self) -> dict[str, Table | None]:
@@ -177,11 +180,9 @@ class Recorded:
         return {}
 
     def _read(self, schedule: str) -> Table | None:
-        plan, elsewhere = self._parsed(schedule), schedule.partition(_ELSEWHERE)[2]
-        if plan is None:
-            return None
+        elsewhere = schedule.partition(_ELSEWHERE)[2]
         try:
-            table = plan.on(_horizon(f"Horizon({elsewhere}") if elsewhere else self.horizon)
+            table = self._parsed(schedule).on(_horizon(f"Horizon({elsewhere}") if elsewhere else self.horizon)
             table(0)
         except EtudeError:
             return None

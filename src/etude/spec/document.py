@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Literal, TypeAlias, TypeVar, get_args, overload
 
+from etude.answers import our_word, wrong_name
 from etude.errors import EtudeError, SpecError
 from etude.json_text import read_json, shortened
 from etude.levels import Level
-from etude.names import nearest
 from etude.schedules.algebra import JSON_VERSION, Factor, Rate, Schedule, not_a_rate
 from etude.schedules.names import named_only
 from etude.spec.catalogue import CATALOGUE, COMBINATORS
@@ -103,7 +103,7 @@ def _decode(value: Any, path: str, custom: Functions) -> Any:
             raise SpecError(f"{path}: {error}") from error
     name = value.get("type")
     if not isinstance(name, str) or name not in TYPES:
-        hint = nearest(name, [*TYPES]) if isinstance(name, str) else ""
+        hint = wrong_name(name, [*TYPES]) if isinstance(name, str) else ""
         raise SpecError(f"{path}: there is no schedule of the type {shortened(name)}{hint}")
     kind = TYPES[name]
     fields_of = dataclasses.fields(kind)
@@ -113,7 +113,11 @@ def _decode(value: Any, path: str, custom: Functions) -> Any:
     given = set(value) - {"type"}
     if not needed <= given <= known:
         wrong = sorted(given - known)
-        what = f"has no field {_first(wrong)}" if wrong else f"lacks the field {min(needed - given)!r}"
+        now = our_word(wrong[0], known) if wrong else None
+        renamed = f", which is {now!r} now" if now else ""
+        what = (
+            f"has no field {_first(wrong)}{renamed}" if wrong else f"lacks the field {min(needed - given)!r}"
+        )
         raise SpecError(f"{path}: {name} {what}; its fields are {', '.join(sorted(known))}")
     fields = {
         field: _decode(item, f"{path}.{field}", custom) for field, item in value.items() if field != "type"

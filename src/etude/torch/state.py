@@ -85,7 +85,10 @@ class SavedCourse:
         except EtudeError as error:
             raise damaged(f"the schedule of {self.of} cannot be read: {error}") from None
         if not genuine:
-            raise damaged(f"the schedule of {self.of} has been edited: {self.schedule}")
+            raise damaged(
+                f"the schedule of {self.of} has been edited, or was written by an earlier Etude, whose rate= is "
+                f"decay_rate= or steepness= now: {self.schedule}"
+            )
 
     def course(self, horizon: Horizon, known: set[Custom]) -> Course:
         """What was followed.

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import blocks
 import catalogue
 import pictures
+import reference
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
@@ -34,8 +36,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, *, config: MkDocsConfig, **_: Any) -> Files:
-    """Add the pages and pictures of the catalogue."""
-    for path, content in _catalogue():
+    """Add the pages and pictures of the catalogue, and the reference."""
+    for path, content in chain(_catalogue(), reference.pages()):
         files.append(File.generated(config, path, content=content))
     return files
 

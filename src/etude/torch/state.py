@@ -86,7 +86,7 @@ class SavedCourse:
             raise damaged(f"the schedule of {self.of} cannot be read: {error}") from None
         if not genuine:
             raise damaged(
-                f"the schedule of {self.of} has been edited, or was written by an earlier Etude, whose rate= is "
+                f"the schedule of {self.of} has been edited, or an earlier Etude wrote it, whose rate= is "
                 f"decay_rate= or steepness= now: {self.schedule}"
             )
 

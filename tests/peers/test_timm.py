@@ -186,7 +186,7 @@ STABLE: dict[str, Any] = {
 }
 FALLS: dict[str, Any] = {
     "linear": Linear,
-    "1-sqrt": OneMinusSqrt,
+    "1-sqrt": partial(Ramp, ease="one_minus_sqrt"),
     "cosine": Cosine,
     "power": lambda first, last, over: Polynomial(first, last, over=over, k=1.7),
 }

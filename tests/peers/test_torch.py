@@ -22,7 +22,6 @@ from etude import (
     Schedule,
     cosine,
     cyclic,
-    cyclic_momentum,
     exponential,
     multistep,
     one_cycle,
@@ -128,7 +127,7 @@ def test_cyclic_lr(mode: Any, low: float, rise: float, up: int, down: int | None
 @given(st.floats(0.5, 0.9), st.floats(0, 0.09), lengths, st.one_of(st.none(), lengths))
 def test_cyclic_lr_momentum(low: float, rise: float, up: int, down: int | None) -> None:
     assert_updates(
-        cyclic_momentum(low, low + rise, up, down),
+        cyclic(up, low=0.0, high=rise, down=down).under(low + rise),
         lambda o: peers.CyclicLR(o, 0.1, 1.0, up, down, base_momentum=low, max_momentum=low + rise),
         200,
         key="momentum",

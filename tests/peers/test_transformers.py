@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,13 +15,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from transformers import SchedulerType, get_scheduler
 
-from etude import BASE, Constant, Cosine, Horizon, InverseSqrt, Linear, Plateau, Polynomial, Schedule
+from etude import BASE, Constant, Cosine, Horizon, InverseSqrt, Linear, Plateau, Polynomial, Ramp, Schedule
 from tests.peers.compare import STEPS, assert_same, floors, lengths, rates, sgd, shares, updates, warmups
 
-SHAPES: dict[str, type[Linear] | type[Cosine] | type[OneMinusSqrt]] = {
+SHAPES: dict[str, Callable[..., Linear | Cosine | Ramp]] = {
     "linear": Linear,
     "cosine": Cosine,
-    "1-sqrt": OneMinusSqrt,
+    "1-sqrt": partial(Ramp, ease="one_minus_sqrt"),
 }
 
 

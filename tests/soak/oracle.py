@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 import struct
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import count
 from typing import Any, TypeAlias
 
-from tests.soak.terms import BASE, Rate, Sizes, Term
+from tests.soak.terms import BASE, Rate, Sizes, Term, amounts
 
 __all__ = ["FACTORS", "Curve", "PastEndError", "Plateau", "RefusedError", "World", "multiplies"]
 
@@ -43,6 +44,7 @@ class Curve:
         timeless: whether it takes the length of what is beside it.
         relative: whether it follows the base rate.
         says_after: whether it says what comes after its end, so that nothing else may follow.
+        fills: whether it lasts until the run ends wherever it begins, so that nothing can follow.
     """
 
     length: Fraction | None
@@ -51,6 +53,7 @@ class Curve:
     timeless: bool = False
     relative: bool = False
     says_after: bool = False
+    fills: bool = False
 
     @property
     def endless(self) -> bool:
@@ -77,7 +80,7 @@ def blend(start: float, stop: float, done: float) -> float:
     return start * (1 - done) + stop * done
 
 
-def geometric(start: float, stop: float, done: float) -> float:
+def in_log_rate(start: float, stop: float, done: float) -> float:
     """The same in log rate."""
     return start ** (1 - done) * stop**done
 
@@ -111,7 +114,7 @@ def constant(value: float, length: Fraction | None = None) -> Curve:
 def joined(parts: Sequence[Curve]) -> Curve:
     """One after another: each covers [its start, the next one's start)."""
     for part in parts[:-1]:
-        if part.length is None or part.says_after:
+        if part.length is None or part.says_after or part.fills:
             raise RefusedError("nothing can follow")
     starts = [Fraction(0)]
     for part in parts[:-1]:
@@ -127,7 +130,7 @@ def joined(parts: Sequence[Curve]) -> Curve:
         return parts[index].before(t - starts[index])
 
     length = None if last.length is None else starts[-1] + last.length
-    return Curve(length, at, before, says_after=last.says_after)
+    return Curve(length, at, before, says_after=last.says_after, fills=last.fills)
 
 
 def together(parts: Sequence[Curve], join: Callable[[Sequence[float]], float]) -> Curve:
@@ -140,6 +143,7 @@ def together(parts: Sequence[Curve], join: Callable[[Sequence[float]], float]) -
         lambda t: join([part.before(t) for part in parts]),
         timeless=all(part.timeless for part in parts),
         says_after=any(part.says_after for part in parts),
+        fills=any(part.fills for part in parts),
     )
 
 
@@ -296,38 +300,111 @@ def defines(*names: str) -> Callable[[Definition], Definition]:
     return enter
 
 
+# Durations that count the rest of the run.
+
+Amounts: TypeAlias = dict[str, Fraction]
+
+
+def fills(length: Amounts) -> bool:
+    """Whether a length reaches the end of the run wherever it begins, on any horizon."""
+    return length.get("rest", 0) >= 1 and all(amount >= 0 for amount in length.values())
+
+
+def less(whole: Amounts, *parts: Amounts) -> Amounts:
+    """What is left of a whole beside its parts, counted where the whole begins."""
+    units = dict.fromkeys(unit for length in (whole, *parts) for unit in length)
+    return {unit: whole.get(unit, Fraction(0)) - sum(part.get(unit, 0) for part in parts) for unit in units}
+
+
+def times(length: Amounts, share: Fraction) -> Amounts:
+    """A share of a length."""
+    return {unit: amount * share for unit, amount in length.items()}
+
+
+def after(length: Amounts, passed: Amounts) -> Amounts:
+    """The same length as it is counted where another has passed.
+
+    Of R steps at first, r = R - passed are left there, where passed = c R + d: so R is (r + d) / (1 - c).
+    """
+    share, counted = length.get("rest", Fraction(0)), passed.get("rest", Fraction(0))
+    if not share:
+        return length
+    if counted == 1:
+        raise RefusedError("nothing is left")
+    own = {unit: amount for unit, amount in length.items() if unit != "rest"}
+    beside = {unit: amount for unit, amount in passed.items() if unit != "rest"}
+    rests = times({"rest": Fraction(1), **beside}, share / (1 - counted))
+    return less(own, times(rests, Fraction(-1)))
+
+
 @dataclass
 class World:
-    """Where an expression is looked at: the horizon, the group's base rate, and what Plateaus have seen."""
+    """Where an expression is looked at: the horizon, the group's base rate, and what Plateaus have seen.
+
+    ``origin`` is the place on the run's axis where the expression begins, and ``slow`` how many steps of the
+    run one of its own is: the rest of the run is what is left there.
+    """
 
     sizes: Sizes
     base: float = 1.0
     plateaus: dict[Term, Plateau] = field(default_factory=dict)
     relative: bool = False
+    origin: Fraction = Fraction(0)
+    slow: Fraction = Fraction(1)
+    repeats: bool = False
+    recipe: bool = False
 
-    def curve(self, expression: Any) -> Curve:
-        """What an expression is; a level is a constant."""
+    def curve(self, expression: Any, at: Fraction = Fraction(0), slow: Fraction = Fraction(1)) -> Curve:
+        """What an expression is; a level is a constant.
+
+        Args:
+            expression: it.
+            at: its beginning, in own steps of what it is a part of.
+            slow: how many of those each step of its own is.
+        """
         if not isinstance(expression, Term):
             return replace(constant(self.level(expression)), relative=_is_relative(expression))
         check_kinds(expression)
         outer, self.relative = self.relative, False
+        above, self.recipe = self.recipe, expression.name in RECIPES
         definition = DEFINITIONS[expression.name]
-        if expression.name == "Plateau":
-            found = definition(self, expression, *expression.args, **dict(expression.options))
-        else:
-            found = definition(self, *expression.args, **dict(expression.options))
+        with self.begun(at, slow):
+            if expression.name == "Plateau":
+                found = definition(self, expression, *expression.args, **dict(expression.options))
+            else:
+                found = definition(self, *expression.args, **dict(expression.options))
         found = replace(found, relative=self.relative)
         self.relative |= outer
+        self.recipe = above
         return found
+
+    @contextmanager
+    def begun(self, at: Fraction, slow: Fraction = Fraction(1), *, repeats: bool = False) -> Iterator[None]:
+        """Look from where a part begins; in what repeats there is no rest of the run."""
+        outer = self.origin, self.slow, self.repeats
+        self.origin, self.slow = self.origin + at * self.slow, self.slow * slow
+        self.repeats |= repeats
+        try:
+            yield
+        finally:
+            self.origin, self.slow, self.repeats = outer
 
     def level(self, level: Any) -> float:
         """The value of a level here."""
         self.relative |= _is_relative(level)
         return level.at(self.base) if isinstance(level, Rate) else float(level)
 
+    def signed(self, duration: Any) -> Fraction:
+        """A duration in steps, which may be negative."""
+        if self.repeats and amounts(duration).get("rest"):
+            raise RefusedError("the rest of the run is less in each cycle")
+        if self.recipe and not isinstance(duration, str) and 0 < duration < 1:
+            raise RefusedError("a number below 1 is no length, but a share or a rate")
+        return self.sizes.steps(duration, (self.sizes.steps(self.sizes.total) - self.origin) / self.slow)
+
     def length(self, duration: Any) -> Fraction:
         """A duration in steps, which must not be negative."""
-        steps = self.sizes.steps(duration)
+        steps = self.signed(duration)
         if steps < 0:
             raise RefusedError("less than no time")
         return steps
@@ -340,13 +417,26 @@ class World:
         return steps
 
 
+def share(part: Any, whole: Any) -> Amounts:
+    """A part of a recipe: a length, or a number in (0, 1) for that share of the whole."""
+    if not isinstance(part, str) and 0 < part < 1:
+        return times(amounts(whole), Fraction(str(part)))
+    return amounts(part)
+
+
+def part_of(world: World, part: Any, whole: Any) -> Fraction:
+    """The same in steps."""
+    if not isinstance(part, str) and 0 < part < 1:
+        return world.length(whole) * Fraction(str(part))
+    return world.length(part)
+
+
 FACTORS = (
     "ExponentialWarmup",
     "Noise",
     "Plateau",
     "RAdamWarmup",
-    "untuned_exponential_warmup",
-    "untuned_linear_warmup",
+    "untuned_warmup",
     "warmup",
 )
 """What can only multiply."""
@@ -363,6 +453,29 @@ def multiplies(expression: Any) -> bool:
     return joins and all(map(multiplies, parts))
 
 
+RECIPES = (
+    "chebyshev",
+    "cosine",
+    "cyclic",
+    "cyclic_cosine_decay",
+    "exponential",
+    "infinite",
+    "inverse_sqrt",
+    "linear",
+    "multistep",
+    "one_cycle",
+    "one_cycle_momentum",
+    "piecewise_constant",
+    "polynomial",
+    "power_scheduler",
+    "sgdr",
+    "slanted_triangular",
+    "step",
+    "time_decay",
+    "wsd",
+    "yolo",
+)
+"""What takes no number below 1 for a length."""
 JOINS = (">>", "*", "+", "minimum", "maximum")
 FOR_RATES = (".clip", ".cooldown", ".under")
 
@@ -384,7 +497,11 @@ def _is_relative(level: Any) -> bool:
 
 @defines(">>")
 def _(world: World, *parts: Any) -> Curve:
-    return joined([world.curve(part) for part in parts])
+    curves, start = [], Fraction(0)
+    for part in parts:
+        curves.append(world.curve(part, start))
+        start += curves[-1].length or 0
+    return joined(curves)
 
 
 @defines("*")
@@ -416,14 +533,26 @@ def _(world: World, part: Any, low: Any = 0.0, high: Any = math.inf) -> Curve:
     return together([curve], lambda values: min(max(values[0], least), most))
 
 
+@defines(".under")
+def _(world: World, part: Any, level: Any) -> Curve:
+    curve, high = world.curve(part), world.level(level)
+    return together([curve], lambda values: high - values[0])
+
+
 @defines(".repeat")
 def _(world: World, part: Any, times: int | None = None, *, stretch: Any = 1, gain: float = 1.0) -> Curve:
-    return repeated(world.curve(part), times, Fraction(str(stretch)), gain)
+    with world.begun(Fraction(0), repeats=True):
+        return repeated(world.curve(part), times, Fraction(str(stretch)), gain)
 
 
 @defines(".shift")
 def _(world: World, part: Any, by: Any) -> Curve:
-    curve, late = world.curve(part), world.sizes.steps(by)
+    late = world.signed(by)
+    return shifted(world.curve(part, late), late)
+
+
+def shifted(curve: Curve, late: Fraction) -> Curve:
+    """A curve so much later, its first value held until then."""
     return replace(
         curve,
         length=None if curve.length is None else max(curve.length + late, Fraction(0)),
@@ -434,7 +563,8 @@ def _(world: World, part: Any, by: Any) -> Curve:
 
 @defines(".stretch")
 def _(world: World, part: Any, factor: Any) -> Curve:
-    curve, slow = world.curve(part), Fraction(str(factor))
+    slow = Fraction(str(factor))
+    curve = world.curve(part, slow=slow)
     return replace(
         curve,
         length=None if curve.length is None else curve.length * slow,
@@ -445,15 +575,23 @@ def _(world: World, part: Any, factor: Any) -> Curve:
 
 @defines(".until")
 def _(world: World, part: Any, at: Any) -> Curve:
-    return held(world.curve(part), world.length(at))
+    return replace(held(world.curve(part), world.length(at)), fills=fills(amounts(at)))
 
 
 @defines(".cooldown")
-def _(world: World, part: Any, at: Any, *, over: Any, stop: Any = ZERO, ease: str = "linear") -> Curve:
+def _(
+    world: World, part: Any, at: Any, *, over: Any = "rest", stop: Any = ZERO, ease: str = "linear"
+) -> Curve:
     def eased(start: float, stop: float, p: float) -> float:
-        return geometric(start, stop, p) if ease == "geometric" else blend(start, stop, EASES[ease](p))
+        return in_log_rate(start, stop, p) if ease == "geometric" else blend(start, stop, EASES[ease](p))
 
-    return cooled(world.curve(part), world.length(at), world.length(over), world.level(stop), eased)
+    curve, left = world.curve(part), world.length(at)
+    with world.begun(left):
+        length = world.length(over)
+    found = cooled(curve, left, length, world.level(stop), eased)
+    own = amounts(over)
+    ends = fills(own) or (not own.get("rest") and fills(less(amounts(at), times(own, Fraction(-1)))))
+    return replace(found, fills=ends)
 
 
 # Shapes: from start to stop over a duration, along an ease.
@@ -464,7 +602,7 @@ def shape(
     ease: Callable[[float], float],
     start: Any,
     stop: Any,
-    over: Any,
+    over: Any = "rest",
     inclusive: bool = False,
     after: str = "hold",
     between: Callable[[float, float, float], float] = blend,
@@ -477,8 +615,10 @@ def shape(
         return between(first, last, ease(float(t / reached) if t < reached else 1.0))
 
     if after == "repeat":
+        if amounts(over).get("rest"):
+            raise RefusedError("the rest of the run is less in each cycle")
         return replace(repeated(way(length, value, value(length)), None, Fraction(1), 1.0), says_after=True)
-    curve = way(length, value, value(length))
+    curve = replace(way(length, value, value(length)), fills=fills(amounts(over)))
     if after == "hold":
         return curve
 
@@ -500,9 +640,12 @@ def _simple_shape(ease: str) -> Definition:
     return definition
 
 
-for _name in ("Linear", "QuarterCosine", "QuarterSine", "MirrorCosine", "OneMinusSqrt", "OneMinusSquare"):
-    _ease = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in _name)[1:]
-    DEFINITIONS[_name] = _simple_shape(_ease)
+DEFINITIONS["Linear"] = _simple_shape("linear")
+
+
+@defines("Ramp")
+def _(world: World, start: Any = BASE, stop: Any = ZERO, *, ease: str, **options: Any) -> Curve:
+    return shape(world, EASES[ease], start, stop, **options)
 
 
 @defines("Cosine")
@@ -542,7 +685,7 @@ def _(
 
 @defines("Geometric")
 def _(world: World, start: Any = BASE, stop: Any = ZERO, **options: Any) -> Curve:
-    return shape(world, lambda p: p, start, stop, between=geometric, **options)
+    return shape(world, lambda p: p, start, stop, between=in_log_rate, **options)
 
 
 def hyperbola(world: World, over: Any, upper: Any) -> Callable[[float], float]:
@@ -561,13 +704,18 @@ def hyperbola(world: World, over: Any, upper: Any) -> Callable[[float], float]:
 
 
 @defines("Hyperbolic")
-def _(world: World, start: Any = BASE, stop: Any = ZERO, *, over: Any, upper: Any, **options: Any) -> Curve:
-    return shape(world, hyperbola(world, over, upper), start, stop, over, **options)
-
-
-@defines("ExpHyperbolic")
-def _(world: World, start: Any = BASE, stop: Any = ZERO, *, over: Any, upper: Any, **options: Any) -> Curve:
-    return shape(world, hyperbola(world, over, upper), start, stop, over, between=geometric, **options)
+def _(
+    world: World,
+    start: Any = BASE,
+    stop: Any = ZERO,
+    *,
+    over: Any = "rest",
+    upper: Any,
+    geometric: bool = False,
+    **options: Any,
+) -> Curve:
+    ease, between = hyperbola(world, over, upper), in_log_rate if geometric else blend
+    return shape(world, ease, start, stop, over, between=between, **options)
 
 
 @defines("Points")
@@ -584,12 +732,15 @@ def _(world: World, points: list[tuple[Any, Any]], *, ease: str = "linear") -> C
         since, until = times[index - 1], times[index]
         return blend(levels[index - 1], levels[index], EASES[ease](float((t - since) / (until - since))))
 
-    return Curve(times[-1], lambda t: value(t, bisect_right), lambda t: value(t, bisect_left))
+    curve = Curve(times[-1], lambda t: value(t, bisect_right), lambda t: value(t, bisect_left))
+    return replace(curve, fills=fills(amounts(points[-1][0])))
 
 
 @defines("Constant")
-def _(world: World, level: Any, *, over: Any = None) -> Curve:
-    return constant(world.level(level), None if over is None else world.length(over))
+def _(world: World, level: Any = BASE, *, over: Any = None) -> Curve:
+    if over is None:
+        return constant(world.level(level))
+    return replace(constant(world.level(level), world.length(over)), fills=fills(amounts(over)))
 
 
 # Laws: start · f(t), endless, or held after ``over``.
@@ -598,7 +749,16 @@ def _(world: World, level: Any, *, over: Any = None) -> Curve:
 def law(world: World, f: Value, start: Any, over: Any) -> Curve:
     """A law without jumps."""
     first = world.level(start)
-    return smooth(None if over is None else world.length(over), lambda t: first * f(t))
+    if over is None:
+        return smooth(None, lambda t: first * f(t))
+    return replace(smooth(world.length(over), lambda t: first * f(t)), fills=fills(amounts(over)))
+
+
+def lasting(world: World, curve: Curve, over: Any) -> Curve:
+    """The same of a law that jumps."""
+    if over is None:
+        return curve
+    return replace(held(curve, world.length(over)), fills=fills(amounts(over)))
 
 
 @defines("Exponential")
@@ -608,9 +768,9 @@ def _(world: World, gamma: float, *, per: Any = 1, start: Any = BASE, over: Any 
 
 
 @defines("InverseTime")
-def _(world: World, rate: float, *, per: Any = 1, start: Any = BASE, over: Any = None) -> Curve:
+def _(world: World, decay_rate: float, *, per: Any = 1, start: Any = BASE, over: Any = None) -> Curve:
     unit = world.positive(per)
-    return law(world, lambda t: 1 / (1 + rate * float(t / unit)), start, over)
+    return law(world, lambda t: 1 / (1 + decay_rate * float(t / unit)), start, over)
 
 
 @defines("PowerLaw")
@@ -631,12 +791,14 @@ def exp(x: float) -> float:
 
 
 @defines("Sigmoid")
-def _(world: World, rate: float, *, middle: Any, per: Any = 1, start: Any = BASE, over: Any = None) -> Curve:
+def _(
+    world: World, steepness: float, *, middle: Any, per: Any = 1, start: Any = BASE, over: Any = None
+) -> Curve:
     unit = world.positive(per)
     m = float(world.length(middle) / unit)
     return law(
         world,
-        lambda t: (1 + math.exp(-rate * m)) / (1 + exp(rate * (float(t / unit) - m))),
+        lambda t: (1 + math.exp(-steepness * m)) / (1 + exp(steepness * (float(t / unit) - m))),
         start,
         over,
     )
@@ -656,12 +818,18 @@ def _(world: World, period: Any, *, power: float = 1.0, start: Any = BASE, over:
 
     # A multiple of the period is the end of a cycle: the jump is after it.
     curve = Curve(None, at, at)
-    return curve if over is None else held(curve, world.length(over))
+    return lasting(world, curve, over)
 
 
 @defines("Steps")
 def _(
-    world: World, gamma: float, *, every: Any = None, at: Any = None, start: Any = BASE, over: Any = None
+    world: World,
+    every: Any = None,
+    gamma: float = 0.1,
+    *,
+    at: Any = None,
+    start: Any = BASE,
+    over: Any = None,
 ) -> Curve:
     first = world.level(start)
     if every is not None:
@@ -678,7 +846,7 @@ def _(
             lambda t: first * gamma ** sum(when <= t for when in times),
             lambda t: first * gamma ** sum(when < t for when in times),
         )
-    return curve if over is None else held(curve, world.length(over))
+    return lasting(world, curve, over)
 
 
 @defines("Custom")
@@ -753,7 +921,7 @@ def _(
         raise AssertionError
 
     curve = Curve(None, lambda t: draw(math.floor(t / turn)), lambda t: draw(math.ceil(t / turn) - 1))
-    return curve if over is None else held(curve, world.length(over))
+    return lasting(world, curve, over)
 
 
 @defines("Plateau")
@@ -780,87 +948,150 @@ def fall(start: float, stop: float, length: Fraction, ease: Callable[[float], fl
     return way(length, lambda t: blend(start, stop, ease(float(t / length)) if length else 1.0), stop)
 
 
-def rest(world: World, whole: Any, *parts: Any) -> Fraction:
-    """What is left of a whole."""
-    left = world.length(whole) - sum(map(world.length, parts), Fraction(0))
-    if left < 0:
+def left(world: World, whole: Any, *parts: Fraction) -> Fraction:
+    """What is left of a whole, in steps, beside its parts."""
+    steps = world.length(whole) - sum(parts, Fraction(0))
+    if steps < 0:
         raise RefusedError("less than no time")
-    return left
+    return steps
 
 
-@defines("fixed")
-def _(world: World, rate: Any = BASE) -> Curve:
-    return constant(world.level(rate))
+def at_least(world: World, curve: Curve, floor: Any) -> Curve:
+    """A curve that comes no lower than a level."""
+    low = world.level(floor)
+    return together([curve, constant(low)], max)
+
+
+def warming(world: World, warmup: Any) -> Fraction:
+    """The length of a warmup that something endless follows."""
+    if fills(amounts(warmup)):
+        raise RefusedError("nothing can follow")
+    return world.length(warmup)
+
+
+def going(world: World, warm: Fraction, curve: Callable[[], Curve]) -> Curve:
+    """What begins after a warmup, looked at from there."""
+    with world.begun(warm):
+        return curve()
 
 
 @defines("piecewise_constant")
-def _(world: World, boundaries: list[Any], values: list[Any]) -> Curve:
-    times, levels = [world.length(when) for when in boundaries], [world.level(value) for value in values]
-    if times != sorted(times):
-        raise RefusedError("rising times")
+def _(world: World, at: list[Any], *, rates: list[Any]) -> Curve:
+    moments, levels = [world.length(when) for when in at], [world.level(rate) for rate in rates]
+    if moments != sorted(moments) or any(fills(amounts(when)) for when in at):
+        raise RefusedError("rising times, and time after the last")
     return Curve(
         None,
-        lambda t: levels[sum(when <= t for when in times)],
-        lambda t: levels[sum(when < t for when in times)],
+        lambda t: levels[sum(when <= t for when in moments)],
+        lambda t: levels[sum(when < t for when in moments)],
     )
 
 
 @defines("time_decay")
-def _(world: World, rate: float, *, per: Any = 1, peak: Any = BASE) -> Curve:
-    return DEFINITIONS["InverseTime"](world, rate, per=per, start=peak)
+def _(
+    world: World, decay_rate: float, *, per: Any = 1, warmup: Any = 0, floor: Any = ZERO, peak: Any = BASE
+) -> Curve:
+    warm = warming(world, warmup)
+    law = going(world, warm, lambda: DEFINITIONS["InverseTime"](world, decay_rate, per=per, start=peak))
+    return warmed(world.level(peak), warm, at_least(world, law, floor))
 
 
 @defines("exponential")
-def _(world: World, gamma: float, *, per: Any = 1, peak: Any = BASE) -> Curve:
-    return DEFINITIONS["Exponential"](world, gamma, per=per, start=peak)
+def _(
+    world: World, gamma: float, *, per: Any = 1, warmup: Any = 0, floor: Any = ZERO, peak: Any = BASE
+) -> Curve:
+    warm = warming(world, warmup)
+    law = going(world, warm, lambda: DEFINITIONS["Exponential"](world, gamma, per=per, start=peak))
+    return warmed(world.level(peak), warm, at_least(world, law, floor))
+
+
+def stairs(world: World, steps: Curve, warmup: Any, floor: Any, peak: Any) -> Curve:
+    """Stairs whose times are counted from the beginning: the warmup takes a part of the first."""
+    warm = warming(world, warmup)
+    return warmed(world.level(peak), warm, at_least(world, shifted(steps, -warm), floor))
 
 
 @defines("step")
-def _(world: World, every: Any, gamma: float = 0.1, *, peak: Any = BASE) -> Curve:
-    return DEFINITIONS["Steps"](world, gamma, every=every, start=peak)
+def _(
+    world: World, every: Any, gamma: float = 0.1, *, warmup: Any = 0, floor: Any = ZERO, peak: Any = BASE
+) -> Curve:
+    return stairs(world, DEFINITIONS["Steps"](world, every, gamma, start=peak), warmup, floor, peak)
 
 
 @defines("multistep")
-def _(world: World, at: list[Any], gamma: float = 0.1, *, peak: Any = BASE) -> Curve:
-    return DEFINITIONS["Steps"](world, gamma, at=at, start=peak)
+def _(
+    world: World, at: list[Any], gamma: float = 0.1, *, warmup: Any = 0, floor: Any = ZERO, peak: Any = BASE
+) -> Curve:
+    steps = DEFINITIONS["Steps"](world, gamma=gamma, at=at, start=peak)
+    return stairs(world, steps, warmup, floor, peak)
+
+
+def decaying(
+    world: World,
+    over: Any,
+    warmup: Any,
+    floor: Any,
+    peak: Any,
+    ease: Callable[[float], float],
+    cycles: int = 1,
+) -> Curve:
+    """A warmup, and then a decay in equal cycles of what is left of ``over``; the last value is held."""
+    top, low, warm = world.level(peak), world.level(floor), part_of(world, warmup, over)
+    period = left(world, over, warm) / cycles
+    cycle = fall(top, low, period, ease)
+    begins = share(warmup, over)
+    rests = after(less(amounts(over), begins), begins)  # counted where the decay begins
+    if cycles == 1 or rests.get("rest"):
+        one = times(rests, Fraction(1, cycles))
+        ends = fills(after(one, times(one, Fraction(cycles - 1))))
+        down = replace(joined([cycle] * cycles), fills=ends)
+    else:
+        down = repeated(cycle, cycles, Fraction(1), 1.0)
+    return warmed(top, warm, down)
 
 
 @defines("cosine")
-def _(world: World, over: Any = "100%", floor: Any = ZERO, *, peak: Any = BASE) -> Curve:
-    return fall(world.level(peak), world.level(floor), world.length(over), EASES["cosine"])
+def _(
+    world: World,
+    over: Any = "rest",
+    *,
+    warmup: Any = 0,
+    floor: Any = ZERO,
+    cycles: int = 1,
+    peak: Any = BASE,
+) -> Curve:
+    return decaying(world, over, warmup, floor, peak, EASES["cosine"], cycles)
 
 
-@defines("linear_to_zero")
-def _(world: World, over: Any = "100%", *, warmup: Any = 0, peak: Any = BASE) -> Curve:
-    top, left = world.level(peak), rest(world, over, warmup)
-    return warmed(top, world.length(warmup), fall(top, 0.0, left, EASES["linear"]))
+@defines("linear")
+def _(world: World, over: Any = "rest", *, warmup: Any = 0, floor: Any = ZERO, peak: Any = BASE) -> Curve:
+    return decaying(world, over, warmup, floor, peak, EASES["linear"])
 
 
 @defines("polynomial")
 def _(
     world: World,
-    over: Any = "100%",
-    power: float = 1.0,
-    floor: Any = ZERO,
+    over: Any = "rest",
     *,
-    warmup: Any = 0,
+    power: float = 1.0,
     k: float = 1.0,
+    warmup: Any = 0,
+    floor: Any = ZERO,
     peak: Any = BASE,
 ) -> Curve:
-    top, left = world.level(peak), rest(world, over, warmup)
-    decay = fall(top, world.level(floor), left, lambda p: 1 - (1 - p**k) ** power)
-    return warmed(top, world.length(warmup), decay)
+    return decaying(world, over, warmup, floor, peak, lambda p: 1 - (1 - p**k) ** power)
 
 
 @defines("inverse_sqrt")
-def _(world: World, warmup: Any, timescale: Any = None, *, peak: Any = BASE) -> Curve:
-    top, warm = world.level(peak), world.length(warmup)
-    unit = world.positive(warmup if timescale is None else timescale)
-    return warmed(top, warm, smooth(None, lambda t: top / math.sqrt(1 + t / unit)))
+def _(world: World, timescale: Any, *, warmup: Any = None, floor: Any = ZERO, peak: Any = BASE) -> Curve:
+    top, warm = world.level(peak), warming(world, timescale if warmup is None else warmup)
+    unit = world.positive(timescale)
+    law = smooth(None, lambda t: top / math.sqrt(1 + t / unit))
+    return warmed(top, warm, at_least(world, law, floor))
 
 
 @defines("noam")
-def _(world: World, d_model: int, warmup: int, *, scale: float = 1.0) -> Curve:
+def _(world: World, *, d_model: int, warmup: int, scale: float = 1.0) -> Curve:
     def value(t: Fraction) -> float:
         step = float(t + 1)
         return scale * d_model**-0.5 * min(step**-0.5, step * warmup**-1.5)
@@ -870,9 +1101,9 @@ def _(world: World, d_model: int, warmup: int, *, scale: float = 1.0) -> Curve:
 
 @defines("power_scheduler")
 def _(
-    world: World, peak: float, a: float = 4.0, b: float = 0.51, *, warmup: Any = 0, unit: str = "tok"
+    world: World, *, peak: float, a: float = 4.0, b: float = 0.51, warmup: Any = 0, unit: str = "tok"
 ) -> Curve:
-    warm, one = world.length(warmup), world.length(f"1{unit}")
+    warm, one = warming(world, warmup), world.length(f"1{unit}")
 
     def value(t: Fraction) -> float:
         if t < warm:
@@ -892,11 +1123,12 @@ def _(world: World, *, warmup_init: bool = False) -> Curve:
 
 
 @defines("chebyshev")
-def _(world: World, steps: int, small: float = 0.05, *, per: Any = 1, peak: Any = BASE) -> Curve:
+def _(world: World, *, steps: int, small: float = 0.05, per: Any = 1, peak: Any = BASE) -> Curve:
     order = [0]
     while len(order) < steps:
         order = [j for first in order for j in (first, 2 * len(order) - 1 - first)]
-    top, each = world.level(peak), world.positive(per)
+    with world.begun(Fraction(0), repeats=True):
+        top, each = world.level(peak), world.positive(per)
 
     def rate(turn: int) -> float:
         angle = (order[turn % steps] + 0.5) * math.pi / steps
@@ -906,151 +1138,141 @@ def _(world: World, steps: int, small: float = 0.05, *, per: Any = 1, peak: Any 
 
 
 @defines("one_cycle")
-def _(world: World, peak: Any = BASE, *, div: float = 25.0, final_div: float = 1e4, **options: Any) -> Curve:
+def _(
+    world: World,
+    over: Any = "rest",
+    *,
+    div: float = 25.0,
+    final_div: float = 1e4,
+    peak: Any = BASE,
+    **options: Any,
+) -> Curve:
     top = world.level(peak)
-    return one_cycle(world, top / div, top, top / div / final_div, top / div, **options)
+    return one_cycle(world, over, top / div, top, top / div / final_div, top / div, **options)
 
 
 @defines("one_cycle_momentum")
-def _(world: World, low: Any = 0.85, high: Any = 0.95, **options: Any) -> Curve:
+def _(world: World, over: Any = "rest", *, low: Any = 0.85, high: Any = 0.95, **options: Any) -> Curve:
     least, most = world.level(low), world.level(high)
-    return one_cycle(world, most, least, most, most, **options)
+    return one_cycle(world, over, most, least, most, most, **options)
 
 
 def one_cycle(
     world: World,
+    over: Any,
     start: float,
     middle: float,
     stop: float,
     back: float,
     *,
-    over: Any = "100%",
-    up: float = 0.3,
+    up: Any = 0.3,
     three_phase: bool = False,
     ease: str = "cosine",
 ) -> Curve:
-    """The turn at step up · over - 1, the end at over - 1; with three phases, back as fast as up first."""
+    """The turn at the last step of the way up, the end at over - 1; with three phases, back as fast first."""
     whole, e = world.positive(over), EASES[ease]
-    rising = whole * Fraction(str(up)) - 1
+    rising = part_of(world, up, over) - 1
     falling = whole - 1 - rising * (2 if three_phase else 1)
     if rising < 0 or falling < 0:
         raise RefusedError("a phase of less than no step")
-    if not three_phase:
-        return joined([fall(start, middle, rising, e), fall(middle, stop, falling, e)])
-    return joined(
-        [fall(start, middle, rising, e), fall(middle, back, rising, e), fall(back, stop, falling, e)]
-    )
+    one = {"st": Fraction(1)}
+    risen = times(less(share(up, over), one), Fraction(2 if three_phase else 1))
+    ends = fills(after(less(amounts(over), one, risen), risen))
+    ways = [fall(start, middle, rising, e), fall(middle, stop, falling, e)]
+    if three_phase:
+        ways[1:] = [fall(middle, back, rising, e), fall(back, stop, falling, e)]
+    return replace(joined(ways), fills=ends)
 
 
 @defines("slanted_triangular")
-def _(world: World, over: Any = "100%", cut: float = 0.1, ratio: float = 32.0, *, peak: Any = BASE) -> Curve:
-    top, whole = world.level(peak), world.length(over)
-    turn = whole * Fraction(str(cut))
+def _(world: World, over: Any = "rest", *, up: Any = 0.1, ratio: float = 32.0, peak: Any = BASE) -> Curve:
+    top, turn = world.level(peak), part_of(world, up, over)
+    falling = left(world, over, turn)
 
     def value(p: Fraction) -> float:
         return top * float(1 + p * Fraction(ratio - 1)) / ratio
 
-    up = way(turn, lambda t: value(t / turn), top)
-    return joined([up, fall(top, top / ratio, whole - turn, EASES["linear"])])
-
-
-@defines("flat_cosine")
-def _(world: World, flat: float = 0.7, over: Any = "100%", *, floor: Any = ZERO, peak: Any = BASE) -> Curve:
-    top, whole = world.level(peak), world.length(over)
-    hold = whole * Fraction(str(flat))
-    return joined([constant(top, hold), fall(top, world.level(floor), whole - hold, EASES["cosine"])])
-
-
-@defines("knee")
-def _(
-    world: World,
-    explore: Any = "50%",
-    *,
-    warmup: Any = 0,
-    over: Any = "100%",
-    floor: Any = ZERO,
-    peak: Any = BASE,
-) -> Curve:
-    top, left = world.level(peak), rest(world, over, warmup, explore)
-    exploit = fall(top, world.level(floor), left, EASES["linear"])
-    return joined([rise(top, world.length(warmup)), constant(top, world.length(explore)), exploit])
+    rises = share(up, over)
+    ends = fills(after(less(amounts(over), rises), rises))
+    way_up = way(turn, lambda t: value(t / turn), top)
+    return replace(joined([way_up, fall(top, top / ratio, falling, EASES["linear"])]), fills=ends)
 
 
 @defines("infinite")
-def _(world: World, warmup: Any, decay: Any, level: Any = BASE * 0.1, *, peak: Any = BASE) -> Curve:
-    top, low = world.level(peak), world.level(level)
-    down = fall(top, low, world.length(decay), EASES["cosine"])
-    return joined([rise(top, world.length(warmup)), down, constant(low)])
-
-
-@defines("swa")
-def _(
-    world: World, rate: Any, anneal: Any = "10ep", *, at: Any = "75%", ease: str = "cosine", peak: Any = BASE
-) -> Curve:
-    top, goal = world.level(peak), world.level(rate)
-    down = fall(top, goal, world.length(anneal), EASES[ease])
-    return joined([constant(top, world.length(at)), down, constant(goal)])
+def _(world: World, decay: Any, *, warmup: Any = 0, level: Any = BASE * 0.1, peak: Any = BASE) -> Curve:
+    top, low, warm = world.level(peak), world.level(level), warming(world, warmup)
+    with world.begun(warm):
+        down = replace(fall(top, low, world.length(decay), EASES["cosine"]), fills=fills(amounts(decay)))
+    return warmed(top, warm, joined([down, constant(low)]))
 
 
 @defines("yolo")
-def _(world: World, lr0: Any = BASE, lrf: float = 0.2, epochs: Any = "100%", warmup: Any = "3ep") -> Curve:
+def _(world: World, epochs: Any = "rest", *, lr0: Any = BASE, lrf: float = 0.2, warmup: Any = "3ep") -> Curve:
     top, whole, warm = world.level(lr0), world.length(epochs), world.length(warmup)
     down = fall(top, top * lrf, whole, EASES["cosine"])
-    return together([fall(0.0, 1.0, warm, EASES["linear"]), down], math.prod)
+    both = together([fall(0.0, 1.0, warm, EASES["linear"]), down], math.prod)
+    return replace(both, fills=fills(amounts(epochs)) or fills(amounts(warmup)))
 
 
 @defines("wsd")
 def _(
     world: World,
-    warmup: Any,
-    decay: Any,
+    over: Any = "rest",
     *,
-    over: Any = "100%",
+    warmup: Any = 0,
+    cooldown: Any = "20%",
     floor: Any = ZERO,
-    peak: Any = BASE,
     ease: str = "linear",
+    power: float = 1.0,
+    peak: Any = BASE,
 ) -> Curve:
-    top, low, stable = world.level(peak), world.level(floor), rest(world, over, warmup, decay)
-    down = fall(top, low, world.length(decay), EASES[ease])
-    return joined([rise(top, world.length(warmup)), constant(top, stable), down])
+    """Before over - D the peak; of the decay, as the ease, or the share (1 - q)^power is left."""
+    top, low = world.level(peak), world.level(floor)
+    warm, decay = part_of(world, warmup, over), part_of(world, cooldown, over)
+    stable = left(world, over, warm, decay)
+    if ease == "geometric":
+        down = way(decay, lambda t: in_log_rate(top, low, float(t / decay)), low)
+    else:
+        down = fall(top, low, decay, EASES[ease] if power == 1 else lambda q: 1 - (1 - q) ** power)
+    falls = share(cooldown, over)
+    down = replace(down, fills=fills(after(falls, less(amounts(over), falls))))
+    return joined([rise(top, warm), constant(top, stable), down])
 
 
 @defines("warmup")
-def _(world: World, over: Any, start: float | None = None, *, ease: str = "linear") -> Curve:
+def _(world: World, over: Any, *, start: float | None = None, ease: str = "linear") -> Curve:
     warm = world.length(over)
-    return rise(1.0, warm, ease) if start is None else fall(start, 1.0, warm, EASES[ease])
+    curve = rise(1.0, warm, ease) if start is None else fall(start, 1.0, warm, EASES[ease])
+    return replace(curve, fills=fills(amounts(over)))
 
 
-@defines("untuned_linear_warmup")
-def _(world: World, beta2: float) -> Curve:
+@defines("untuned_warmup")
+def _(world: World, beta2: float, *, ease: str = "linear") -> Curve:
     forgotten = 1 - Fraction(str(beta2))
+    if ease == "exponential":
+        return smooth(None, lambda t: -math.expm1(-float((t + 1) * forgotten)))
     length = max(2 / forgotten - 1, Fraction(0))
     return way(length, lambda t: float((t + 1) * forgotten / 2), 1.0)
-
-
-@defines("untuned_exponential_warmup")
-def _(world: World, beta2: float) -> Curve:
-    return smooth(None, lambda t: -math.expm1(-float((t + 1) * (1 - Fraction(str(beta2))))))
 
 
 @defines("sgdr")
 def _(
     world: World,
     period: Any,
-    stretch: Any = 1,
     *,
+    stretch: Any = 1,
+    up: Any = 0,
     floor: Any = ZERO,
     peak: Any = BASE,
     gain: float = 1.0,
     cycles: int | None = None,
 ) -> Curve:
-    wave = waves(world.positive(period), lambda p: 1 - EASES["cosine"](p), 0.0)
+    with world.begun(Fraction(0), repeats=True):
+        whole, rising = world.positive(period), part_of(world, up, period)
+        falling = left(world, period, rising)
+    wave = joined([fall(0.0, 1.0, rising, EASES["linear"]), fall(1.0, 0.0, falling, EASES["cosine"])])
+    assert wave.length == whole
     return over_and_over(wave, world.level(floor), world.level(peak), cycles, stretch, gain)
-
-
-def waves(length: Fraction, value: Callable[[float], float], end: float) -> Curve:
-    """A function of the share of a cycle."""
-    return way(length, lambda t: value(float(t / length)), end)
 
 
 def over_and_over(
@@ -1061,39 +1283,6 @@ def over_and_over(
     falling = repeated(wave, cycles, ratio, gain)
     staying = repeated(wave, cycles, ratio, 1.0)
     return together([falling, staying], lambda parts: peak * parts[0] + floor * (1 - parts[1]))
-
-
-@defines("cosine_with_restarts")
-def _(
-    world: World,
-    cycles: int = 1,
-    over: Any = "100%",
-    *,
-    warmup: Any = 0,
-    floor: Any = ZERO,
-    peak: Any = BASE,
-) -> Curve:
-    top, low, left = world.level(peak), world.level(floor), rest(world, over, warmup)
-    cycle = fall(top, low, left / cycles, EASES["cosine"])
-    up = fall(0.0, top, world.length(warmup), EASES["linear"])
-    return joined([up, repeated(cycle, cycles, Fraction(1), 1.0)])
-
-
-@defines("warmup_restarts")
-def _(
-    world: World,
-    period: Any,
-    warmup: Any,
-    stretch: Any = 1,
-    *,
-    floor: Any = ZERO,
-    peak: Any = BASE,
-    gain: float = 1.0,
-    cycles: int | None = None,
-) -> Curve:
-    up, down = world.length(warmup), rest(world, period, warmup)
-    wave = joined([fall(0.0, 1.0, up, EASES["linear"]), fall(1.0, 0.0, down, EASES["cosine"])])
-    return over_and_over(wave, world.level(floor), world.level(peak), cycles, stretch, gain)
 
 
 @defines("cyclic_cosine_decay")
@@ -1112,13 +1301,20 @@ def _(
 ) -> Curve:
     low = world.level(min_decay_lr)
     peak = world.level(next((rate for rate in (init_lr, restart_lr) if rate is not None), BASE))
-    parts = [fall(peak, low, world.length(init_decay_epochs), EASES["cosine"])]
+    parts: list[Curve] = []
+
+    def part(start: float, stop: float, duration: Any, ease: str) -> None:
+        with world.begun(sum((part.length or Fraction(0) for part in parts), Fraction(0))):
+            curve = fall(start, stop, world.length(duration), EASES[ease])
+        parts.append(replace(curve, fills=fills(amounts(duration))))
+
     if warmup_epochs is not None:
-        start = world.level(warmup_start_lr)
-        parts.insert(0, fall(start, peak, world.length(warmup_epochs), EASES[warmup_shape]))
+        part(world.level(warmup_start_lr), peak, warmup_epochs, warmup_shape)
+    part(peak, low, init_decay_epochs, "cosine")
     if restart_interval is not None:
         again = peak if restart_lr is None else world.level(restart_lr)
-        cycle = fall(again, low, world.positive(restart_interval), EASES["cosine"])
+        with world.begun(Fraction(0), repeats=True):
+            cycle = fall(again, low, world.positive(restart_interval), EASES["cosine"])
         parts.append(repeated(cycle, None, Fraction(str(restart_interval_multiplier)), 1.0))
     return joined(parts)
 
@@ -1133,12 +1329,12 @@ WAVES = {
 @defines("cyclic")
 def _(
     world: World,
-    low: Any,
-    high: Any,
     up: Any,
+    *,
+    low: Any,
+    high: Any = BASE,
     down: Any = None,
     mode: str = "triangular",
-    *,
     gamma: float = 1.0,
     per: Any = 1,
     gain: float | None = None,
@@ -1149,12 +1345,9 @@ def _(
     if gain is None:
         gain = 0.5 if mode == "triangular2" else 1.0
     rising, falling = WAVES[shape]
-    wave = joined(
-        [
-            fall(0.0, 1.0, world.length(up), rising),
-            fall(1.0, 0.0, world.length(up if down is None else down), falling),
-        ]
-    )
+    with world.begun(Fraction(0), repeats=True):
+        lengths = world.length(up), world.length(up if down is None else down)
+    wave = joined([fall(0.0, 1.0, lengths[0], rising), fall(1.0, 0.0, lengths[1], falling)])
     waves = repeated(wave, cycles, Fraction(1), gain)
     fade = smooth(None, lambda t: gamma ** float(t / unit))
     if mode == "exp_range":
@@ -1162,15 +1355,3 @@ def _(
     if mode == "exp_range_both":
         return together([waves, fade], lambda parts: (least + height * parts[0]) * parts[1])
     return together([waves], lambda parts: least + height * parts[0])
-
-
-@defines("cyclic_momentum")
-def _(world: World, low: Any, high: Any, up: Any, down: Any = None, *, cycles: int | None = None) -> Curve:
-    least, most = world.level(low), world.level(high)
-    wave = joined(
-        [
-            fall(most, least, world.length(up), EASES["linear"]),
-            fall(least, most, world.length(up if down is None else down), EASES["linear"]),
-        ]
-    )
-    return repeated(wave, cycles, Fraction(1), 1.0)

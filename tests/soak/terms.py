@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, TypeAlias
 
-__all__ = ["BASE", "Rate", "Sizes", "Term", "smaller", "term"]
+__all__ = ["BASE", "Rate", "Sizes", "Term", "amounts", "smaller", "term"]
 
 
 @dataclass(frozen=True)
@@ -86,27 +86,38 @@ class Sizes:
         given = {name: value for name, value in vars(self).items() if value is not None}
         return f"et.Horizon({', '.join(f'{name}={value!r}' for name, value in given.items())})"
 
-    def steps(self, duration: Any) -> Fraction:
-        """A duration in steps: a number of them, or a sum of amounts with units."""
-        if not isinstance(duration, str):
-            return Fraction(str(duration))
-        sign, steps = 1, Fraction(0)
-        for word in duration.split():
-            if word in "+-":
-                sign = 1 if word == "+" else -1
-            else:
-                steps += sign * self._amount(word)
-        return steps
+    def steps(self, duration: Any, left: Fraction | None = None) -> Fraction:
+        """A duration in steps.
 
-    def _amount(self, word: str) -> Fraction:
-        number = word.rstrip("abcdefghijklmnopqrstuvwxyz%")
-        unit = word[len(number) :]
-        one = {
-            "": lambda: Fraction(1),
+        Args:
+            duration: a number of steps, or a sum of amounts with units.
+            left: the steps that are left of the run where it begins; not given, all of them.
+        """
+        terms = amounts(duration).items()
+        return sum((amount * self._one(unit, left) for unit, amount in terms), Fraction(0))
+
+    def _one(self, unit: str, left: Fraction | None) -> Fraction:
+        """How many steps one of a unit is."""
+        return {
             "st": lambda: Fraction(1),
             "ep": lambda: Fraction(self.steps_per_epoch),
             "%": lambda: self.steps(self.total) / 100,
             "smp": lambda: 1 / Fraction(self.samples_per_step),
             "tok": lambda: 1 / Fraction(self.tokens_per_step),
-        }[unit]
-        return Fraction(number) * one()
+            "rest": lambda: self.steps(self.total) if left is None else left,
+        }[unit]()
+
+
+def amounts(duration: Any) -> dict[str, Fraction]:
+    """A duration as amounts by unit: a number of steps, or text such as ``"rest - 10ep"``."""
+    if not isinstance(duration, str):
+        return {"st": Fraction(str(duration))}
+    sign, found = 1, {}
+    for word in duration.split():
+        if word in "+-":
+            sign = 1 if word == "+" else -1
+            continue
+        number = word.rstrip("abcdefghijklmnopqrstuvwxyz%")
+        unit = word[len(number) :] or "st"
+        found[unit] = found.get(unit, Fraction(0)) + sign * Fraction(number or 1)
+    return found

@@ -386,6 +386,12 @@ class Factor(Schedule["Factor"]):
 
     multiplies: ClassVar[bool] = True
 
+    @property
+    def in_a_rate(self) -> str:
+        """What to write where a rate is meant."""
+        text = repr(self) if self._binding >= Product._binding else f"({self!r})"
+        return f"{text} * cosine(), or {text} * another rate"
+
     @overload
     def __mul__(self, other: Factor) -> Factor: ...
     @overload
@@ -428,14 +434,9 @@ def to_rate(schedule: Schedule, what: str) -> Rate:
     return cast(Rate, schedule)
 
 
-def not_a_rate(factor: Schedule, what: str) -> str:
+def not_a_rate(factor: Factor, what: str) -> str:
     """Say that a factor cannot be what it is to be."""
-    return f"{what} cannot be {factor!r}, which is a factor and multiplies: {_instead(factor)}"
-
-
-def _instead(factor: Schedule) -> str:
-    text = repr(factor) if factor._binding >= Product._binding else f"({factor!r})"
-    return f"write {text} * cosine(), or {text} * another rate"
+    return f"{what} cannot be {factor!r}, which is a factor and multiplies: write {factor.in_a_rate}"
 
 
 class Combinator(Schedule):
@@ -477,7 +478,7 @@ def _alike(parts: tuple[Schedule, ...], how: str) -> None:
     """Refuse factors among rates where they do not multiply."""
     factors = [part for part in parts if isinstance(part, Factor)]
     if 0 < len(factors) < len(parts):
-        raise ScheduleError(f"{factors[0]!r} is a factor, which multiplies; {how}: {_instead(factors[0])}")
+        raise ScheduleError(f"{factors[0]!r} is a factor, which multiplies; {how}: write {factors[0].in_a_rate}")
 
 
 def _called(schedule: Schedule) -> str:

@@ -64,9 +64,9 @@ def of_kind(schedule: Schedule, kind: type[Schedule], reader: str) -> Schedule:
         raise SpecError(f"{reader}(kind=) must be Rate, Factor or Schedule; got {shortened(kind)}")
     if isinstance(schedule, kind):
         return schedule
-    if kind is Factor:
-        raise SpecError(f"{schedule!r} is a rate, not a factor; {reader}(text) reads it")
-    raise SpecError(f"{not_a_rate(schedule, 'a rate')}; {reader}(text, Factor) reads it")
+    if isinstance(schedule, Factor):
+        raise SpecError(f"{not_a_rate(schedule, 'a rate')}; {reader}(text, Factor) reads it")
+    raise SpecError(f"{schedule!r} is a rate, not a factor; {reader}(text) reads it")
 
 
 def read_document(document: Any, language: str, kind: type[Schedule], custom: Functions) -> Schedule:

@@ -70,6 +70,12 @@ class warmup(Factor):  # noqa: N801 - read as the recipes are, beside which it s
             self._set(start=bounds.number(self.start, self._named("start"), least=0))
 
     @property
+    def in_a_rate(self) -> str:
+        if self != warmup(self.over):
+            return super().in_a_rate
+        return f"{self!r} * cosine(), or cosine(warmup={self.over!r})"
+
+    @property
     def extent(self) -> Extent:
         return "finite"
 

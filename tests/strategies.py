@@ -58,8 +58,8 @@ def catalogue(
 ) -> dict[str, Any]:
     """For each name of the catalogue, what it may build from these rates and lengths.
 
-    What may count the rest of the run and take a share of a length has both; what ends an entry counts it,
-    so that on ``HORIZON`` each has a length. Only ``after="raise"`` is left out: it is an error at most steps.
+    ``rests`` are lengths that count the rest of the run, ``shares`` are of a recipe's own length. Only
+    ``after="raise"`` is left out: it is an error at most steps.
     """
     lasting = st.one_of(lengths, rests)
     units = lengths if rests.is_empty else st.one_of(lengths, st.sampled_from(["0.25rest", "0.1rest + 1st"]))
@@ -86,7 +86,7 @@ def catalogue(
     upper = st.sampled_from(["60ep", 500])
     warmups = st.one_of(st.sampled_from([0, 5, "2ep", "2.5%"]), shares)
 
-    def filled(recipe: Any, **fields: Any) -> Any:
+    def over_all(recipe: Any, **fields: Any) -> Any:
         return st.one_of(
             st.builds(recipe, wholes, warmup=warmups, **fields),
             st.builds(recipe, lasting, warmup=shares, **fields),
@@ -169,9 +169,9 @@ def catalogue(
         "exponential": st.builds(et.exponential, factors, per=lengths, **floored),
         "step": st.builds(et.step, lengths, factors, **floored),
         "multistep": st.builds(et.multistep, st.lists(lasting, min_size=1, max_size=4), factors, **floored),
-        "cosine": filled(et.cosine, floor=rates, cycles=st.integers(1, 4), **peak),
-        "linear": filled(et.linear, floor=rates, **peak),
-        "polynomial": filled(et.polynomial, power=st.floats(0.1, 5), floor=rates, k=powers, **peak),
+        "cosine": over_all(et.cosine, floor=rates, cycles=st.integers(1, 4), **peak),
+        "linear": over_all(et.linear, floor=rates, **peak),
+        "polynomial": over_all(et.polynomial, power=st.floats(0.1, 5), floor=rates, k=powers, **peak),
         "inverse_sqrt": st.builds(
             et.inverse_sqrt, lengths, warmup=st.one_of(st.none(), st.just(0), lengths), floor=rates, **peak
         ),

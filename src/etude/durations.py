@@ -195,7 +195,7 @@ class Duration:
         >>> to_duration("rest").less(to_duration("0.25rest - 1st"))
         'rest'
         """
-        return (self - first).after(first)
+        return (self - first).after(first) if first.terms else self
 
     def after(self, first: Duration) -> Duration:
         """The same length, in the units that count from where ``first`` has passed.

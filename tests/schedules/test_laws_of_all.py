@@ -25,36 +25,41 @@ from etude import (
     PolynomialCycles,
     PowerLaw,
     RAdamWarmup,
+    Rate,
     Schedule,
     Sigmoid,
     Steps,
     cosine,
     cyclic,
-    cyclic_momentum,
-    flat_cosine,
+    exponential,
     from_json,
     infinite,
     inverse_sqrt,
-    knee,
     linear,
+    multistep,
     one_cycle_momentum,
     parse,
     polynomial,
     sgdr,
     slanted_triangular,
     step,
-    swa,
+    time_decay,
     untuned_warmup,
     warmup,
     wsd,
 )
 from etude.errors import ScheduleError
+from etude.schedules.rebuilt import in_steps
 from etude.spec import from_yaml, to_yaml
 from etude.spec.catalogue import COMBINATORS
-from tests.strategies import EVERY_KIND, HORIZON, STEPS, finite
+from etude.tables import Table
+from etude.timeline import Clock
+from tests.strategies import EVERY_KIND, HORIZON, STEPS, finite, fits, units_of
 
 EVERY = np.arange(STEPS)
 RUN = Horizon(steps_per_epoch=10, total=100)
+TWICE = Horizon(7, "60ep", samples_per_step=4, tokens_per_step=64)
+START = Clock(HORIZON)
 KNOWN = CATALOGUE.keys() | COMBINATORS.keys()
 each_name = pytest.mark.parametrize("name", sorted(EVERY_KIND))
 # There are as many tests of each law as there are names.
@@ -69,6 +74,14 @@ def the_plan(data: st.DataObject, name: str) -> Schedule:
 def same(left: Schedule, right: Schedule, steps: Any = EVERY) -> bool:
     """Whether two schedules have the same values to the last bit."""
     return bool((left.on(HORIZON)(steps) == right.on(HORIZON)(steps)).all())
+
+
+def left_after(plan: Schedule, steps: int) -> Table:
+    """The schedule on what is left of the run after some steps, where it counts that."""
+    if "rest" not in units_of(plan):
+        return plan.on(HORIZON)
+    assume("%" not in units_of(plan))
+    return plan.on(Horizon(7, STEPS - steps, samples_per_step=4, tokens_per_step=64))
 
 
 def test_these_are_all() -> None:
@@ -140,8 +153,9 @@ def test_shifts_add_up(name: str, data: st.DataObject, a: int, b: int) -> None:
     assert same(plan.shift(a).shift(b), plan.shift(a + b))
     assert same(plan.shift(a).shift(-a), plan)
     assert same(plan.shift(0), plan)
-    # Its first value is held until it begins.
-    assert (plan.shift(a).on(HORIZON)(range(a + 1)) == plan.on(HORIZON)(0)).all()
+    # Its first value is held until it begins: of what counts the rest, that of a run without what came before.
+    held, first = plan.shift(a).on(HORIZON)(range(a + 1)), left_after(plan, a)(0)
+    assert (held == (pytest.approx(first, rel=1e-12) if "rest" in units_of(plan) else first)).all()
 
 
 @each_name
@@ -150,10 +164,16 @@ def test_shifts_add_up(name: str, data: st.DataObject, a: int, b: int) -> None:
 def test_stretches_multiply(name: str, data: st.DataObject, a: Any, b: Any) -> None:
     plan = the_plan(data, name)
     slower = plan.stretch(a)
+    assume(fits(slower.stretch(b)))
     assert same(slower.stretch(b), plan.stretch(b).stretch(a))
-    twice = plan.stretch(2).on(HORIZON)(2 * EVERY)
+    # What counts the rest still ends with the run: there are as many of its own steps in twice the run.
+    horizon = HORIZON
+    if "rest" in units_of(plan):
+        assume("%" not in units_of(plan))
+        horizon = TWICE
+    twice = plan.stretch(2).on(horizon)(2 * EVERY)
     assert twice == pytest.approx(plan.on(HORIZON)(EVERY), rel=1e-9, abs=1e-12)
-    length, stretched = plan.length(HORIZON), plan.stretch(2).length(HORIZON)
+    length, stretched = plan.length(START), plan.stretch(2).length(Clock(horizon))
     assert stretched == (None if length is None else 2 * length)
 
 
@@ -169,7 +189,7 @@ def test_until(name: str, data: st.DataObject, at: int, other: int) -> None:
     assert (held == held[0]).all()
     both = plan.until(at).until(other)
     assert same(both, plan.until(min(at, other)), range(min(at, other)))
-    assert both.length(HORIZON) == other
+    assert both.length(START) == other
 
 
 @each_name
@@ -177,7 +197,7 @@ def test_until(name: str, data: st.DataObject, at: int, other: int) -> None:
 @given(st.data())
 def test_until_its_own_end_changes_nothing(name: str, data: st.DataObject) -> None:
     plan = finite(the_plan(data, name))
-    length = plan.length(HORIZON)
+    length = plan.length(START)
     assert length is not None
     assume(length)
     table, whole = plan.on(HORIZON), plan.until(f"{length}st").on(HORIZON)
@@ -198,7 +218,7 @@ def test_what_follows_has_its_own_zero(name: str, data: st.DataObject, before: i
     first: Any = ExponentialWarmup(9) if isinstance(plan, Factor) else Constant(3.0)
     after = (first.until(before) >> plan).on(HORIZON)
     assert (after(range(before)) == first.on(HORIZON)(range(before))).all()
-    assert after(before + k) == pytest.approx(plan.on(HORIZON)(k), rel=1e-9, abs=1e-12)
+    assert after(before + k) == pytest.approx(left_after(plan, before)(k), rel=1e-9, abs=1e-12)
 
 
 @each_name
@@ -207,6 +227,10 @@ def test_what_follows_has_its_own_zero(name: str, data: st.DataObject, before: i
 def test_it_goes_round(name: str, data: st.DataObject, length: int, cycle: int, k: int) -> None:
     plan = the_plan(data, name).until(length)
     assume(k < length)
+    if "rest" in units_of(plan):
+        with pytest.raises(ScheduleError, match="counts the rest of the run, which is less in each cycle"):
+            plan.repeat(3)
+        plan = in_steps(plan, HORIZON)
     # Inside a cycle, time is counted in parts of a step: but for a rounding.
     expected = pytest.approx(plan.on(HORIZON)(k), rel=1e-9, abs=1e-12)
     table = plan.repeat(3).on(HORIZON)
@@ -221,22 +245,33 @@ def test_it_goes_round(name: str, data: st.DataObject, length: int, cycle: int, 
 levels = st.tuples(st.floats(1e-6, 0.3), st.floats(1e-3, 10)).map(lambda pair: (pair[0] * pair[1], pair[1]))
 eases = ["linear", "cosine", "one_minus_sqrt", "one_minus_square", "mirror_cosine", "quarter_cosine", "rex"]
 # What goes from the peak to the floor and ends there: on step 100 of this run.
-DECAYS: dict[str, Callable[..., Schedule]] = {
+DECAYS: dict[str, Callable[..., Rate]] = {
     "cosine": cosine,
+    "linear": linear,
     "polynomial": functools.partial(polynomial, power=2.5, k=1.5),
-    "flat_cosine": functools.partial(flat_cosine, 0.3),
-    "knee": functools.partial(knee, 30),
+    "wsd, long and flat, then a cosine": functools.partial(wsd, cooldown=0.7, ease="cosine"),
+    "wsd, without a cooldown of its own": functools.partial(wsd, cooldown=70),
+    "wsd, to a power": functools.partial(wsd, cooldown=0.4, power=2.5),
     "sgdr": functools.partial(sgdr, 10, cycles=10),
-    "sgdr, longer and lower": functools.partial(sgdr, 20, "3/2", gain=0.9, cycles=3),
-    "cosine_with_restarts": functools.partial(cosine_with_restarts, 3),
-    "warmup_restarts": functools.partial(warmup_restarts, 25, 5, gain=0.7, cycles=4),
-    **{ease: functools.partial(wsd, 0, 30, ease=ease) for ease in [*eases, "quarter_sine", "geometric"]},
+    "sgdr, longer and lower": functools.partial(sgdr, 20, stretch="3/2", gain=0.9, cycles=3),
+    "cosine, in cycles": functools.partial(cosine, cycles=3),
+    "cosine, in cycles of a length": functools.partial(cosine, "100%", cycles=3),
+    "sgdr, with a way up": functools.partial(sgdr, 25, up=5, gain=0.7, cycles=4),
+    **{
+        ease: functools.partial(wsd, cooldown=30, ease=ease) for ease in [*eases, "quarter_sine", "geometric"]
+    },
 }
-WARMED: dict[str, Callable[..., Schedule]] = {
+WARMED: dict[str, Callable[..., Rate]] = {
+    "cosine": functools.partial(cosine, warmup=10),
+    "cosine, in cycles": functools.partial(cosine, warmup=10, cycles=3),
+    "linear": functools.partial(linear, warmup=0.1),
     "polynomial": functools.partial(polynomial, warmup=10),
-    "knee": functools.partial(knee, 30, warmup=10),
-    "wsd": functools.partial(wsd, 10, 30),
+    "wsd, two parts": functools.partial(wsd, warmup=10, cooldown="60%"),
+    "wsd": functools.partial(wsd, warmup=10, cooldown=30),
     "infinite": lambda floor, peak: infinite(40, warmup=10, level=floor, peak=peak),
+    "exponential": functools.partial(exponential, 0.5, warmup=10),
+    "step": functools.partial(step, 20, 1e-3, warmup=10),
+    "multistep": functools.partial(multistep, [15, 40, 70], 1e-3, warmup=10),
 }
 
 
@@ -246,7 +281,7 @@ def test_a_decay_goes_from_its_peak_to_its_floor(name: str, pair: tuple[float, f
     floor, peak = pair
     table = DECAYS[name](floor=floor, peak=peak).on(RUN)
     values = table(range(200))
-    assert values[0] == (floor if name == "warmup_restarts" else peak)
+    assert values[0] == (floor if name == "sgdr, with a way up" else peak)
     assert values.max() == pytest.approx(peak, rel=1e-14)
     assert values.min() >= floor * (1 - 1e-14)
     assert values[100:] == pytest.approx(floor, rel=1e-14)
@@ -285,7 +320,7 @@ def test_momenta_mirror_their_rates(pair: tuple[float, float], up: int, down: in
     low, high = pair
     rate, momentum = (
         cyclic(up, low=low, high=high, down=down).on(RUN),
-        cyclic_momentum(low, high, up, down).on(RUN),
+        cyclic(up, low=0.0, high=high - low, down=down).under(high).on(RUN),
     )
     assert rate(range(200)) + momentum(range(200)) == pytest.approx(low + high, rel=1e-12)
     around = one_cycle_momentum(low=low, high=high).on(RUN)(range(200))
@@ -294,19 +329,19 @@ def test_momenta_mirror_their_rates(pair: tuple[float, float], up: int, down: in
 
 
 @given(levels, st.integers(0, 90), st.sampled_from(eases))
-def test_swa_ends_at_its_rate_from_above_and_from_below(
+def test_a_cooldown_ends_at_its_rate_from_above_and_from_below(
     pair: tuple[float, float], at: int, ease: str
 ) -> None:
     low, high = pair
     for first, last in ((high, low), (low, high)):
-        values = swa(last, 10, at=at, ease=ease, peak=first).on(RUN)(range(200))
+        values = Constant(first).cooldown(at, over=10, stop=last, ease=ease).on(RUN)(range(200))
         assert (values[:at] == first).all()
         assert (values[at + 10 :] == last).all()
         assert (np.sort([first, last])[0] * (1 - 1e-14) <= values).all()
         assert (values <= np.sort([first, last])[1] * (1 + 1e-14)).all()
 
 
-LAWS: dict[str, Callable[[Any], Schedule]] = {
+LAWS: dict[str, Callable[[Any], Rate]] = {
     "Exponential": lambda start: Exponential(0.9, start=start),
     "InverseTime": lambda start: InverseTime(0.3, start=start),
     "InverseSqrt": lambda start: InverseSqrt(7, start=start),
@@ -315,7 +350,10 @@ LAWS: dict[str, Callable[[Any], Schedule]] = {
     "Steps, every": lambda start: Steps("5/3st", 0.3, start=start),
     "Steps, at": lambda start: Steps(gamma=0.3, at=[10, 5, "3ep"], start=start),
     "step": lambda start: step(10, 0.5, peak=start),
-    "linear_to_zero": lambda start: linear(peak=start),
+    "linear": lambda start: linear(peak=start),
+    "multistep": lambda start: multistep([10, "3ep"], 0.5, peak=start),
+    "exponential": lambda start: exponential(0.9, peak=start),
+    "time_decay": lambda start: time_decay(0.3, peak=start),
     "inverse_sqrt": lambda start: inverse_sqrt(9, warmup=0, peak=start),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from etude.errors import ScheduleError
 __all__ = ["BASE", "Level", "LevelLike", "finite", "is_number", "to_level"]
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Whether this is a real number of Python's or NumPy's; True and False are not."""
     # The plain types first: to ask for a protocol takes ten times as long.
     return type(value) in (float, int) or (isinstance(value, Real) and not isinstance(value, bool))

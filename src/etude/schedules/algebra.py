@@ -478,7 +478,8 @@ def _alike(parts: tuple[Schedule, ...], how: str) -> None:
     """Refuse factors among rates where they do not multiply."""
     factors = [part for part in parts if isinstance(part, Factor)]
     if 0 < len(factors) < len(parts):
-        raise ScheduleError(f"{factors[0]!r} is a factor, which multiplies; {how}: write {factors[0].in_a_rate}")
+        first = factors[0]
+        raise ScheduleError(f"{first!r} is a factor, which multiplies; {how}: write {first.in_a_rate}")
 
 
 def _called(schedule: Schedule) -> str:

@@ -1,13 +1,7 @@
 """Decays: from the peak down, in one way or another.
 
-Of those that take them, and where nothing else is said,
-
-    over: how long, the warmup included, a Duration; not given, the ``"rest"`` of the run.
-    warmup: the length of a linear warmup, or a share of ``over``, a number in (0, 1). Of one of W steps the
-        rates are lr(t) = peak · (t + 1) / (W + 1), so that no update has the rate 0; what follows begins
-        with the peak.
-    floor: the last rate, or the least one of what never ends.
-    peak: the highest rate, BASE where it is not given.
+Of a warmup of W steps the rates are lr(t) = peak · (t + 1) / (W + 1), so that no update has the rate 0; what
+follows begins with the peak.
 """
 
 from __future__ import annotations
@@ -64,8 +58,8 @@ def cosine(
     lr(t) = floor + (peak - floor) · (1 + cos(π (cycles · p mod 1))) / 2, and the floor from p = 1 on
 
     Args:
-        over: how long; see the module's text for this and the others.
-        warmup: its length, or a share of ``over``.
+        over: how long, the warmup included; not given, the ``"rest"`` of the run.
+        warmup: its length, or a share of ``over``, in (0, 1).
         floor: the last rate.
         cycles: how many equal half cosines, ≥ 1, and at most 1,000 in the ``"rest"`` of the run.
         peak: the highest rate.
@@ -112,8 +106,8 @@ def linear(
     With p the share of what follows the warmup, lr(t) = floor + (peak - floor) · (1 - p)
 
     Args:
-        over: how long; see the module's text for this and the others.
-        warmup: its length, or a share of ``over``.
+        over: how long, the warmup included; not given, the ``"rest"`` of the run.
+        warmup: its length, or a share of ``over``, in (0, 1).
         floor: the last rate.
         peak: the highest rate.
 
@@ -144,10 +138,10 @@ def polynomial(
     With p the share of what follows the warmup, lr(t) = floor + (peak - floor) · (1 - p^k)^power
 
     Args:
-        over: how long; see the module's text for this and the others.
+        over: how long, the warmup included; not given, the ``"rest"`` of the run.
         power: > 0.
         k: > 0; of the time (k-decay).
-        warmup: its length, or a share of ``over``.
+        warmup: its length, or a share of ``over``, in (0, 1).
         floor: the last rate.
         peak: the highest rate.
 

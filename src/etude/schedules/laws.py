@@ -403,8 +403,8 @@ class Steps(Endless):
             )
         if is_number(self.every) and 0 < self.every < 1:
             raise ScheduleError(
-                f"{self._named('every')} must be a length, such as '30ep' or 100 (steps); got {self.every!r}: "
-                f"the factor is gamma={self.every!r}"
+                f"{self._named('every')} must be a length, such as '30ep' or 100 (steps); got "
+                f"{self.every!r}: the factor is gamma={self.every!r}"
             )
         if self.every is not None:
             self._set(every=bounds.length(self.every, self._named("every"), positive=True))

@@ -31,6 +31,7 @@ import copy, io, json, pickle
 import torch
 import etude as et
 from etude import BASE
+from etude.errors import EtudeError
 from etude.torch import Scheduler, redecay
 
 scaler, closure, window = None, False, 1
@@ -163,6 +164,7 @@ class Followed:
         began: where its own clock began; None for the common one.
         place: where its clock stands.
         changes: what was decided since, such as a cooldown.
+        counted: what a cooldown counts, from when it was decided on.
     """
 
     group: Group
@@ -171,6 +173,7 @@ class Followed:
     began: Fraction | None
     place: Fraction
     changes: list[Change] = field(default_factory=list)
+    counted: str | None = None
 
 
 class Truth:
@@ -182,6 +185,7 @@ class Truth:
         self.built = len(groups)
         self.plateaus: dict[Term, Plateau] = {}
         self.changes: list[Change] = []
+        self.counted: str | None = None
         self.followed: list[Followed] = []
         for group in groups:
             self.add(group)
@@ -196,11 +200,11 @@ class Truth:
         """Let another group follow its plan, on the common clock or from its own start on."""
         setup = self.setup
         plan = setup.head if setup.head is not None and not self.followed else setup.plan
-        changes = list(self.changes)
+        changes, counted = list(self.changes), self.counted
         if began is not None:  # what began at the same place follows the same
             like = [one for one in self.followed if (one.began, one.plan) == (began, plan)]
-            changes = list(like[0].changes) if like else []
-        self.followed.append(Followed(group, plan, setup.sizes, began, self.place, changes))
+            changes, counted = (list(like[0].changes), like[0].counted) if like else ([], None)
+        self.followed.append(Followed(group, plan, setup.sizes, began, self.place, changes, counted))
 
     def decide(self, change: Change) -> None:
         """Change what all groups follow from here on."""
@@ -208,16 +212,20 @@ class Truth:
         for followed in self.followed:
             followed.changes.append(change)
 
+    def cool(self, over: Any, change: Change) -> None:
+        """The same of a cooldown: it goes by what its own length counts."""
+        self.decide(change)
+        self.counted = self._unit(repr(over))
+        for followed in self.followed:
+            followed.counted = self.counted
+
     def _world(self, sizes: Sizes, base: float) -> World:
         return World(sizes, base, self.plateaus)
 
     def rate(self, followed: Followed) -> float:
         """The learning rate of a group."""
         world = self._world(followed.sizes, followed.group.exact)
-        curve, began = world.curve(followed.plan), followed.began
-        if began is not None:
-            whole = curve
-            curve = replace(curve, at=lambda t: whole.at(max(t - began, Fraction(0))))
+        curve = _from(world, followed.plan, followed.began)
         for change in followed.changes:
             curve = change(curve, world)
         return curve.at(followed.place)
@@ -234,10 +242,26 @@ class Truth:
                 if plan == "lr":
                     row[name] = base * row["lr"] / followed.group.exact
                 elif isinstance(plan, Term):
-                    own = max(followed.place - (followed.began or 0), Fraction(0))
-                    row[name] = self._world(setup.sizes, base).curve(plan).at(own)
+                    curve = _from(self._world(setup.sizes, base), plan, followed.began)
+                    row[name] = curve.at(followed.place)
             rows.append(row)
         return rows
+
+    def has_room(self, at: Fraction) -> bool:
+        """Whether all that is planned can begin at a place of the run."""
+        plans = (self.setup.plan, self.setup.decay, self.setup.momentum)
+        try:
+            for plan in plans:
+                if isinstance(plan, Term):
+                    self._world(self.setup.sizes, 1.0).curve(plan, at)
+        except RefusedError:
+            return False
+        return True
+
+    def length(self, over: Any) -> Fraction:
+        """A duration from here on; below 0 where the run is over."""
+        sizes = self.setup.sizes
+        return sizes.steps(over, sizes.steps(sizes.total) - self.place)
 
     def advance(self, seen: dict[str, int]) -> None:
         """One update that has seen so much; a part of ``a >> b`` goes by what its own lengths count."""
@@ -258,13 +282,34 @@ class Truth:
                 followed.place = stop
 
     def _parts(self, followed: Followed) -> Iterator[tuple[Fraction | None, str]]:
-        stop = followed.began or Fraction(0)
-        parts = followed.plan.args if followed.plan.name == ">>" else (followed.plan,)
+        """Where each part of what is followed ends, the last one never, and what it counts."""
+        stop, sizes, plan = followed.began or Fraction(0), self.setup.sizes, followed.plan
+        options = dict(plan.options)
+        if followed.counted is not None:
+            yield None, followed.counted
+            return
+        if "warmup" in options:  # a part of its own, and the rest of the run
+            yield stop + sizes.steps(options["warmup"]), self._unit(options["warmup"])
+            yield None, self._unit("rest")
+            return
+        parts = plan.args if plan.name == ">>" else (plan,)
         for part in parts:
-            text = repr(part)
-            unit = "samples" if "smp" in text else "tokens" if "tok" in text else ""
-            stop += World(self.setup.sizes).curve(part).length or 0
-            yield (None if part is parts[-1] else stop), unit
+            stop += World(sizes).curve(part, stop).length or 0
+            yield (None if part is parts[-1] else stop), self._unit(repr(part))
+
+    def _unit(self, text: str) -> str:
+        """What the durations in a text count; the rest of the run, and what says no length, as its total."""
+        if any(word in text for word in ("rest", "%", "et.Cosine()", "et.cosine()")):
+            text += repr(self.setup.sizes.total)
+        return "samples" if "smp" in text else "tokens" if "tok" in text else ""
+
+
+def _from(world: World, plan: Term, began: Fraction | None) -> Curve:
+    """The curve of a plan on the run's axis, from the start of a group's own clock on."""
+    if began is None:
+        return world.curve(plan)
+    whole = world.curve(plan, began)
+    return replace(whole, at=lambda t: whole.at(max(t - began, Fraction(0))))
 
 
 # What may happen. Each act says what is run, and what that means.
@@ -333,11 +378,19 @@ class Add:
     group: Group
     at_once: bool
 
+    def _can(self, truth: Truth) -> bool:
+        """Whether there is time for what it would follow."""
+        return truth.setup.added == "join" or truth.has_room(truth.place + (not self.at_once))
+
     def code(self, truth: Truth) -> str:
+        if not self._can(truth):
+            return ""
         line = f"optimizer.add_param_group({self.group.code})\n"
         return line + ("scheduler.observe()" if self.at_once else "update()\nscheduler.step()")
 
     def meaning(self, truth: Truth) -> None:
+        if not self._can(truth):
+            return
         if not self.at_once:
             truth.advance({})
         truth.add(self.group, truth.place if truth.setup.added == "own" else None)
@@ -352,10 +405,18 @@ class Cool:
     ease: str
 
     def code(self, truth: Truth) -> str:
-        return f"scheduler.cooldown({self.over!r}, stop={self.stop!r}, ease={self.ease!r})"
+        line = f"scheduler.cooldown({self.over!r}, stop={self.stop!r}, ease={self.ease!r})"
+        return line if truth.length(self.over) >= 0 else _refused(line)
 
     def meaning(self, truth: Truth) -> None:
-        truth.decide(_decay(truth.place, truth.setup.sizes.steps(self.over), self.stop, self.ease))
+        over = truth.length(self.over)
+        if over >= 0:
+            truth.cool(self.over, _decay(truth.place, over, self.stop, self.ease))
+
+
+def _refused(line: str) -> str:
+    """What runs a line that there is no time for, and leaves all as it is."""
+    return f"try:\n    {line}\nexcept EtudeError:\n    pass\nelse:\n    raise AssertionError('not refused')"
 
 
 def _decay(at: Fraction, over: Fraction, stop: Any, ease: str) -> Change:
@@ -409,7 +470,7 @@ class Crash:
         pass
 
 
-BASE_RATE = term("fixed")
+BASE_RATE = term("Constant")
 
 
 @dataclass(frozen=True)
@@ -425,15 +486,21 @@ class Resume(Crash):
     def _next(self, truth: Truth) -> SetUp:
         return replace(truth.setup, plan=self.plan, sizes=replace(truth.setup.sizes, total=self.total))
 
+    def _over(self, truth: Truth) -> Any:
+        """How long the decay takes; a few steps where the next run would be over."""
+        total = self._next(truth).sizes.total
+        return 5 if self.over == "rest" and total < truth.place else self.over
+
     def code(self, truth: Truth) -> str:
         policy = repr(self.policy)
         if self.policy == "redecay":
-            policy = f"redecay({self.over!r}, stop={self.stop!r})"
+            policy = f"redecay({self._over(truth)!r}, stop={self.stop!r})"
         lines = [*self._saving(truth), *self._loading(truth, self._next(truth), f", on_change={policy}")]
         return "\n".join(lines)
 
     def meaning(self, truth: Truth) -> None:
         setup, at = self._next(truth), truth.place
+        over = setup.sizes.steps(self._over(truth), self.total - at)
         truth.setup = setup
         if self.policy == "stretch":
             truth.changes = []
@@ -446,7 +513,7 @@ class Resume(Crash):
         if self.policy == "hold":
             change = _hold(at)
         elif self.policy == "redecay":
-            change = _redecay(at, setup.sizes.steps(self.over), self.stop)
+            change = _redecay(at, over, self.stop)
         else:
             change = lambda curve, world: curve  # noqa: E731
         truth.decide(change)
@@ -589,17 +656,22 @@ def _told(caught: list[warnings.WarningMessage]) -> str | None:
 SAFE: tuple[Term, ...] = (
     term("cosine"),
     term(">>", term("Linear", BASE * 0.1, BASE, over="1ep"), term("Cosine", BASE, 0.0, over="60%")),
-    term("wsd", "5%", "20%"),
+    term("wsd", warmup="5%", cooldown="20%"),
     term("one_cycle", over="100%"),
-    term("sgdr", 9, "3/2", floor=BASE * 0.01),
+    term("linear", warmup=0.1, floor=BASE * 0.05),
     term("multistep", ["20%", "50%"]),
+    term("sgdr", 9, stretch="3/2", floor=BASE * 0.01),
     term(">>", term("Linear", BASE * 0.1, BASE, over="5%"), term("Exponential", 0.97)),
-    term("Cosine", 3e-4, 1e-5, over="100%"),
-    term(".until", term("Steps", 0.5, every=4), "50%"),
-    term("cyclic", BASE * 0.01, BASE, up=5),
+    term("Cosine", 3e-4, 1e-5),
+    term(".until", term("Steps", 4, 0.5), "50%"),
+    term("cyclic", 5, low=BASE * 0.01, high=BASE),
+    term("cosine", warmup="0.1rest", cycles=2),
+    term(">>", term("Constant", BASE, over="0.3rest"), term("Polynomial", BASE, 0.0, power=2.0)),
+    term(".cooldown", term("Constant", BASE), "0.6rest", stop=BASE * 0.01),
 )
+NEXT = SAFE[:6] + SAFE[11:]
 FED: tuple[Term, ...] = tuple(
-    term("*", plan, term("Plateau", "loss", factor=0.5, patience=1)) for plan in (SAFE[0], SAFE[2], SAFE[6])
+    term("*", plan, term("Plateau", "loss", factor=0.5, patience=1)) for plan in (SAFE[0], SAFE[2], SAFE[7])
 )
 SAMPLES: tuple[Term, ...] = (
     term("Linear", BASE, 0.0, over="72smp"),
@@ -620,6 +692,14 @@ BOTH: tuple[Term, ...] = (
         term("Cosine", 1.0, 0.5, over="40smp"),
     ),
 )
+MOMENTA = term(".under", term("cyclic", 5, low=0.0, high=0.1), 0.9)
+MEASURED: tuple[Term, ...] = (
+    term("cosine"),
+    term("linear", warmup="5st"),
+    term("cosine", warmup="5st", floor=BASE * 0.1),
+    term(">>", term("Linear", 0.0, BASE, over="6st"), term("Cosine")),
+)
+"""What goes by whatever the total of the run counts."""
 
 
 def draw(seed: int, number: int) -> Program:
@@ -632,6 +712,10 @@ def draw(seed: int, number: int) -> Program:
     plans = {(): SAFE + FED, ("samples",): SAMPLES, ("tokens",): TOKENS}.get(told, BOTH)
     anything = not told and random.random() < 0.4
     plan = _anything(drawn) if anything else one_of(plans)
+    if told and random.random() < 0.4:
+        plan, unit = one_of(MEASURED), one_of(told)
+        size = sizes.samples_per_step if unit == "samples" else sizes.tokens_per_step
+        sizes = replace(sizes, total=f"{sizes.total * size}{'smp' if unit == 'samples' else 'tok'}")
     kind = one_of(OPTIMIZERS)
     kinds = ("float",) if "fused" in kind else KINDS
 
@@ -651,14 +735,16 @@ def draw(seed: int, number: int) -> Program:
         sizes,
         one_of(SAFE) if not told and random.random() < 0.2 else None,
         decay,
-        one_of([None, None, term("cyclic_momentum", 0.8, 0.9, 5)]) if not told else None,
+        one_of([None, None, MOMENTA]) if not told else None,
         kind,
         one_of(["join", "own"]),
         one_of(["updates", "updates", "attempts"]) if scaler else "updates",
         scaler,
     )
     # A cooldown goes by what its own length counts.
-    lengths = {(): [5, 0, "10%", "2ep"], ("samples",): ["24smp"]}.get(told, ["150tok"])
+    lengths = {(): [5, 0, "10%", "2ep", "rest", "0.5rest"], ("samples",): ["24smp"]}.get(told, ["150tok"])
+    if plan in MEASURED:
+        lengths = ["rest"]
     acts: list[Act] = []
     can_change = not told and plan in SAFE and setup.head is None and decay != "lr" and setup.momentum is None
     if decay is not None:
@@ -682,8 +768,8 @@ def draw(seed: int, number: int) -> Program:
         elif what < 0.87 and can_change and setup.added == "join":
             acts.append(
                 Resume(
-                    one_of(WAYS), one_of(ORDERS), plan=one_of(SAFE[:6]), total=random.randint(30, 120),
-                    policy=one_of(["stretch", "keep", "hold", "redecay"]), over=one_of([5, "10%", 0]),
+                    one_of(WAYS), one_of(ORDERS), plan=one_of(NEXT), total=random.randint(30, 120),
+                    policy=one_of(["stretch", "keep", "hold", "redecay"]), over=one_of([5, "10%", 0, "rest"]),
                     stop=one_of([0.0, BASE * 0.01]),
                 )
             )  # fmt: skip

@@ -62,6 +62,7 @@ TWICE = Horizon(7, "60ep", samples_per_step=4, tokens_per_step=64)
 START = Clock(HORIZON)
 KNOWN = CATALOGUE.keys() | COMBINATORS.keys()
 each_name = pytest.mark.parametrize("name", sorted(EVERY_KIND))
+STEEP = ("Polynomial", "PolynomialCycles", "polynomial", "wsd")
 # There are as many tests of each law as there are names.
 few = settings(max_examples=5)
 
@@ -153,9 +154,10 @@ def test_shifts_add_up(name: str, data: st.DataObject, a: int, b: int) -> None:
     assert same(plan.shift(a).shift(b), plan.shift(a + b))
     assert same(plan.shift(a).shift(-a), plan)
     assert same(plan.shift(0), plan)
-    # Its first value is held until it begins: of what counts the rest, that of a run without what came before.
+    # Its first value is held until it begins; of what counts the rest, on what is left of the run.
     held, first = plan.shift(a).on(HORIZON)(range(a + 1)), left_after(plan, a)(0)
-    assert (held == (pytest.approx(first, rel=1e-12) if "rest" in units_of(plan) else first)).all()
+    assert (held == held[0]).all()
+    assert held[0] == (pytest.approx(first, rel=1e-12) if "rest" in units_of(plan) else first)
 
 
 @each_name
@@ -205,7 +207,8 @@ def test_until_its_own_end_changes_nothing(name: str, data: st.DataObject) -> No
     ahead = length > EVERY
     assert (whole(EVERY[ahead]) == table(EVERY[ahead])).all()
     before, there = table.before(float(length)), table(float(length))
-    last = before if abs(before - there) > 1e-6 else there
+    # And no float lies so near to an end as steep as that of a polynomial that it has come there.
+    last = there if name in STEEP or abs(before - there) <= 1e-6 else before
     assert whole(EVERY[~ahead]) == pytest.approx(last, rel=1e-9, abs=1e-12)
     assert whole(10**6) == pytest.approx(last, rel=1e-9, abs=1e-12)
 

@@ -19,6 +19,7 @@ from etude.convert import convert
 from etude.eases import Array
 from etude.errors import EtudeError, ScheduleError
 from etude.schedules import factors, laws, shapes
+from etude.timeline import Clock
 from tests.strategies import HORIZON, STEPS, schedules
 
 BASES = (0.1, 0.03)
@@ -85,7 +86,7 @@ def test_pieces_that_torch_has_need_no_lambda(parts: list[Schedule], multiplier:
     code = assert_equal(plan, HORIZON, STEPS)
 
     assert "LambdaLR" not in code
-    assert "CosineAnnealingWarmRestarts" in code or plan.length(HORIZON) is None
+    assert "CosineAnnealingWarmRestarts" in code or plan.length(Clock(HORIZON)) is None
 
 
 @pytest.mark.parametrize(
@@ -184,7 +185,7 @@ def wave(step: float) -> float:
 class Zigzag(shapes.Shape):
     """A shape that the writer does not know."""
 
-    def ease(self, p: Array) -> Array:
+    def along(self, p: Array) -> Array:
         return np.abs(3 * p % 2 - 1)
 
 

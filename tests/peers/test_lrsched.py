@@ -142,7 +142,7 @@ def test_warmup_stable_decay(
 def test_cyclical_rates(mode: str, low: float, rise: float, size: int, gamma: float) -> None:
     decaying = {"gamma": gamma} if mode == "exp_range" else {}
     theirs = getattr(lrsched, mode)(min_lr=low, max_lr=low + rise, step_size=size, **decaying)
-    assert_as_sampled(cyclic(low, low + rise, size, mode=mode, **decaying), theirs, 200)
+    assert_as_sampled(cyclic(size, low=low, high=low + rise, mode=mode, **decaying), theirs, 200)
 
 
 @given(rates, lengths, floors, lengths)

@@ -6,6 +6,7 @@ rate, or the warmup's start. That is another rate than the schedule's own for ta
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -157,7 +158,7 @@ def test_their_tanh_neither_starts_at_the_rate_nor_ends_at_the_floor() -> None:
 @given(rates, st.integers(1, 80).map(lambda quarters: quarters / 4), shares)
 def test_step(base: float, every: float, gamma: float) -> None:
     theirs = run(timm.StepLRScheduler, base=base, decay_t=every, decay_rate=gamma)
-    assert_same(step(every, gamma), theirs, base=base)
+    assert_same(step(f"{every}st", gamma), theirs, base=base)
 
 
 @given(rates, lengths, shares, floors, warm_lengths)

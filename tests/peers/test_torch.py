@@ -166,8 +166,8 @@ def test_one_cycle_lr(
         if update < total - 1:
             peer.step()
     horizon, shape = Horizon(total=total), {"up": up, "three_phase": three_phase, "ease": ease}
-    rate = one_cycle(1.0, div=div, final_div=final_div, **shape).on(horizon)  # type: ignore[arg-type]
-    momentum = one_cycle_momentum(0.85, 0.95, **shape).on(horizon)  # type: ignore[arg-type]
+    rate = one_cycle(peak=1.0, div=div, final_div=final_div, **shape).on(horizon)  # type: ignore[arg-type]
+    momentum = one_cycle_momentum(low=0.85, high=0.95, **shape).on(horizon)  # type: ignore[arg-type]
     assert rate(range(total)) == pytest.approx(np.array(seen["lr"]), rel=1e-12, abs=1e-14)
     assert momentum(range(total)) == pytest.approx(np.array(seen["momentum"]), rel=1e-12)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
+from hypothesis import assume
 from hypothesis import strategies as st
 
 import etude as et
@@ -12,6 +14,7 @@ from etude import BASE, Factor, Horizon, Level, Rate, Schedule
 from etude.errors import HorizonError
 from etude.schedules.algebra import durations_of
 from etude.schedules.rebuilt import in_steps
+from etude.tables import Table
 from etude.timeline import Clock
 
 HORIZON = Horizon(steps_per_epoch=7, total="30ep", samples_per_step=4, tokens_per_step=64)
@@ -323,6 +326,14 @@ def fits(schedule: Schedule, horizon: Horizon = HORIZON) -> bool:
             return False
         raise
     return True
+
+
+def left_after(schedule: Schedule, steps: Fraction | int) -> Table:
+    """The schedule on what is left of the run after some steps, where it counts that."""
+    if "rest" not in units_of(schedule):
+        return schedule.on(HORIZON)
+    assume("%" not in units_of(schedule) and steps < STEPS)
+    return schedule.on(Horizon(7, STEPS - Fraction(steps), samples_per_step=4, tokens_per_step=64))
 
 
 def finite(schedule: Any) -> Any:

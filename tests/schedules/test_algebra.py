@@ -40,10 +40,23 @@ from etude import (
 )
 from etude.errors import EtudeError, HorizonError, ScheduleError
 from etude.schedules.algebra import Maximum, Minimum, Product, Repeat, Sequence, Sum
-from tests.strategies import HORIZON, STEPS, expression, finite, numbers, schedules, whole_schedules
+from etude.timeline import Clock
+from tests.strategies import (
+    HORIZON,
+    STEPS,
+    expression,
+    finite,
+    fits,
+    followed,
+    left_after,
+    numbers,
+    schedules,
+    whole_schedules,
+)
 
 RUN = Horizon(steps_per_epoch=10, total=100)
 EVERY = range(STEPS)
+START = Clock(HORIZON)
 stairs = Constant(1.0, over=2) >> Constant(0.5, over=2)
 
 
@@ -225,7 +238,7 @@ def test_what_ends_holds_its_last_value(plan: Schedule) -> None:
 @given(whole_schedules, st.integers(0, 30))
 def test_what_ends_ends_at_its_length(plan: Schedule, k: int) -> None:
     part = finite(plan)
-    length = part.length(HORIZON)
+    length = part.length(START)
     assert length is not None
     after = (part >> Constant(7.0)).on(HORIZON)
     steps = [int(length) - 1 - k, int(length) + k]
@@ -239,13 +252,14 @@ def test_what_ends_ends_at_its_length(plan: Schedule, k: int) -> None:
 
 @given(schedules, schedules, st.integers(0, 400))
 def test_the_later_part_has_its_own_zero(first: Schedule, second: Schedule, k: int) -> None:
-    first = finite(first)
-    length = first.length(HORIZON)
+    first = followed(first)
+    length = first.length(START)
     assert length is not None
+    assume(fits(first >> second))
     both = (first >> second).on(HORIZON)
     if length.denominator == 1:
         # Time is shifted exactly; what is rounded is where a fractional boundary lies.
-        assert both(int(length) + k) == pytest.approx(second.on(HORIZON)(k), rel=1e-9, abs=1e-12)
+        assert both(int(length) + k) == pytest.approx(left_after(second, length)(k), rel=1e-9, abs=1e-12)
     before = range(min(int(length), STEPS))
     if before:
         assert (both(before) == first.on(HORIZON)(before)).all()
@@ -281,14 +295,14 @@ def test_stretch(plan: Schedule, factor: int, k: int) -> None:
 @given(whole_schedules, st.integers(1, 5), st.floats(0.5, 1), st.integers(0, 300))
 def test_repeat_is_a_sequence_of_itself(plan: Schedule, times: int, gain: float, k: int) -> None:
     part = finite(plan)
-    length = part.length(HORIZON)
+    length = part.length(START)
     assume(length)
     repeated = part.repeat(times, gain=gain).on(HORIZON)
     by_hand = part
     for cycle in range(1, times):
         by_hand = by_hand >> part * gain**cycle
     assert repeated(k) == pytest.approx(by_hand.on(HORIZON)(k), rel=1e-9, abs=1e-12)
-    assert repeated.length == by_hand.length(HORIZON)
+    assert repeated.length == by_hand.length(START)
     endless = part.repeat().on(HORIZON)
     assert endless(k) == pytest.approx(part.on(HORIZON)(k % length), rel=1e-9, abs=1e-12)
 
@@ -298,13 +312,13 @@ def test_repeat_with_stretch_is_a_sequence_of_stretches(
     plan: Schedule, times: int, stretch: Any, k: int
 ) -> None:
     part = finite(plan)
-    assume(part.length(HORIZON))
+    assume(part.length(START))
     repeated = part.repeat(times, stretch=stretch, gain=0.5).on(HORIZON)
     by_hand = part
     for cycle in range(1, times):
         by_hand = by_hand >> part.stretch(Fraction(stretch) ** cycle) * 0.5**cycle
     assert repeated(k) == pytest.approx(by_hand.on(HORIZON)(k), rel=1e-9, abs=1e-12)
-    assert repeated.length == pytest.approx(float(by_hand.length(HORIZON) or 0))
+    assert repeated.length == pytest.approx(float(by_hand.length(START) or 0))
 
 
 @given(schedules, st.integers(0, 100), st.integers(1, 50), numbers)
@@ -352,7 +366,7 @@ def test_neutral_elements(plan: Schedule) -> None:
 
 @given(schedules, schedules, schedules)
 def test_sequences_associate(first: Schedule, second: Schedule, third: Schedule) -> None:
-    first, second = finite(first), finite(second)
+    first, second = followed(first), followed(second)
     assert (first >> second) >> third == first >> (second >> third)
 
 
@@ -403,7 +417,7 @@ def test_lengths() -> None:
         (Plateau("loss"), None),
         (Plateau("loss") * stairs, 4),
     ]:
-        assert plan.length(horizon) == length, plan
+        assert plan.length(Clock(horizon)) == length, plan
         assert plan.on(horizon).length == length
 
 

@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from etude import BASE, Constant, Horizon, Linear, Plateau, PlateauState
+from etude import BASE, Constant, Horizon, Linear, Plateau
 from etude.errors import ScheduleError
+from etude.schedules import PlateauState
 from tests import strategies
 
 RUN = Horizon(total=20)

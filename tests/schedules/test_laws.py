@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from etude import (
     BASE,
+    Constant,
     Custom,
     Exponential,
     ExponentialWarmup,
@@ -36,7 +37,6 @@ from etude import (
     parse,
     power_scheduler,
     sgdr,
-    swa,
 )
 from etude.errors import HorizonError, ScheduleError
 from tests import strategies
@@ -166,7 +166,7 @@ def test_the_rectification_of_radam(beta2: float, t: int) -> None:
         (infinite(10, warmup=5), True, False),
         (infinite(10, warmup=5).cooldown(20, over=5), False, True),
         (cosine(20), False, True),
-        (swa(0.1, 5, at=10), True, False),
+        (Constant().cooldown(10, over=5, stop=0.1, ease="cosine"), True, False),
         (sgdr(10, gain=0.5, up=2), False, True),
     ],
     ids=strategies.expression,
@@ -238,12 +238,16 @@ def test_a_value_too_large_for_a_float_is_refused() -> None:
         (lambda: Exponential(0.5, per=0), r"Exponential\(per=\) must be more than 0; got 0"),
         (lambda: Exponential(0.5, start=-1), r"Exponential\(start=\) must be at least 0; got -1"),
         (lambda: Exponential(0.5, over="-1ep"), r"Exponential\(over=\) must be at least 0; got '-1ep'"),
-        (lambda: InverseTime(-1), r"InverseTime\(rate=\) must be a finite number, at least 0; got -1"),
+        (lambda: InverseTime(-1), r"InverseTime\(decay_rate=\) must be a finite number, at least 0; got -1"),
         (lambda: PowerLaw(0, timescale=1), r"PowerLaw\(exponent=\) must be .* more than 0; got 0"),
         (lambda: PowerLaw(1, timescale=0), r"PowerLaw\(timescale=\) must be more than 0; got 0"),
         (lambda: InverseSqrt("0ep"), r"InverseSqrt\(timescale=\) must be more than 0; got '0ep'"),
         (lambda: Steps(1, -0.1), r"Steps\(gamma=\) must be a finite number, at least 0; got -0.1"),
-        (lambda: Steps(0.1), r"Steps takes either every= .* or at= .*; got every=None and at=None"),
+        (
+            lambda: Steps(0.1),
+            r"Steps\(every=\) must be a length, such as '30ep' or 100 \(steps\); got 0.1: the factor is gamma=0.1",
+        ),
+        (lambda: Steps(gamma=0.1), r"Steps takes either every= .* or at= .*; got every=None and at=None"),
         (lambda: Steps(1, at=[2]), r"Steps takes either .*; got every=1 and at=\[2\]"),
         (lambda: Steps(0), r"Steps\(every=\) must be more than 0; got 0"),
         (lambda: Steps(at=[]), r"Steps\(at=\) must be a list of durations; got \[\]"),

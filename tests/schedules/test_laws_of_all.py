@@ -52,9 +52,8 @@ from etude.errors import ScheduleError
 from etude.schedules.rebuilt import in_steps
 from etude.spec import from_yaml, to_yaml
 from etude.spec.catalogue import COMBINATORS
-from etude.tables import Table
 from etude.timeline import Clock
-from tests.strategies import EVERY_KIND, HORIZON, STEPS, finite, fits, units_of
+from tests.strategies import EVERY_KIND, HORIZON, STEPS, finite, fits, left_after, units_of
 
 EVERY = np.arange(STEPS)
 RUN = Horizon(steps_per_epoch=10, total=100)
@@ -75,14 +74,6 @@ def the_plan(data: st.DataObject, name: str) -> Schedule:
 def same(left: Schedule, right: Schedule, steps: Any = EVERY) -> bool:
     """Whether two schedules have the same values to the last bit."""
     return bool((left.on(HORIZON)(steps) == right.on(HORIZON)(steps)).all())
-
-
-def left_after(plan: Schedule, steps: int) -> Table:
-    """The schedule on what is left of the run after some steps, where it counts that."""
-    if "rest" not in units_of(plan):
-        return plan.on(HORIZON)
-    assume("%" not in units_of(plan))
-    return plan.on(Horizon(7, STEPS - steps, samples_per_step=4, tokens_per_step=64))
 
 
 def test_these_are_all() -> None:

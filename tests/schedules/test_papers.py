@@ -24,10 +24,8 @@ from etude import (
     adafactor,
     chebyshev,
     cosine,
-    flat_cosine,
     infinite,
     inverse_sqrt,
-    knee,
     noam,
     power_scheduler,
     sgdr,
@@ -222,7 +220,7 @@ def test_hard_restarts_of_a_fixed_count(peak: float, cycles: int, warmup: int, f
 
     def formula(t: int) -> float:
         if t < warmup:
-            return peak * t / warmup
+            return peak * (t + 1) / (warmup + 1)
         # In whole numbers, where theirs rounds: (cycles · p) mod 1 of a p that is no exact float.
         share = cycles * (t - warmup) % falling / falling
         return peak * half(share) if t < over else 0.0
@@ -232,7 +230,7 @@ def test_hard_restarts_of_a_fixed_count(peak: float, cycles: int, warmup: int, f
 
 
 @given(rates, floors, st.integers(0, 10), st.integers(0, 30), st.integers(1, 30))
-def test_phases(peak: float, floor: float, warmup: int, hold: int, falling: int) -> None:
+def test_warmup_stable_decay(peak: float, floor: float, warmup: int, hold: int, falling: int) -> None:
     over = warmup + hold + falling
 
     def after(left: Callable[[float], float]) -> Callable[[int], float]:
@@ -243,7 +241,8 @@ def test_phases(peak: float, floor: float, warmup: int, hold: int, falling: int)
 
         return formula
 
-    plan = knee(hold, warmup=warmup, over=over, floor=floor, peak=peak)
+    # Explore, then exploit: what is left of the run, whatever it is.
+    plan = wsd(over, warmup=warmup, cooldown=over - warmup - hold, floor=floor, peak=peak)
     assert_follows(plan, after(lambda q: 1 - q), over + 3)
     eases: dict[str, Callable[[float], float]] = {
         "linear": lambda q: 1 - q,
@@ -276,7 +275,7 @@ def test_infinite_goes_on_at_its_level(peak: float, level: float, warmup: int, f
 @given(rates, floors, st.integers(0, 60), st.integers(1, 60))
 def test_flat_then_cosine(peak: float, floor: float, flat: int, falling: int) -> None:
     over = flat + falling
-    plan = flat_cosine(flat / over, over, floor=floor, peak=peak)
+    plan = wsd(over, cooldown=falling / over if flat else over, floor=floor, peak=peak, ease="cosine")
 
     def formula(t: int) -> float:
         return floor + (peak - floor) * half(min(max(t - flat, 0) / falling, 1))

@@ -20,12 +20,9 @@ from etude import (
     cosine,
     cyclic,
     cyclic_cosine_decay,
-    cyclic_momentum,
     exponential,
-    flat_cosine,
     infinite,
     inverse_sqrt,
-    knee,
     linear,
     multistep,
     noam,
@@ -37,7 +34,6 @@ from etude import (
     sgdr,
     slanted_triangular,
     step,
-    swa,
     time_decay,
     untuned_warmup,
     warmup,
@@ -60,10 +56,40 @@ RUN = Horizon(steps_per_epoch=10, total=100)
         (step("30ep"), "Steps('30ep')"),
         (multistep(["30ep", 60], 0.2), "Steps(gamma=0.2, at=['30ep', 60])"),
         (cosine("5ep", floor=1e-5), "Cosine(BASE, 1e-05, over='5ep')"),
-        (linear(), "Linear(BASE, 0.0, over='100%')"),
+        (linear(), "Linear(BASE, 0.0)"),
         (
             linear(warmup=5),
-            "Linear(0.0, BASE, over=6).shift(-1) >> Linear(BASE, 0.0, over='100% - 5st')",
+            "Linear(0.0, BASE, over=6).shift(-1) >> Linear(BASE, 0.0)",
+        ),
+        (
+            linear("100%", warmup=5, floor=0.1),
+            "Linear(0.0, BASE, over=6).shift(-1) >> Linear(BASE, 0.1, over='100% - 5st')",
+        ),
+        (
+            linear("30ep", warmup=0.1),
+            "Linear(0.0, BASE, over='3ep + 1st').shift(-1) >> Linear(BASE, 0.0, over='27ep')",
+        ),
+        (cosine(), "Cosine(BASE, 0.0)"),
+        (
+            cosine("rest - 10ep", warmup="5ep", floor=1e-5),
+            ("Linear(0.0, BASE, over='5ep + 1st').shift(-1) >> Cosine(BASE, 1e-05, over='rest - 10ep')"),
+        ),
+        (
+            exponential(0.9, per="1ep", warmup=5, floor=0.01),
+            "Linear(0.0, BASE, over=6).shift(-1) >> maximum(Constant(0.01), Exponential(0.9, per='1ep'))",
+        ),
+        (
+            time_decay(0.1, warmup=5, floor=0.01),
+            "Linear(0.0, BASE, over=6).shift(-1) >> maximum(Constant(0.01), InverseTime(0.1))",
+        ),
+        (step(30, 0.2, warmup=5), "Linear(0.0, BASE, over=6).shift(-1) >> Steps(30, 0.2).shift(-5)"),
+        (
+            multistep([30, 60], warmup=5, floor=0.01),
+            "Linear(0.0, BASE, over=6).shift(-1) >> maximum(Constant(0.01), Steps(at=[30, 60]).shift(-5))",
+        ),
+        (
+            inverse_sqrt("1ep", warmup=5, floor=0.01),
+            "Linear(0.0, BASE, over=6).shift(-1) >> maximum(Constant(0.01), InverseSqrt('1ep'))",
         ),
         (sgdr("10ep", stretch=2, floor=0.01), "Cosine(BASE, 0.01, over='10ep').repeat(stretch=2)"),
         (sgdr(10, cycles=3, gain=0.5), "Cosine(BASE, 0.0, over=10).repeat(3, gain=0.5)"),
@@ -81,25 +107,55 @@ RUN = Horizon(steps_per_epoch=10, total=100)
             "(Linear(0.0, 0.9 * BASE, over=4) >> Linear(0.9 * BASE, 0.0, over=4)).repeat(gain=0.5) "
             "+ Constant(0.1 * BASE)",
         ),
-        (cyclic_momentum(0.8, 0.9, 4), "(Linear(0.9, 0.8, over=4) >> Linear(0.8, 0.9, over=4)).repeat()"),
+        (
+            cyclic(4, low=0.0, high=0.1).under(0.9),
+            "(Linear(0.0, 0.1, over=4) >> Linear(0.1, 0.0, over=4)).repeat().under(0.9)",
+        ),
         (
             one_cycle(over=100),
             "Cosine(0.04 * BASE, BASE, over=29) >> Cosine(BASE, 4e-06 * BASE, over=70)",
         ),
         (
             one_cycle(peak=1.0, three_phase=True, ease="linear"),
+            "Linear(0.04, 1.0, over='0.3rest - 1st') >> Linear(1.0, 0.04, over='3/7rest - 10/7st') "
+            ">> Linear(0.04, 4e-06, over='rest - 1st')",
+        ),
+        (
+            one_cycle("100%", peak=1.0, three_phase=True, ease="linear"),
             "Linear(0.04, 1.0, over='30% - 1st') >> Linear(1.0, 0.04, over='30% - 1st') "
             ">> Linear(0.04, 4e-06, over='1st + 40%')",
         ),
         (
+            one_cycle("100%", up="5ep"),
+            "Cosine(0.04 * BASE, BASE, over='5ep - 1st') >> Cosine(BASE, 4e-06 * BASE, over='100% - 5ep')",
+        ),
+        (
             one_cycle_momentum(),
+            "Cosine(0.95, 0.85, over='0.3rest - 1st') >> Cosine(0.85, 0.95, over='rest - 1st')",
+        ),
+        (
+            one_cycle_momentum("100%"),
             "Cosine(0.95, 0.85, over='30% - 1st') >> Cosine(0.85, 0.95, over='70%')",
         ),
-        (yolo(lr0=0.01, lrf=0.2), "Cosine(0.01, 0.002, over='100%') * Linear(0.0, 1.0, over='3ep')"),
+        (yolo(lr0=0.01, lrf=0.2), "Cosine(0.01, 0.002) * Linear(0.0, 1.0, over='3ep')"),
         (
             wsd(warmup="5ep", cooldown="20%"),
+            "Linear(0.0, BASE, over='5ep + 1st').shift(-1) >> Constant(BASE, over='rest - 20%') "
+            ">> Linear(BASE, 0.0, over='20%')",
+        ),
+        (
+            wsd("100%", warmup="5ep", cooldown=0.2),
             "Linear(0.0, BASE, over='5ep + 1st').shift(-1) >> Constant(BASE, over='80% - 5ep') "
             ">> Linear(BASE, 0.0, over='20%')",
+        ),
+        (
+            wsd(warmup="5ep", cooldown=0.2),
+            "Linear(0.0, BASE, over='5ep + 1st').shift(-1) >> Constant(BASE, over='0.8rest - 1ep') "
+            ">> Linear(BASE, 0.0)",
+        ),
+        (
+            wsd(100, cooldown=20, power=2.0),
+            "Constant(BASE, over=80) >> Polynomial(BASE, 0.0, over=20, power=2.0)",
         ),
         (
             cyclic_cosine_decay(15, 0.0, 10, 2),
@@ -113,7 +169,7 @@ RUN = Horizon(steps_per_epoch=10, total=100)
             polynomial("50%", power=2.0, floor=0.1, warmup=4),
             "Linear(0.0, BASE, over=5).shift(-1) >> Polynomial(BASE, 0.1, over='50% - 4st', power=2.0)",
         ),
-        (polynomial(k=2.0), "Polynomial(BASE, 0.0, over='100%', k=2.0)"),
+        (polynomial(k=2.0), "Polynomial(BASE, 0.0, k=2.0)"),
         (inverse_sqrt("1ep"), "Linear(0.0, BASE, over='1ep + 1st').shift(-1) >> InverseSqrt('1ep')"),
         (inverse_sqrt(9, warmup=0), "InverseSqrt(9)"),
         (noam(d_model=16, warmup=4), "Linear(0.0, 0.125, over=4).shift(-1) >> InverseSqrt(4, start=0.125)"),
@@ -133,7 +189,12 @@ RUN = Horizon(steps_per_epoch=10, total=100)
         ),
         (
             cosine(cycles=4, warmup=8),
-            "Linear(0.0, BASE, over=8) >> Cosine(BASE, 0.0, over='25% - 2st').repeat(4)",
+            "Linear(0.0, BASE, over=9).shift(-1) >> Cosine(BASE, 0.0, over='0.25rest') "
+            ">> Cosine(BASE, 0.0, over='1/3rest') >> Cosine(BASE, 0.0, over='0.5rest') >> Cosine(BASE, 0.0)",
+        ),
+        (
+            cosine("100%", cycles=4, warmup=8),
+            "Linear(0.0, BASE, over=9).shift(-1) >> Cosine(BASE, 0.0, over='25% - 2st').repeat(4)",
         ),
         (
             sgdr(10, stretch=2, gain=0.5, up=2),
@@ -146,11 +207,15 @@ RUN = Horizon(steps_per_epoch=10, total=100)
         ),
         (
             slanted_triangular(),
-            "Linear(0.03125 * BASE, BASE, over='10%') >> Linear(BASE, 0.03125 * BASE, over='90%')",
+            "Linear(0.03125 * BASE, BASE, over='0.1rest') >> Linear(BASE, 0.03125 * BASE)",
         ),
-        (flat_cosine(0.25, 8), "Constant(BASE, over=2) >> Cosine(BASE, 0.0, over=6)"),
         (
-            knee(warmup=10),
+            slanted_triangular("100%", up="2ep"),
+            "Linear(0.03125 * BASE, BASE, over='2ep') >> Linear(BASE, 0.03125 * BASE, over='100% - 2ep')",
+        ),
+        (wsd(8, cooldown=0.75, ease="cosine"), "Constant(BASE, over=2) >> Cosine(BASE, 0.0, over=6)"),
+        (
+            wsd("100%", warmup=10, cooldown="50% - 10st"),
             "Linear(0.0, BASE, over=11).shift(-1) >> Constant(BASE, over='50%') "
             ">> Linear(BASE, 0.0, over='50% - 10st')",
         ),
@@ -159,13 +224,16 @@ RUN = Horizon(steps_per_epoch=10, total=100)
             "Linear(0.0, BASE, over=5).shift(-1) >> Cosine(BASE, 0.1 * BASE, over=10) "
             ">> Constant(0.1 * BASE)",
         ),
-        (swa(0.05, "2ep"), "Constant(BASE, over='75%') >> Cosine(BASE, 0.05, over='2ep') >> Constant(0.05)"),
+        (
+            Constant().cooldown("75%", over="2ep", stop=0.05, ease="cosine"),
+            "Constant(BASE).cooldown('75%', over='2ep', stop=0.05, ease='cosine')",
+        ),
         (warmup(4), "warmup(4)"),
         (warmup(4, start=0.1, ease="cosine"), "warmup(4, start=0.1, ease='cosine')"),
         (untuned_warmup(0.999), "warmup(1999)"),
         (untuned_warmup(0.999, ease="exponential"), "ExponentialWarmup(1000)"),
         (
-            wsd(cooldown="20%", floor=0.1 * BASE, ease="geometric"),
+            wsd("100%", cooldown="20%", floor=0.1 * BASE, ease="geometric"),
             "Constant(BASE, over='80%') >> Geometric(BASE, 0.1 * BASE, over='20%')",
         ),
         (
@@ -174,7 +242,8 @@ RUN = Horizon(steps_per_epoch=10, total=100)
         ),
         (
             cyclic(4, low=0.1, high=1, shape="sine"),
-            "(Ramp(0.1, 1.0, over=4, ease='quarter_sine') >> Ramp(1.0, 0.1, over=4, ease='quarter_cosine')).repeat()",
+            "(Ramp(0.1, 1.0, over=4, ease='quarter_sine') >> "
+            "Ramp(1.0, 0.1, over=4, ease='quarter_cosine')).repeat()",
         ),
     ],
 )
@@ -203,7 +272,7 @@ def test_what_it_is_made_of(recipe: Schedule, written: str) -> None:
             cyclic(2, low=0.1, high=0.5, mode="exp_range_both", gamma=0.5, gain=0.5),
             {0: 0.1, 2: 0.125, 6: 0.3 / 64},
         ),
-        (cyclic_momentum(0.85, 0.95, 2), {0: 0.95, 2: 0.85, 4: 0.95}),
+        (cyclic(2, low=0, high=0.1).under(0.95), {0: 0.95, 2: 0.85, 4: 0.95}),
         (one_cycle(peak=1.0), {0: 0.04, 29: 1.0, 99: 4e-6, 100: 4e-6}),
         (one_cycle(peak=1.0, three_phase=True), {0: 0.04, 29: 1.0, 58: 0.04, 99: 4e-6}),
         (one_cycle(peak=1.0, up=0.5, div=10, final_div=1), {0: 0.1, 49: 1.0, 99: 0.1}),
@@ -234,8 +303,11 @@ def test_what_it_is_made_of(recipe: Schedule, written: str) -> None:
             {0: 0.2, 3: 0.8, 4: 1.0, 27: 0.325, 50: 0.1, 99: 0.1},
         ),
         (polynomial(k=2.0), {0: 1.0, 50: 0.75, 100: 0.0}),
-        (swa(0.05, "2ep"), {74: 1.0, 75: 1.0, 85: 0.525, 95: 0.05, 99: 0.05}),
-        (swa(2.0, 10, ease="linear"), {75: 1.0, 80: 1.5, 85: 2.0}),
+        (
+            Constant().cooldown("75%", over="2ep", stop=0.05, ease="cosine"),
+            {74: 1.0, 75: 1.0, 85: 0.525, 95: 0.05, 99: 0.05},
+        ),
+        (Constant().cooldown("75%", over=10, stop=2.0), {75: 1.0, 80: 1.5, 85: 2.0}),
         (warmup(4), {0: 0.2, 3: 0.8, 4: 1.0, 99: 1.0}),
         (warmup(4, ease="one_minus_square"), {0: 0.04, 1: 0.16, 4: 1.0}),
         (warmup(4, start=0.1, ease="cosine"), {0: 0.1, 2: 0.55, 4: 1.0}),
@@ -243,11 +315,18 @@ def test_what_it_is_made_of(recipe: Schedule, written: str) -> None:
         (untuned_warmup(0.999), {0: 0.0005, 999: 0.5, 1998: 0.9995, 1999: 1.0, 5000: 1.0}),
         (untuned_warmup(0.99, ease="exponential"), {99: 1 - 1 / math.e}),
         (wsd(cooldown=20, floor=0.01, ease="geometric"), {80: 1.0, 90: 0.1, 100: 0.01}),
-        (flat_cosine(), {0: 1.0, 70: 1.0, 85: 0.5, 100: 0.0}),
-        (knee("30%", warmup=4), {0: 0.2, 4: 1.0, 33: 1.0, 34: 1.0, 67: 0.5, 100: 0.0}),
+        (wsd(cooldown=0.3, ease="cosine"), {0: 1.0, 70: 1.0, 85: 0.5, 100: 0.0}),
+        (
+            wsd(warmup=4, cooldown="70% - 4st"),
+            {0: 0.2, 4: 1.0, 33: 1.0, 34: 1.0, 67: 0.5, 100: 0.0},
+        ),
         (infinite(10, warmup=4), {0: 0.2, 4: 1.0, 9: 0.55, 14: 0.1, 10**6: 0.1}),
         (slanted_triangular(), {0: 1 / 32, 10: 1.0, 55: 0.515625, 100: 1 / 32}),
-        (cosine(cycles=4, warmup=20), {0: 0.0, 10: 0.5, 20: 1.0, 30: 0.5, 40: 1.0, 80: 1.0, 100: 0.0}),
+        (
+            cosine(cycles=4, warmup=20),
+            {0: 1 / 21, 10: 11 / 21, 20: 1.0, 30: 0.5, 40: 1.0, 80: 1.0, 100: 0.0},
+        ),
+        (cosine("100%", cycles=4, warmup=20), {0: 1 / 21, 10: 11 / 21, 20: 1.0, 30: 0.5, 80: 1.0, 100: 0.0}),
         (
             sgdr(10, stretch=2, floor=0.2, gain=0.5, up=2),
             {
@@ -277,7 +356,7 @@ def test_values(recipe: Schedule, values: dict[int, float]) -> None:
 @pytest.mark.parametrize(
     ("recipe", "phases"),
     [
-        (knee(20, warmup=10), {"linear": 0, "constant": 10, "linear ": 30}),
+        (wsd(warmup=10, cooldown="70%"), {"linear": 0, "constant": 10, "linear ": 30}),
         (infinite(20, warmup=10), {"linear": 0, "cosine": 10, "constant": 30}),
         (
             infinite(20, warmup=10).cooldown(80, over=10),
@@ -285,9 +364,9 @@ def test_values(recipe: Schedule, values: dict[int, float]) -> None:
         ),
         (infinite(20, warmup=10).shift(5), {"hold": 0, "linear": 5, "cosine": 15, "constant": 35}),
         (inverse_sqrt(10), {"linear": 0, "inversesqrt": 10}),
-        (flat_cosine(0.25), {"constant": 0, "cosine": 25}),
-        (wsd(cooldown=20, ease="mirror_cosine"), {"constant": 0, "mirrorcosine": 80}),
-        (swa(0.1, 10), {"constant": 0, "cosine": 75, "constant ": 85}),
+        (wsd(cooldown=0.75, ease="cosine"), {"constant": 0, "cosine": 25}),
+        (wsd(cooldown=20, ease="mirror_cosine"), {"constant": 0, "mirror_cosine": 80}),
+        (Constant().cooldown("75%", over=10, stop=0.1), {"constant": 0, "cooldown": 75, "hold": 85}),
         (piecewise_constant([30], rates=[0.1, 0.2]), {"constant": 0, "constant ": 30}),
         (slanted_triangular(), {"linear": 0, "linear ": 10}),
         (untuned_warmup(0.9), {"warmup": 0, "hold": 19}),
@@ -303,9 +382,9 @@ def test_phases(recipe: Schedule, phases: dict[str, int]) -> None:
 @pytest.mark.parametrize(
     "recipe",
     [
-        swa(0.1 * BASE, 10),
+        Constant().cooldown("75%", over=10, stop=0.1 * BASE, ease="cosine"),
         infinite(10, warmup=4),
-        knee(warmup=4, floor=0.1 * BASE),
+        wsd(warmup=4, cooldown="50%", floor=0.1 * BASE),
         inverse_sqrt(4),
         sgdr(10, floor=0.1 * BASE, gain=0.5, up=2),
         cosine(cycles=3, warmup=4),
@@ -373,14 +452,14 @@ def test_the_stages_of_the_clr_paper_are_one_expression() -> None:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: Constant(-1), r"fixed\(rate=\) must be at least 0; got -1"),
-        (lambda: time_decay(-1), r"time_decay\(rate=\) must be .* at least 0; got -1"),
+        (lambda: Constant(-1), r"Constant\(level=\) must be at least 0; got -1"),
+        (lambda: time_decay(-1), r"time_decay\(decay_rate=\) must be .* at least 0; got -1"),
         (lambda: exponential(0), r"exponential\(gamma=\) must be .* more than 0; got 0"),
         (lambda: step(0), r"step\(every=\) must be more than 0; got 0"),
         (lambda: multistep([]), r"multistep\(at=\) must be a list of durations; got \[\]"),
         (lambda: cosine(floor=-1), r"cosine\(floor=\) must be at least 0; got -1"),
-        (lambda: linear(warmup=-5), r"linear_to_zero\(warmup=\) must be at least 0; got -5"),
-        (lambda: linear("5 apples"), r"linear_to_zero\(over=\) has the unknown unit 'apples'"),
+        (lambda: linear(warmup=-5), r"linear\(warmup=\) must be at least 0; got -5"),
+        (lambda: linear("5 apples"), r"linear\(over=\) has the unknown unit 'apples'"),
         (lambda: sgdr(10, stretch=0), r"sgdr\(stretch=\) must be more than 0; got 0"),
         (lambda: sgdr(10, gain=-1), r"sgdr\(gain=\) must be .* at least 0; got -1"),
         (lambda: sgdr(10, cycles=0), r"sgdr\(cycles=\) must be a whole number, at least 1; got 0"),
@@ -401,12 +480,20 @@ def test_the_stages_of_the_clr_paper_are_one_expression() -> None:
             lambda: cyclic(4, low=0.1, high=0.5, mode="exp_range", gamma=0),
             r"cyclic\(gamma=\) must be .* more than 0",
         ),
-        (lambda: one_cycle(up=0), r"one_cycle\(up=\) must be a finite number, more than 0; got 0"),
         (
-            lambda: one_cycle(up=1),
-            r"one_cycle\(up=\) must be less than 1, and at most 0.5 with three phases; got 1",
+            lambda: one_cycle(up=0),
+            r"one_cycle\(over=\) must be long enough for each phase, and the way up a step .*; got .*up=0$",
         ),
-        (lambda: one_cycle(up=0.6, three_phase=True), r"one_cycle\(up=\) must be less than 1, .*; got 0.6"),
+        (
+            lambda: one_cycle(up=1.0),
+            r"one_cycle\(up=\) must be a share in \(0, 1\), or a length such as '5ep' .*; got 1.0",
+        ),
+        (
+            lambda: one_cycle(up=0.6, three_phase=True),
+            r"one_cycle\(up=\) must be at most 0.5 with three phases; got 0.6",
+        ),
+        (lambda: one_cycle(4, up=5), r"one_cycle\(over=\) must be long enough .*; got over=4, up=5"),
+        (lambda: one_cycle(4, up=3, three_phase=True), r"one_cycle\(over=\) must be long enough .*"),
         (lambda: one_cycle(div=0.5), r"one_cycle\(div=\) must be .* at least 1; got 0.5"),
         (lambda: one_cycle(final_div=math.inf), r"one_cycle\(final_div=\) must be finite; got inf"),
         (
@@ -415,11 +502,11 @@ def test_the_stages_of_the_clr_paper_are_one_expression() -> None:
         ),
         (lambda: one_cycle(three_phase=1), r"one_cycle\(three_phase=\) must be True or False; got 1"),
         (lambda: one_cycle(over=-1), r"one_cycle\(over=\) must be at least 0; got -1"),
-        (lambda: one_cycle_momentum(up=2), r"one_cycle_momentum\(up=\) must be less than 1"),
+        (lambda: one_cycle_momentum(up=1.0), r"one_cycle_momentum\(up=\) must be a share in \(0, 1\)"),
         (lambda: yolo(lrf=-1), r"yolo\(lrf=\) must be .* at least 0; got -1"),
         (lambda: yolo(lr0=-1), r"yolo\(lr0=\) must be at least 0; got -1"),
         (lambda: wsd(warmup=-1, cooldown=5), r"wsd\(warmup=\) must be at least 0; got -1"),
-        (lambda: wsd(warmup=1, cooldown=None), r"wsd\(decay=\) must be a duration"),  # type: ignore[arg-type]
+        (lambda: wsd(warmup=1, cooldown=None), r"wsd\(cooldown=\) must be a duration"),  # type: ignore[arg-type]
         (
             lambda: wsd(warmup=1, cooldown=5, ease="tanh"),
             r"wsd\(ease=\) must be one of 'linear', 'cosine', 'one_minus_sqrt', .*; got 'tanh'",
@@ -452,23 +539,32 @@ def test_the_stages_of_the_clr_paper_are_one_expression() -> None:
         # On a horizon.
         (
             lambda: one_cycle().on(Horizon()),
+            r"is 0.3rest - 1st, what is left of the run, but the horizon has no total",
+        ),
+        (
+            lambda: one_cycle("100%").on(Horizon()),
             r"is 30% - 1st, a share of the run, but the horizon has no total",
         ),
         (
             lambda: one_cycle().on(Horizon(total=2)),
-            r"is 30% - 1st = -0.4 steps on this horizon .* less than none",
+            r"is 0.3rest - 1st = -0.4 steps on this horizon .* less than none",
         ),
         (
             lambda: wsd(warmup="50ep", cooldown="60ep").on(Horizon(10, "100ep")),
+            r"is rest - 60ep = -100 steps on this horizon",
+        ),
+        (
+            lambda: wsd("100%", warmup="50ep", cooldown="60ep").on(Horizon(10, "100ep")),
             r"is 100% - 110ep = -100 steps on this horizon",
         ),
-        (lambda: linear(warmup=200).on(RUN), r"is 100% - 200st = -100 steps on this horizon"),
+        (lambda: linear("100%", warmup=200).on(RUN), r"is 100% - 200st = -100 steps on this horizon"),
+        (lambda: linear(warmup=200).on(RUN), r"is rest = -100 steps on this horizon"),
         (
             lambda: warmup("5% - 1st").on(Horizon(total=10)),
             r"is 5% - 1st = -0.5 steps on this horizon .* less than none",
         ),
         (
-            lambda: knee("5%", warmup="5% - 1st").on(Horizon(total=10)),
+            lambda: wsd(warmup="5% - 1st", cooldown="90%").on(Horizon(total=10)),
             r"is 5% - 1st = -0.5 steps on this horizon .* less than none",
         ),
         (lambda: sgdr("1ep - 10st").on(RUN), r"has no length on this horizon .*, so it cannot be repeated"),
@@ -481,8 +577,8 @@ def test_what_is_refused(build: Any, message: str) -> None:
 
 
 def test_a_warmup_of_which_a_run_leaves_no_step_is_none() -> None:
-    plan, run = knee("5%", warmup="10% - 1st"), Horizon(total=10)
-    assert plan.on(run)(range(9)).tolist() == knee("5%").on(run)(range(9)).tolist()
+    plan, run = wsd(warmup="10% - 1st", cooldown="95%"), Horizon(total=10)
+    assert plan.on(run)(range(9)).tolist() == wsd(cooldown="95%").on(run)(range(9)).tolist()
 
 
 @pytest.mark.parametrize(

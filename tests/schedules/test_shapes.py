@@ -34,15 +34,14 @@ KINDS: dict[str, Any] = {
         Cosine,
         Geometric,
         Linear,
-        MirrorCosine,
-        OneMinusSqrt,
-        OneMinusSquare,
         Polynomial,
-        QuarterCosine,
-        QuarterSine,
         Rex,
         Tanh,
     )
+}
+KINDS |= {
+    f"Ramp, {ease}": functools.partial(Ramp, ease=ease)
+    for ease in ("mirror_cosine", "one_minus_sqrt", "one_minus_square", "quarter_cosine", "quarter_sine")
 }
 # Shapes with a parameter, bent so far that rounding would show.
 KINDS |= {
@@ -53,16 +52,16 @@ KINDS |= {
     "Rex, beta": functools.partial(Rex, beta=0.99),
     "Tanh, bounds": functools.partial(Tanh, lower=-9.0, upper=0.1),
     "Hyperbolic": functools.partial(Hyperbolic, upper=10**6),
-    "ExpHyperbolic": functools.partial(ExpHyperbolic, upper=10**6),
+    "Hyperbolic, geometric": functools.partial(Hyperbolic, upper=10**6, geometric=True),
 }
 FORMULAS = {
     "Linear": lambda p: p,
     "Cosine": lambda p: (1 - np.cos(np.pi * p)) / 2,
-    "OneMinusSqrt": np.sqrt,
-    "OneMinusSquare": np.square,
-    "MirrorCosine": lambda p: p - (np.sin(np.pi * (p - 0.5)) - (2 * p - 1)) / 2,
-    "QuarterCosine": lambda p: 1 - np.cos(np.pi * p / 2),
-    "QuarterSine": lambda p: np.sin(np.pi * p / 2),
+    "Ramp, one_minus_sqrt": np.sqrt,
+    "Ramp, one_minus_square": np.square,
+    "Ramp, mirror_cosine": lambda p: p - (np.sin(np.pi * (p - 0.5)) - (2 * p - 1)) / 2,
+    "Ramp, quarter_cosine": lambda p: 1 - np.cos(np.pi * p / 2),
+    "Ramp, quarter_sine": lambda p: np.sin(np.pi * p / 2),
     "Rex": lambda p: 1 - (1 - p) / (1 - p / 2),
     "Rex, beta": lambda p: 1 - (1 - p) / (1 - 0.99 * p),
     "Cosine, power": lambda p: 1 - np.cos(np.pi * p / 2) ** 5,
@@ -150,14 +149,14 @@ def test_both_ends_are_exact(name: str, start: float, stop: float, over: int) ->
     assert inclusive([0, over, over + 1]).tolist() == [start, stop, stop]
 
 
-@pytest.mark.parametrize("kind", [Hyperbolic, ExpHyperbolic])
-def test_a_hyperbola_without_length_is_its_stop_at_once(kind: type[Hyperbolic]) -> None:
-    table = kind(1.0, 0.01, over=0, upper=8).on(Horizon(total=4))
+@pytest.mark.parametrize("geometric", [False, True])
+def test_a_hyperbola_without_length_is_its_stop_at_once(geometric: bool) -> None:
+    table = Hyperbolic(1.0, 0.01, over=0, upper=8, geometric=geometric).on(Horizon(total=4))
     assert table([0, 1]).tolist() == [0.01, 0.01]
 
 
 def test_an_inclusive_hyperbola_of_one_step_comes_as_far_as_any_of_its_length() -> None:
-    for kind in (Hyperbolic, ExpHyperbolic):
+    for kind in (Hyperbolic, functools.partial(Hyperbolic, geometric=True)):
         plain = kind(1.0, 0.01, over=1, upper=8).on(Horizon(total=4))
         inclusive = kind(1.0, 0.01, over=1, upper=8, inclusive=True).on(Horizon(total=4))
         assert inclusive([0, 1]) == pytest.approx([plain(1), plain(1)], rel=1e-12)
@@ -170,14 +169,15 @@ def test_the_last_value_is_exact_after_a_start_that_is_no_whole_step(start: str,
     assert table([stop, stop + 1]).tolist() == [0.25, 0.25]
 
 
-@pytest.mark.parametrize("kind", [Hyperbolic, ExpHyperbolic])
+@pytest.mark.parametrize("geometric", [False, True])
 @given(
     start=st.floats(1e-9, 10), stop=st.floats(1e-9, 10), over=st.integers(1, 10**6), more=st.integers(0, 9)
 )
 def test_a_hyperbola_holds_what_it_comes_to(
-    kind: Any, start: float, stop: float, over: int, more: int
+    geometric: bool, start: float, stop: float, over: int, more: int
 ) -> None:
-    values = kind(start, stop, over=over, upper=over + more).on(RUN)([0, over, over + 1, 10**9])
+    plan = Hyperbolic(start, stop, over=over, upper=over + more, geometric=geometric)
+    values = plan.on(RUN)([0, over, over + 1, 10**9])
     assert values[0] == start
     assert values[1] == values[2] == values[3]
     assert more or values[3] == stop
@@ -284,6 +284,23 @@ def test_points_are_met(points: Points) -> None:
         (lambda: Points([(1, -2)]), r"Points\(points=\) must be at least 0; got -2"),
         (lambda: Points([(-1, 2)]), r"Points\(points=\) must be at least 0; got -1"),
         (lambda: Points([("x", 2)]), r"Points\(points=\) must be a duration"),
+        (lambda: Ramp(ease="linear"), r"Ramp\(ease=\) must be of no shape of its own; write Linear\(...\)"),
+        (lambda: Ramp(ease="cosine"), r"Ramp\(ease=\) must be of no shape of its own; write Cosine\(...\)"),
+        (lambda: Ramp(ease="rex"), r"Ramp\(ease=\) must be of no shape of its own; write Rex\(...\)"),
+        (
+            lambda: Ramp(ease="quarter_sin"),
+            r"Ramp\(ease=\) must be one of 'one_minus_sqrt', .*; got 'quarter_sin'; did you mean",
+        ),
+        (lambda: Ramp(ease="geometric"), r"Ramp\(ease=\) must be one of .*; got 'geometric'"),
+        (
+            lambda: Hyperbolic(upper=8, geometric=True),
+            r"Hyperbolic\(stop=\) must be more than 0, for no factor leads to 0",
+        ),
+        (lambda: Hyperbolic(upper=8, geometric=1), r"Hyperbolic\(geometric=\) must be True or False; got 1"),
+        (
+            lambda: Linear(after="repeat"),
+            r"Linear\(over=\) must be a length of its own with after='repeat', .*; got 'rest': write",
+        ),
     ],
 )
 def test_what_is_refused_when_it_is_written(build: Any, message: str) -> None:

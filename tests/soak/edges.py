@@ -72,6 +72,18 @@ EXPRESSIONS: tuple[str, ...] = (
     "sgdr(1, stretch=2, gain=0)",
     "cyclic(1, low=0.0)",
     "maximum(0.0, Linear(BASE, 0.0, over='100%'))",
+    # The rest of the run: of a part of a step, of none, and of less than none.
+    "Constant(over='1/3rest') >> Linear(BASE, 0.0)",
+    "Constant(over='100%') >> Cosine()",
+    "Constant(over='101%') >> Cosine()",
+    "Constant(over='rest - 1st') >> Linear(BASE, 0.0)",
+    "linear('rest - 5st', warmup='0.1rest')",
+    "cosine(warmup=1, cycles=3)",
+    "wsd(warmup='0.5rest', cooldown='0.5rest')",
+    "one_cycle(up='0.9rest')",
+    "Linear().stretch('1/7').shift('-0.3rest')",
+    "Constant().cooldown('0.999rest', ease='one_minus_sqrt')",
+    "Exponential(0.5, per='1e-3rest')",
 )
 
 
@@ -110,7 +122,7 @@ def _tree(seed: int, number: int) -> Build:
     """Two or three of the expressions, put together."""
     rng = random.Random(f"{seed} {number}")
     first, second, third = (f"({rng.choice(EXPRESSIONS)})" for _ in range(3))
-    length = rng.choice(("1", "'50%'", "'1ep'", "0"))
+    length = rng.choice(("1", "'50%'", "'1ep'", "0", "'0.5rest'", "'rest - 1st'", "'rest'"))
     joined = rng.choice((
         f"{first}.until({length}) >> {second}",
         f"{first} * {second}",
@@ -121,7 +133,7 @@ def _tree(seed: int, number: int) -> Build:
         f"{first}.until({length}).repeat(stretch={rng.choice(('2', '0.5', repr('3/2')))})",
         f"{first}.shift({rng.choice(('1', '-1', '1000'))})",
         f"{first}.stretch({rng.choice(('1e-3', '7', '1e6'))})",
-        f"{first}.cooldown({length}, over={rng.choice(('0', '1', '1e9'))})",
+        f"{first}.cooldown({length}, over={rng.choice(('0', '1', '1e9', repr('rest')))})",
         f"{first}.clip(1e-300, 1e300)",
         f"({first} * {second}).until({length}) >> {third}",
     ))  # fmt: skip

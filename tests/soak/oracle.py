@@ -832,6 +832,8 @@ def _(
     over: Any = None,
 ) -> Curve:
     first = world.level(start)
+    if every is not None and not isinstance(every, str) and 0 < every < 1:
+        raise RefusedError("a number below 1 is no length, but a factor")
     if every is not None:
         stair = world.positive(every)
         curve = Curve(

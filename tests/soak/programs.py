@@ -212,11 +212,13 @@ class Truth:
         for followed in self.followed:
             followed.changes.append(change)
 
-    def cool(self, over: Any, change: Change) -> None:
-        """The same of a cooldown: it goes by what its own length counts."""
-        self.decide(change)
+    def cool(self, over: Any, stop: Any, ease: str) -> None:
+        """The same of a cooldown, from where each clock stands: it goes by what its own length counts."""
+        self.changes.append(_decay(self.place, self.length(over, self.place), stop, ease))
         self.counted = self._unit(repr(over))
         for followed in self.followed:
+            at = followed.place
+            followed.changes.append(_decay(at, self.length(over, at), stop, ease))
             followed.counted = self.counted
 
     def _world(self, sizes: Sizes, base: float) -> World:
@@ -258,10 +260,10 @@ class Truth:
             return False
         return True
 
-    def length(self, over: Any) -> Fraction:
-        """A duration from here on; below 0 where the run is over."""
+    def length(self, over: Any, at: Fraction) -> Fraction:
+        """A duration from a place on; below 0 where the run is over."""
         sizes = self.setup.sizes
-        return sizes.steps(over, sizes.steps(sizes.total) - self.place)
+        return sizes.steps(over, sizes.steps(sizes.total) - at)
 
     def advance(self, seen: dict[str, int]) -> None:
         """One update that has seen so much; a part of ``a >> b`` goes by what its own lengths count."""
@@ -406,12 +408,11 @@ class Cool:
 
     def code(self, truth: Truth) -> str:
         line = f"scheduler.cooldown({self.over!r}, stop={self.stop!r}, ease={self.ease!r})"
-        return line if truth.length(self.over) >= 0 else _refused(line)
+        return line if truth.length(self.over, truth.place) >= 0 else _refused(line)
 
     def meaning(self, truth: Truth) -> None:
-        over = truth.length(self.over)
-        if over >= 0:
-            truth.cool(self.over, _decay(truth.place, over, self.stop, self.ease))
+        if truth.length(self.over, truth.place) >= 0:
+            truth.cool(self.over, self.stop, self.ease)
 
 
 def _refused(line: str) -> str:

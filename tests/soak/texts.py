@@ -64,6 +64,7 @@ PLANS = (
     "et.Linear(0, BASE, over='1ep') >> et.Cosine(over='29ep')",
     "et.wsd(warmup='2ep', cooldown='20%') * et.Plateau('loss', patience=1)",
     "et.Cosine(BASE, 0.1 * BASE, over='100smp')",
+    "et.Constant(over='0.5rest') >> et.linear('rest - 1ep', warmup='0.1rest')",
 )
 DROPINS = (
     "StepLR(optimizer, 3)",

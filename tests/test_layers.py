@@ -205,7 +205,7 @@ def test_importing_etude_loads_nothing_heavy() -> None:
 
 def test_using_the_core_loads_nothing_heavy() -> None:
     program = (
-        "import sys, etude as et; table = et.parse('sgdr(10, 2)').on(et.Horizon(total=100)); "
+        "import sys, etude as et; table = et.parse('sgdr(10, stretch=2)').on(et.Horizon(total=100)); "
         "table(range(100)); table.facts(); table.check(); table.chart(); table._repr_svg_(); "
         f"print(*[name for name in {[*AT_HOME]} if name in sys.modules])"
     )

@@ -123,7 +123,7 @@ def changed(plan: Schedule, **fields: Any) -> Any:
             document(CONSTANT | {"levle": 1}),
             r"^schedule: Constant has no field 'levle'; its fields are level, over",
         ),
-        (document({"type": "Linear", "stop": 0.1}), r"^schedule: Linear lacks the field 'over'"),
+        (document({"type": "Ramp", "stop": 0.1}), r"^schedule: Ramp lacks the field 'ease'"),
         (document(CONSTANT | {"level": -1}), r"^schedule: Constant\(level=\) must be at least 0; got -1"),
         (
             document(CONSTANT | {"level": None}),

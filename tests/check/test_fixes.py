@@ -35,7 +35,7 @@ def mended(plan: Schedule, horizon: Horizon, finding: Finding) -> Iterator[tuple
             parts = plan.parts if isinstance(plan, et.schedules.algebra.Sequence) else ()
             yield text, (parts[0] >> et.parse(text) if parts else et.parse(text), horizon, 1.0)
     if finding.code == "floor-never-reached":
-        (rest,) = re.findall(r"on ('100%.*?') is left", fix)
+        (rest,) = re.findall(r"over=('rest') is what is left from", fix)
         if isinstance(plan, Cosine):
             yield rest, (Cosine(BASE, 0.0, over=rest.strip("'")), horizon, 1.0)
 
@@ -79,8 +79,8 @@ def test_e2_what_is_left_after_the_warmup_is_told() -> None:
     plan = Linear(0.01 * BASE, BASE, over="30ep") >> Cosine(over="100ep")
     fix = found(plan, Horizon(10, "100ep"))["floor-never-reached"].fix
     assert fix == (
-        "Let the decay end with the run (from step 300 (30 epochs) on '100% - 30ep' is left), or lengthen "
-        "the run, total='130ep'."
+        "Let the decay end with the run: over='rest' is what is left from step 300 (30 epochs) on, or "
+        "lengthen the run, total='130ep'."
     )
-    better = Linear(0.01 * BASE, BASE, over="30ep") >> Cosine(over="100% - 30ep")
+    better = Linear(0.01 * BASE, BASE, over="30ep") >> Cosine(over="rest")
     assert "floor-never-reached" not in found(better, Horizon(10, "100ep"))

@@ -287,7 +287,7 @@ SILENT: dict[str, list[Schedule]] = {
         et.cyclic("5ep", low=0.5, high=1.0),
         et.cosine(3_000),
         Constant(BASE) * et.Plateau("loss"),
-        et.swa(0.5 * BASE),
+        et.Constant().cooldown("75%", over="10ep", stop=0.5 * BASE, ease="cosine"),
         et.Constant().cooldown(500, over=100, stop=0.3 * BASE),
     ],
     "base-unused": [
@@ -387,7 +387,7 @@ def test_how_grave_it_is(plan: Schedule, code: str, severity: str) -> None:
         (Steps(at=[999]), ["jump-at-end"]),
         (et.warmup(800) * et.linear(), ["peak-never-reached"]),
         (Linear(0.0, 0.1, over="100%"), []),
-        (et.cyclic_momentum(0.8, 0.9, 7), []),
+        (et.cyclic(7, low=0.0, high=0.1).under(0.9), []),
         (et.one_cycle_momentum(), []),
         (et.Cosine(0.1, 0.4, over="100%"), []),
         (Constant(0.9), []),

@@ -192,13 +192,13 @@ def test_c_lengths_in_updates_and_a_step_each_epoch(build: object) -> None:
 
 @pytest.mark.parametrize("optimizer", [Adam(weight(), lr=1e-3), SGD(weight(), lr=1e-3, momentum=0.9)])
 def test_c_momentum_cycles_in_adam_too(optimizer: Optimizer) -> None:
-    plans = {"lr": et.cyclic(30, low=1e-6, high=4e-4), "momentum": et.cyclic_momentum(0.8, 0.9, 30)}
+    plans = {"lr": et.cyclic(30, low=1e-6, high=4e-4), "momentum": et.cyclic(30, low=0, high=0.1).under(0.9)}
     Scheduler(optimizer, plans).seek(30)
     (group,) = optimizer.param_groups
     assert (group["betas"][0] if "betas" in group else group["momentum"]) == pytest.approx(0.8)
 
 
 def test_c_momentum_is_refused_with_the_fix_where_there_is_none() -> None:
-    plans = {"lr": et.cyclic(30, low=1e-6, high=4e-4), "momentum": et.cyclic_momentum(0.8, 0.9, 30)}
+    plans = {"lr": et.cyclic(30, low=1e-6, high=4e-4), "momentum": et.cyclic(30, low=0, high=0.1).under(0.9)}
     with pytest.raises(ScheduleError, match="leave the momentum's schedule out"):
         Scheduler(Adagrad(weight(), lr=1e-3), plans)

@@ -24,7 +24,7 @@ def test_every_schedule_is_listed_in_its_group_with_what_it_is() -> None:
     assert groups == {heading: [*names] for heading, names in FAMILIES.items()}
     assert groups["Factors"] == ["ExponentialWarmup", "Noise", "RAdamWarmup"]
     assert groups["Building blocks"] == ["Constant", "maximum", "minimum"]
-    assert "Linear                      A straight line." in [line.rstrip() for line in said.lines]
+    assert "Linear               A straight line." in [line.rstrip() for line in said.lines]
     assert fits(said)
 
 
@@ -46,7 +46,7 @@ def test_formula_parameters_and_those_of_its_kind() -> None:
     said = etude("catalogue", "Polynomial")
 
     assert said.lines[:9] == [
-        "Polynomial(start=BASE, stop=0.0, *, over, inclusive=False, after='hold', ",
+        "Polynomial(start=BASE, stop=0.0, *, over='rest', inclusive=False, after='hold', ",
         "power=1.0, k=1.0)",
         "",
         "A power of what is left.",

@@ -50,7 +50,7 @@ def test_it_ends_with_1_for_a_warning_or_an_error(expression: str, status: int, 
 
 
 def test_it_can_be_the_schedule_of_another_hyperparameter() -> None:
-    options = ["check", "cyclic_momentum(0.85, 0.95, 600)", "--horizon", "1000", "--base", "0.9"]
+    options = ["check", "cyclic(600, low=0, high=0.1).under(0.95)", "--horizon", "1000", "--base", "0.9"]
 
     assert etude(*options).lines[2] == "warning: run-ends-inside-cycle"
     assert etude(*options, "--of", "momentum").lines == ["1,000 updates in all", "Nothing is amiss."]

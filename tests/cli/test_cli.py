@@ -120,7 +120,7 @@ def test_a_refusal_is_one_message_and_status_1(tmp_path: Path) -> None:
 
     assert (process.returncode, out) == (1, "")
     assert error == (
-        "etude: Cosine has no argument 'ovr'; did you mean 'over'? "
+        "etude: Cosine() has no ovr; did you mean 'over'? "
         "(it takes start, stop, over, inclusive, after, power, k)\n"
         "  Cosine(ovr=3)\n"
         "         ^ column 8\n"

@@ -27,8 +27,8 @@ def test_what_differs_is_told_in_numbers_and_drawn() -> None:
     assert said.status == 1
     assert fits(said)
     drawing, rest = said.text.split("\n\n", 1)
-    assert "a  Cosine(BASE, 0.0, over='100%')" in drawing
-    assert "b  Linear(BASE, 0.0, over='100%')" in drawing
+    assert "a  Cosine(BASE, 0.0)" in drawing
+    assert "b  Linear(BASE, 0.0)" in drawing
     assert "⋮  largest difference at 220" in drawing
     assert [line.rstrip() for line in rest.splitlines()] == [
         "They differ at 998 of 1,000 steps (99.8%).",
@@ -104,7 +104,7 @@ def test_the_picture_goes_to_files(tmp_path: Path) -> None:
         ),
         (
             ["cosine()", "Constant()"],
-            "a share of the run, but the horizon has no total; write Horizon(total='90ep')",
+            "what is left of the run, but the horizon has no total; write Horizon(total='90ep')",
         ),
         (["cosine(5)", "Constant()", "--close", "-1"], "differences(close=) must be at least 0; got -1.0"),
     ],

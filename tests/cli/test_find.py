@@ -55,7 +55,7 @@ def test_what_is_found_is_drawn_told_and_can_be_compared_by_the_command_that_fol
     assert (tasks.parent / "found.png").read_bytes().startswith(b"\x89PNG")
     told = {rule: re.search(rf"^{rule} +(\S+)", said.text, re.MULTILINE) for rule in ("fixed", "peak")}
     rates = [float(match[1]) for match in told.values() if match]
-    assert f"  one_cycle({rates[1]!r})" in said.lines
+    assert f"  one_cycle(peak={rates[1]!r})" in said.lines
     [command] = commands(said)
     wanted = "etude compare tasks.py:sides --only one-cycle --peaks "
     assert command.startswith(wanted)

@@ -74,7 +74,7 @@ def test_a_live_run_is_watched_explained_and_reported(server: Server, tmp_path: 
     explained = etude("explain", "1", "3ep", "--store", address)
     assert words(explained).startswith(
         "Update 30 (epoch 3) of run 1 used the learning rate 0.05 = base 0.1 × 0.5, in the phase 'cosine' "
-        "(updates 0 to 60, 50 % through). It followed Cosine(BASE, 0.0, over='100%'); nothing overrode it."
+        "(updates 0 to 60, 50 % through). It followed Cosine(BASE, 0.0); nothing overrode it."
     )
     reported = etude("report", "last", "--store", address, "--out", tmp_path)
     assert (reported.status, reported.lines) == (0, [f"Report: {tmp_path / 'run-1.html'}"])

@@ -129,19 +129,19 @@ def test_pictures_are_drawn_to_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "refusal"),
     [
-        (["Cosine(ovr=3)"], "Cosine has no argument 'ovr'; did you mean 'over'?"),
+        (["Cosine(ovr=3)"], "Cosine() has no ovr; did you mean 'over'?"),
         (["Cosin(over=3)"], "there is no schedule called 'Cosin'; did you mean 'Cosine'?"),
         (["Linear(-0.1, 1, over=10)"], "Linear(start=) must be at least 0; got -0.1\n  Linear(-0.1"),
         (["Cosine(over='10%') >> Linear(ovr=1)"], "                      ^"),
         (["__import__('os')"], "there is no schedule called '__import__'"),
         ([""], "this is not an expression"),
-        (["cosine()"], "a share of the run, but the horizon has no total; write Horizon(total='90ep')"),
+        (["cosine()"], "what is left of the run, but the horizon has no total; write Horizon(total='90ep')"),
         (["cosine()"], "Here these are options: --horizon 90ep, --steps-per-epoch"),
         (["Cosine(over='3ep')"], "but the horizon has no steps_per_epoch"),
         (["Constant()"], "Constant(BASE) never ends; say how long the run is, such as --horizon 1000"),
         (["Constant()", "--horizon", "abc"], "Horizon(total=) must be a duration such as '5ep'"),
         (["Constant()", "--horizon", "0"], "Horizon(total=) must be more than 0 steps; got '0'"),
-        (["Constant()", "--horizon", "50%"], "cannot be a percentage of itself"),
+        (["Constant()", "--horizon", "50%"], "cannot be a share of itself"),
         (
             ["Constant()", "--horizon", "9ep"],
             "has no steps_per_epoch; write Horizon(steps_per_epoch=..., ...). Here",

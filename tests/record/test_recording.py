@@ -65,7 +65,7 @@ def test_it_has_the_text_of_its_schedules_for_a_name(address: str) -> None:
 
     with open_store(address) as store:
         [record] = store.runs()
-    assert record.label == record.key.schedule == f"{et.cosine()!r} | {et.fixed()!r}"
+    assert record.label == record.key.schedule == f"{et.cosine()!r} | {et.Constant()!r}"
     assert (record.key.task, record.key.budget, record.key.seed) == ("", 13, 0)
 
 

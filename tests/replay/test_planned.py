@@ -156,7 +156,7 @@ def test_the_page_tells_the_plan_of_everything(tmp_path: Path) -> None:
 
     page = write_page(run, tmp_path / "run.html").read_text(encoding="utf-8")
 
-    assert "<tr><th>lr of body, head</th><td>Cosine(BASE, 0.0, over=&#x27;100%&#x27;)</td></tr>" in page
+    assert "<tr><th>lr of body, head</th><td>Cosine(BASE, 0.0)</td></tr>" in page
     assert "<tr><th>weight_decay of body, head</th><td>Constant(0.02)</td></tr>" in page
     assert "<tr><th>base rates</th><td>body: 0.1, head: 0.2</td></tr>" in page
     assert "<th>task</th>" not in page

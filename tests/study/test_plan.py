@@ -141,8 +141,8 @@ def test_every_peak_is_run_with_the_tuning_seeds_the_longest_first() -> None:
     assert keys[:4] == [
         RunKey(plan.identity, "Constant(BASE)", 0.1, 400, 0),
         RunKey(plan.identity, "Constant(BASE)", 0.2, 400, 0),
-        RunKey(plan.identity, "Cosine(BASE, 0.0, over='100%')", 0.1, 400, 0),
-        RunKey(plan.identity, "Cosine(BASE, 0.0, over='100%')", 0.2, 400, 0),
+        RunKey(plan.identity, "Cosine(BASE, 0.0)", 0.1, 400, 0),
+        RunKey(plan.identity, "Cosine(BASE, 0.0)", 0.2, 400, 0),
     ]
     assert len(set(keys)) == len(keys) == 2 * 2 * 2 * 2
     assert [key.seed for key in keys] == [0] * 8 + [1] * 8
@@ -156,7 +156,7 @@ def test_the_chosen_peaks_are_run_with_the_other_seeds() -> None:
 
     assert keys == [
         RunKey(plan.identity, "Constant(BASE)", 0.2, 400, 2),
-        RunKey(plan.identity, "Cosine(BASE, 0.0, over='100%')", 0.1, 100, 2),
+        RunKey(plan.identity, "Cosine(BASE, 0.0)", 0.1, 100, 2),
     ]
 
 

@@ -19,6 +19,7 @@ from torch.optim.swa_utils import SWALR
 import etude as et
 from etude import BASE, Horizon, Schedule
 from etude.errors import ScheduleError
+from etude.schedules import PlateauState
 from etude.torch import Scheduler, lr_scheduler
 from etude.torch.adopt import Adopted, adopt
 
@@ -468,7 +469,7 @@ def test_a4_a_clock_of_samples_is_told() -> None:
 
 def test_a4_feedback_of_another_plateau_is_refused() -> None:
     with pytest.raises(ScheduleError, match=r"feedback=\): none of the schedules has a Plateau\('loss'\)"):
-        Scheduler(sgd(1.0), et.cosine(), Horizon(total=9), feedback={et.Plateau("loss"): et.PlateauState()})
+        Scheduler(sgd(1.0), et.cosine(), Horizon(total=9), feedback={et.Plateau("loss"): PlateauState()})
 
 
 @pytest.mark.parametrize("of", [peers, lr_scheduler], ids=["torch", "ours"])

@@ -238,6 +238,8 @@ def test_a_number_or_a_plateau_beside_a_schedule_changes_nothing(plan: Schedule)
         et.one_cycle(over="640tok"),
         et.wsd("640tok", warmup="64tok", cooldown="64tok"),
         et.Cosine(over="640tok - 1st"),
+        et.Linear(over="640tok - 2st"),  # what is taken away counts nothing
+        et.Linear(over="640tok - 1ep"),
         et.Constant(1.0) * et.warmup("64tok"),
     ],
     ids=expression,
@@ -324,9 +326,10 @@ def test_past_the_end_the_last_part_goes_on_counting() -> None:
             r"Linear\(over=2\) counts updates and Linear\(over='8smp'\) counts samples, ",
         ),
         (
-            et.Linear(over="640tok - 2st"),
+            et.Linear(over="640tok + 2st"),
             {"tokens": 64},
-            r"Linear\(over='640tok - 2st'\) counts tokens and Linear\(over='640tok - 2st'\) counts updates, ",
+            r"Linear\(over='2st \+ 640tok'\) counts updates and "
+            r"Linear\(over='2st \+ 640tok'\) counts tokens, ",
         ),
         (
             et.Cosine(over="640tok") * et.RAdamWarmup(0.9),

@@ -612,9 +612,7 @@ def test_groups_that_were_separate_and_are_one_now_are_refused_with_the_one_that
         sgd(1.0, 1.0, 1.0), groups={0: et.cosine(), "*": et.linear()}, horizon=SHORT
     ).state_dict()
     message = refuses(Scheduler(sgd(1.0, 1.0, 1.0), et.cosine(), SHORT), saved, "another set-up")
-    assert message.splitlines()[1].startswith(
-        "  lr of group '1' and 1 more: Linear(BASE, 0.0, over='100%') in"
-    )
+    assert message.splitlines()[1].startswith("  lr of group '1' and 1 more: Linear(BASE, 0.0) in")
     for policy in HOLDING:
         refuses(
             Scheduler(sgd(1.0, 1.0, 1.0), et.cosine(), SHORT),

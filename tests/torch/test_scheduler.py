@@ -25,8 +25,9 @@ from torch.optim.lr_scheduler import LRScheduler
 
 import etude as et
 import etude.torch
-from etude import BASE, Horizon, Plateau, PlateauState, Schedule
+from etude import BASE, Horizon, Plateau, Schedule
 from etude.errors import EtudeError, HorizonError, ResumeError, ScheduleError, ScheduleWarning
+from etude.schedules import PlateauState
 from etude.torch import Scheduler, mean_over_ranks
 from etude.torch.groups import Place, read
 from etude.torch.lr_scheduler import ReduceLROnPlateau

@@ -13,8 +13,9 @@ from torch.nn import Parameter
 from torch.optim import AdamW, Optimizer
 
 import etude as et
-from etude import BASE, Horizon, Plateau, PlateauState, Schedule
+from etude import BASE, Horizon, Plateau, Schedule
 from etude.errors import ResumeError
+from etude.schedules import PlateauState
 from etude.torch import Scheduler, state
 from tests.torch.loops import Number, advance, rates, save, sgd
 

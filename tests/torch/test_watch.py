@@ -572,7 +572,7 @@ def test_a9_rates_of_another_program_are_told_where_the_state_says_so(
 def test_a9_the_step_is_told_where_only_one_has_the_rate() -> None:
     optimizer = sgd(0.1)
     optimizer.param_groups[0] |= {"lr": 0.05, "initial_lr": 0.1}
-    scheduler = Scheduler(optimizer, et.cosine().repeat(2), Horizon(total=50))
+    scheduler = Scheduler(optimizer, et.cosine("100%").repeat(2), Horizon(total=50))
     with pytest.warns(ScheduleWarning, match=r"call scheduler\.seek\(25\)"):
         scheduler.step()  # also where no update is seen
     optimizer = sgd(0.1)

@@ -69,7 +69,8 @@ def differences(first: Table, second: Table, base: float = 1.0, *, close: float 
     Values a and b are equal where |a - b| ≤ close · max(a, b), or both are 0 but for rounding.
 
     Args:
-        first, second: on one horizon.
+        first: a table.
+        second: another, on the same horizon.
         base: the base rate.
         close: ≥ 0; 0 asks for equal digits.
 

@@ -15,9 +15,10 @@ class Suggestion:
     Args:
         name: the rule.
         value: of the first group, in the unit of ``Curve.rates``.
-        low, high: where the value would lie if the test were done again: in 9 of 10 curves that are redrawn
-            from the noise around the smooth one, or the least and the most of three or more repeats. Of
-            ``fixed`` and ``peak`` four times as far to either side: where the best rate lies in 9 of 10.
+        low: the least that the value would be if the test were done again: in 9 of 10 curves that are redrawn
+            from the noise around the smooth one, or of three or more repeats. Of ``fixed`` and ``peak`` four
+            times as far to either side: where the best rate lies in 9 of 10.
+        high: the most, likewise.
         reason: what was seen in the curve.
         source: who names the rule.
 

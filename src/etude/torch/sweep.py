@@ -75,7 +75,8 @@ def range_test(
         optimizer: the one whose rates are ramped, or several.
         model: the module that is trained, or several; may be left out where modules hold nothing but
             parameters.
-        start, stop: the first and the last value, of the first group whose own is above 0.
+        start: the first value, of the first group whose own is above 0.
+        stop: the last.
         steps: how many updates, ≥ 20.
         ease: ``"geometric"``, or ``"linear"`` as in the paper.
         repeats: how often to go through the ramp, each time from the same weights, on with the data and the
@@ -176,7 +177,9 @@ def range_test_grid(
     by the same factor: what is 0 in one group, as the weight decay of biases, stays so.
 
     Args:
-        train_step, optimizer, options: of ``range_test``.
+        train_step: see ``range_test``.
+        optimizer: likewise.
+        options: what else ``range_test`` takes.
         across: ``"weight_decay"``, ``"momentum"`` or another number of the groups.
         values: two or more of them, at least 0, no two alike.
 

@@ -13,7 +13,7 @@ from etude import CATALOGUE, Plateau
 from etude.schedules.algebra import Sequence
 from etude.tables import Table
 
-__all__ = ["Entry", "arguments", "page", "path", "read"]
+__all__ = ["Entry", "arguments", "page", "path", "read", "shared"]
 
 _FORMULA = re.compile(r"^\w[\w']*(\([\w, ]+\)|_\w+)?\s*=\s")
 _SECTIONS = ("Args", "Returns", "Raises", "Source", "Elsewhere")
@@ -82,7 +82,7 @@ def _body(paragraph: str) -> Iterator[str]:
 
 def arguments(made: Any, entry: Entry) -> dict[str, str]:
     """What is said of each argument, by the entry itself or for all of its module."""
-    return _shared(made) | entry.arguments
+    return shared(made) | entry.arguments
 
 
 def _arguments(text: str) -> dict[str, str]:
@@ -175,7 +175,7 @@ def _parameters(made: Any, entry: Entry) -> str:
     return "\n".join(rows) if len(rows) > 2 else ""
 
 
-def _shared(made: Any) -> dict[str, str]:
+def shared(made: Any) -> dict[str, str]:
     """What the docstring of a module says of all its classes, for a class and its parents."""
     told: dict[str, str] = {}
     for kind in reversed(inspect.getmro(made) if inspect.isclass(made) else ()):

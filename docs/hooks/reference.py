@@ -5,88 +5,119 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import catalogue
 import griffe
 
-__all__ = ["PAGES", "Docstrings", "names", "pages"]
+from etude import CATALOGUE
+
+__all__ = ["PAGES", "Docstrings", "names", "pages", "path_of"]
 
 PAGES = {
-    "etude": ["etude", "etude.schedules", "etude.spec", "etude.errors"],
-    "tables": ["etude.tables", "etude.check", "etude.differences"],
-    "torch": ["etude.torch"],
-    "lr_scheduler": ["etude.torch.lr_scheduler"],
-    "trainers": [
-        "etude.trainers.lightning",
-        "etude.trainers.huggingface",
-        "etude.trainers.accelerate",
-        "etude.trainers.ignite",
-    ],
-    "jax-keras": ["etude.jax", "etude.keras"],
-    "recording": ["etude.readings", "etude.record", "etude.replay"],
-    "loggers": [
-        "etude.loggers.csv",
-        "etude.loggers.tensorboard",
-        "etude.loggers.mlflow",
-        "etude.loggers.wandb",
-        "etude.loggers.prometheus",
-    ],
-    "studies": ["etude.finder", "etude.study", "etude.convert"],
+    "schedules": ("Schedules", ["etude", "etude.schedules", "etude.spec", "etude.errors"]),
+    "tables": ("Tables and findings", ["etude.tables", "etude.check", "etude.differences"]),
+    "torch": ("PyTorch", ["etude.torch"]),
+    "lr_scheduler": ("torch's classes", ["etude.torch.lr_scheduler"]),
+    "trainers": (
+        "Trainers",
+        [
+            "etude.trainers.lightning",
+            "etude.trainers.huggingface",
+            "etude.trainers.accelerate",
+            "etude.trainers.ignite",
+        ],
+    ),
+    "frameworks": ("JAX and Keras", ["etude.jax", "etude.keras"]),
+    "recording": ("Recording", ["etude.readings", "etude.record", "etude.replay"]),
+    "loggers": (
+        "Loggers",
+        [
+            "etude.loggers.csv",
+            "etude.loggers.tensorboard",
+            "etude.loggers.mlflow",
+            "etude.loggers.wandb",
+            "etude.loggers.prometheus",
+        ],
+    ),
+    "studies": ("Range test, comparison, conversion", ["etude.finder", "etude.study", "etude.convert"]),
 }
-"""The page → the modules whose public names are on it."""
+"""The page → its title, and the modules whose public names are on it."""
 
 SOURCE = Path(__file__).parents[2] / "src"
-TORCHS_OWN = ["EPOCH_DEPRECATION_WARNING", "LRScheduler"]
-_TABLE = re.compile(r"^={3,}[ =]*$")
+# torch's own, and what has a page.
+NOT_HERE = ["EPOCH_DEPRECATION_WARNING", "LRScheduler", "lr_scheduler"]
 
 
 def names() -> Iterator[tuple[str, str, str]]:
-    """The page, the module and the name of everything public; what a module passes on only where it is first."""
-    for page, modules in PAGES.items():
+    """The page, the module and the name of everything public, once on a page."""
+    for page, (_, modules) in PAGES.items():
         seen: set[str] = set()
         for module in modules:
             yield from ((page, module, name) for name in _offered(module) if name not in seen)
             seen.update(_offered(module))
 
 
+def path_of(module: str, name: str) -> str:
+    """Where a name is defined for the reference: a function may have the name of its module."""
+    return f"{module}.{name}.{name}" if _file(f"{module}.{name}") else f"{module}.{name}"
+
+
 def _offered(module: str) -> list[str]:
     """What a module's ``__all__`` lists. It is read, not imported: some need packages that are not there."""
-    path = SOURCE.joinpath(*module.split("."))
-    source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    for node in ast.parse(source.read_text(encoding="utf-8")).body:
+    source = _file(module)
+    for node in ast.parse(source.read_text(encoding="utf-8")).body if source else ():
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-            return [name for name in ast.literal_eval(node.value) if name not in TORCHS_OWN]
+            return [name for name in ast.literal_eval(node.value) if name not in NOT_HERE]
     raise ValueError(f"{module} lists nothing")
+
+
+def _file(module: str) -> Path | None:
+    path = SOURCE.joinpath(*module.split("."))
+    return next((file for file in (path / "__init__.py", path.with_suffix(".py")) if file.exists()), None)
 
 
 def pages() -> Iterator[tuple[str, str]]:
     """The path and the Markdown of each page."""
     listed = list(names())
-    for page, modules in PAGES.items():
-        parts = [f"# {', '.join(f'`{module}`' for module in modules)}"]
+    for page, (title, modules) in PAGES.items():
+        parts = [f"# {title}"]
         for module in modules:
             own = [name for at, of, name in listed if (at, of) == (page, module)]
-            if len(modules) > 1:
-                parts.append(f"## `{module}`")
-            parts.append(f"::: {module}\n    options:\n      members: false\n      show_root_toc_entry: false")
-            parts += [f"::: {module}.{name}" for name in own]
+            parts.append(f"## `{module}`")
+            parts.append(f"::: {module}\n    options:\n      members: false\n      show_root_heading: false")
+            parts += [f"::: {path_of(module, name)}" for name in own]
         yield f"reference/{page}.md", "\n\n".join(parts) + "\n"
 
 
 class Docstrings(griffe.Extension):
-    """Docstrings as Markdown: examples and tables are blocks of code."""
+    """Docstrings as Markdown: examples as blocks of code, and the arguments that all of a module take."""
 
     def on_instance(self, *, obj: griffe.Object | griffe.Alias, **_: Any) -> None:
         """Rewrite the docstring of what was read."""
         if not obj.is_alias and obj.docstring:
-            obj.docstring.value = "\n\n".join(map(_block, re.split(r"\n\s*\n", obj.docstring.value)))
+            text = obj.docstring.value
+            if obj.is_class and obj.name in CATALOGUE:
+                text = _with_shared(CATALOGUE[obj.name], text)
+            obj.docstring.value = "\n\n".join(map(_block, re.split(r"\n\s*\n", text)))
+
+
+def _with_shared(made: Any, text: str) -> str:
+    """The docstring of a class with the arguments that the docstring of its module explains."""
+    taken = signature(made).parameters.keys() - catalogue.read(text).arguments.keys()
+    lines = [f"    {name}: {what}\n" for name, what in catalogue.shared(made).items() if name in taken]
+    head, args, rest = text.partition("\n\nArgs:\n")
+    if not args:  # before the examples
+        head, begin, rest = text.partition("\n\n>>>")
+        rest = begin + rest
+    return f"{head}\n\nArgs:\n{''.join(lines)}{rest}" if lines else text
 
 
 def _block(paragraph: str) -> str:
-    lines = paragraph.splitlines()
+    # What is more than a number is no quotation.
+    paragraph = re.sub(r"^(\s+\w+: )>", r"\1\\>", paragraph, flags=re.MULTILINE)
     if paragraph.lstrip().startswith(">>>"):
         return f"```pycon\n{paragraph}\n```"
-    if _TABLE.match(lines[0].strip()):
-        return f"```text\n{paragraph}\n```"
     return paragraph

@@ -125,16 +125,12 @@ class Duration:
     Args:
         terms: (unit, amount) pairs, each unit once, in a fixed order; no zero amounts.
 
-    ========  ================================================  ========================
-    unit      is                                                needs, from the Horizon
-    ========  ================================================  ========================
-    ``ep``    epochs                                            ``steps_per_epoch``
-    ``st``    steps (optimizer updates)                         nothing
-    ``%``     percent of the whole run                          ``total``
-    ``tok``   tokens                                            ``tokens_per_step``
-    ``smp``   samples                                           ``samples_per_step``
-    ``rest``  what is left of the run where the piece begins    ``total``
-    ========  ================================================  ========================
+    - ``ep``, epochs, need the horizon's ``steps_per_epoch``;
+    - ``st``, steps (optimizer updates), need nothing;
+    - ``%``, percent of the whole run, need its ``total``;
+    - ``tok``, tokens, need ``tokens_per_step``;
+    - ``smp``, samples, need ``samples_per_step``;
+    - ``rest``, what is left of the run where the piece begins, needs ``total``.
 
     >>> to_duration("5ep"), to_duration(100), to_duration("2e9tok")
     ('5ep', 100, '2000000000tok')

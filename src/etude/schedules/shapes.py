@@ -190,16 +190,11 @@ class Cosine(Shape):
 class Ramp(Shape):
     """A way along one of the eases that have no shape of their own.
 
-    ====================  ==================  =========================================================
-    ease                  e(p)                a decay along it
-    ====================  ==================  =========================================================
-    ``quarter_cosine``    1 - cos(πp / 2)     flat at the start, steepest at the end
-    ``quarter_sine``      sin(πp / 2)         steepest at the start, flat at the end
-    ``mirror_cosine``     2p - (1 - cos πp)   steep at both ends, flat in the middle
-                          / 2
-    ``one_minus_sqrt``    √p                  steep at first, then ever flatter: start · (1 - √p)
-    ``one_minus_square``  p²                  flat at first, then ever steeper: start · (1 - p²)
-    ====================  ==================  =========================================================
+    - ``quarter_cosine``: e(p) = 1 - cos(πp / 2), flat at the start, steepest at the end;
+    - ``quarter_sine``: e(p) = sin(πp / 2), steepest at the start, flat at the end;
+    - ``mirror_cosine``: e(p) = 2p - (1 - cos πp) / 2, steep at both ends, flat in the middle;
+    - ``one_minus_sqrt``: e(p) = √p, so that a decay to 0 is start · (1 - √p): steep, then ever flatter;
+    - ``one_minus_square``: e(p) = p², so that a decay to 0 is start · (1 - p²): flat, then ever steeper.
 
     Args:
         ease: one of these.

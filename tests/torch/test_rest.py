@@ -15,7 +15,7 @@ from torch.nn import Parameter
 from torch.optim import Optimizer
 
 import etude as et
-from etude import BASE, Horizon, Schedule
+from etude import BASE, Horizon, Rate
 from etude.errors import HorizonError
 from etude.torch import Scheduler, redecay
 from etude.torch.changes import Policy
@@ -49,7 +49,7 @@ def advance(scheduler: Scheduler, steps: int) -> list[float]:
 @pytest.mark.parametrize(("recipe", "ease"), DECAYS, ids=["linear", "cosine"])
 @given(st.lists(st.integers(1, 400), min_size=60, max_size=90))
 def test_a_warmup_counts_updates_and_the_rest_of_a_run_of_tokens_counts_tokens(
-    recipe: Callable[..., Schedule], ease: Callable[[float], float], amounts: list[int]
+    recipe: Callable[..., Rate], ease: Callable[[float], float], amounts: list[int]
 ) -> None:
     """The rest of ``"12800tok"`` at 128 an update is 50 nominal updates less than 100, in tokens."""
     horizon = Horizon(total="12800tok", tokens_per_step=128)
@@ -65,7 +65,7 @@ def test_a_warmup_counts_updates_and_the_rest_of_a_run_of_tokens_counts_tokens(
 
 @pytest.mark.parametrize(("recipe", "ease"), DECAYS, ids=["linear", "cosine"])
 def test_a_plan_as_long_as_so_many_tokens_has_a_warmup_in_steps(
-    recipe: Callable[..., Schedule], ease: Callable[[float], float]
+    recipe: Callable[..., Rate], ease: Callable[[float], float]
 ) -> None:
     """Of an explicit length the warmup is taken away in its own unit: two nominal units, a sum of them."""
     per_step = 2**20
@@ -99,7 +99,7 @@ def test_epochs_of_samples_beside_a_run_of_samples() -> None:
 # A group's own clock.
 
 
-def joined(plan: Schedule, horizon: Horizon, at: int, base: float = 0.5) -> Scheduler:
+def joined(plan: Rate, horizon: Horizon, at: int, base: float = 0.5) -> Scheduler:
     """A run to which a group with a clock of its own was added at a step."""
     scheduler = Scheduler(sgd(1.0), plan, horizon, added="own")
     advance(scheduler, at)
@@ -278,7 +278,7 @@ def wanted(policy: Policy, step: int, at: int, ease: Callable[[float], float]) -
 @pytest.mark.parametrize("at", [0, 3, 6, 7, 15, SHORT, SHORT + 4])
 @pytest.mark.parametrize("between", [0, 1, 9])
 def test_every_policy_over_a_plan_with_the_rest(
-    policy: Policy, recipe: Callable[..., Schedule], ease: Callable[[float], float], at: int, between: int
+    policy: Policy, recipe: Callable[..., Rate], ease: Callable[[float], float], at: int, between: int
 ) -> None:
     """In the warmup, in the decay, at the end and after it; resumed once, and again from what it saved."""
     plan = recipe(warmup=WARMUP)

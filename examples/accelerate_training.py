@@ -22,7 +22,7 @@ model = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.L
 optimizer = torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9)
 model, prepared_optimizer, loader = accelerator.prepare(model, optimizer, loader)
 horizon = et.Horizon.of(loader, epochs=EPOCHS, accumulate=ACCUMULATE)
-plan = et.Linear(0.1 * BASE, BASE, over="1ep") >> et.Cosine(BASE, 0.0, over="5ep")
+plan = et.Linear(0.1 * BASE, BASE, over="1ep") >> et.Cosine()
 scheduler = Scheduler(optimizer, plan, horizon)
 prepared = prepare(accelerator, scheduler)
 

@@ -20,7 +20,7 @@ model = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.L
 optimizer = torch.optim.SGD(model.parameters(), lr=0.2, momentum=0.9)
 trainer = create_supervised_trainer(model, optimizer, functional.cross_entropy)
 
-plan = et.Linear(0.1 * BASE, BASE, over="1ep") >> et.Cosine(BASE, 0.0, over="5ep")
+plan = et.Linear(0.1 * BASE, BASE, over="1ep") >> et.Cosine()
 scheduler = Scheduler(optimizer, plan, et.Horizon.of(loader, epochs=EPOCHS))
 attach(trainer, scheduler)
 

@@ -17,7 +17,7 @@ loader = torch.utils.data.DataLoader(
     torch.utils.data.TensorDataset(features, labels), batch_size=BATCH, shuffle=True
 )
 
-plan = et.Linear(0.1 * BASE, BASE, over="2ep") >> et.Cosine(BASE, 0.0, over="18ep")
+plan = et.Linear(0.1 * BASE, BASE, over="2ep") >> et.Cosine()
 horizon = et.Horizon.of(loader, epochs=EPOCHS)
 print(horizon)
 

@@ -18,13 +18,13 @@ from etude.convert import convert
 from etude.jax import to_optax
 from etude.keras import EtudeSchedule
 from etude.schedules import Noise, Plateau, warmup
-from etude.schedules.algebra import Product, Sequence
+from etude.schedules.algebra import Product, Sequence, to_rate
 from etude.spec import from_yaml, to_yaml
 from etude.study import choose_arms
 from etude.torch import Scheduler
 
 RUN = Horizon(steps_per_epoch=10, total=100)
-LINE = r"multiplies.*: write .* \* cosine\(\), or .* \* another rate"
+LINE = r"multiplies.*: write .* \* cosine\(\), or (.* \* another rate|cosine\(warmup=.*\))"
 
 
 @pytest.mark.parametrize(
@@ -137,6 +137,30 @@ def scheduler(**arguments: Any) -> Scheduler:
 def test_a1_who_asks_for_a_rate_says_what_to_write(asks: Callable[[Any], Any], factor: Any) -> None:
     with pytest.raises(EtudeError, match=LINE):
         asks(factor)
+
+
+@pytest.mark.parametrize(
+    ("factor", "line"),
+    [
+        (warmup(5), "write warmup(5) * cosine(), or cosine(warmup=5)"),
+        (warmup("5ep"), "write warmup('5ep') * cosine(), or cosine(warmup='5ep')"),
+        (
+            warmup(5, start=0.1),
+            "write warmup(5, start=0.1) * cosine(), or warmup(5, start=0.1) * another rate",
+        ),
+        (
+            warmup(5) + warmup(3),
+            "write (warmup(3) + warmup(5)) * cosine(), or (warmup(3) + warmup(5)) * another",
+        ),
+    ],
+    ids=repr,
+)
+def test_the_line_to_write_reads_back(factor: Factor, line: str) -> None:
+    with pytest.raises(EtudeError) as refusal:
+        to_rate(factor, "the learning rate")
+    assert line in str(refusal.value)
+    for written in str(refusal.value).partition("write ")[2].split(", or "):
+        assert et.parse(written.replace("another rate", "linear()")).extent == "finite"
 
 
 def test_a1_a_factor_has_no_base_rate() -> None:

@@ -219,12 +219,12 @@ class Duration:
         return text
 
     def __repr__(self) -> str:
-        """What to write in an expression: a bare number where it is steps alone, else a string."""
+        """What to write in an expression: a bare number where it is steps alone, one or more, else a string."""
         if not self.terms:
             return "0"
-        if len(self.terms) == 1 and self.terms[0][0] == "st" and "/" not in fraction_text(self.terms[0][1]):
-            return fraction_text(self.terms[0][1])
-        return repr(str(self))
+        unit, amount = self.terms[0]
+        bare = len(self.terms) == 1 and unit == "st" and abs(amount) >= 1
+        return fraction_text(amount) if bare and "/" not in fraction_text(amount) else repr(str(self))
 
 
 DurationLike: TypeAlias = Duration | str | float | Fraction

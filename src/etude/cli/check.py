@@ -51,7 +51,7 @@ def command(
     Exit status 0 where there is nothing but notes, 1 for a warning or an error.
 
     \b
-    etude check "sgdr('10ep', stretch=2)" --horizon 100ep --steps-per-epoch 391 --base 0.1
+    etude check "sgdr('10ep')" --horizon 100ep --steps-per-epoch 391 --base 0.1
     """
     choice(of, "--of", OF)
     table = table_of(

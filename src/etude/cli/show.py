@@ -46,7 +46,7 @@ def command(
     """Draw a schedule, and say what it does.
 
     \b
-    etude show "sgdr('10ep', stretch=2)" --horizon 70ep --steps-per-epoch 391 --base 0.1
+    etude show "sgdr('10ep', stretch=2)" --horizon 70ep --steps-per-epoch 391
     """
     horizon = horizon_of(total, steps_per_epoch, samples_per_step, tokens_per_step)
     table = table_of(typed(expression, Schedule), horizon)

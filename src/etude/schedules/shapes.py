@@ -75,17 +75,20 @@ class Shape(Rate):
             inclusive=bounds.flag(self.inclusive, self._named("inclusive")),
             after=bounds.choice(self.after, self._named("after"), ("hold", "raise", "repeat")),
         )
-        if self.after == "repeat" and to_duration(self.over).rests:
-            raise ScheduleError(
-                f"{self._named('over')} must be a length of its own with after='repeat', for the rest of the "
-                f"run is less in each cycle; got {str(self.over)!r}: write over='10ep'"
-            )
+        self._check_cycle("over", self.over)
         for name, level in (("start", self.start), ("stop", self.stop)):
             if self.in_log_rate and level == Level(0.0, 0.0):
                 raise ScheduleError(
                     f"{self._named(name)} must be more than 0, for no factor leads to 0 or from it; "
                     f"use Linear or Cosine, or a small level such as 0.001 * BASE"
                 )
+
+    def _check_cycle(self, field: str, length: DurationLike) -> None:
+        if self.after == "repeat" and to_duration(length).rests:
+            raise ScheduleError(
+                f"{self._named(field)} must be a length of its own with after='repeat', for the rest of the "
+                f"run is less in each cycle; got {str(length)!r}: write {field}='10ep'"
+            )
 
     @property
     def name(self) -> str:
@@ -384,6 +387,7 @@ class Hyperbolic(Shape):
         self._set(geometric=bounds.flag(self.geometric, self._named("geometric")))
         super().__post_init__()
         self._set(upper=bounds.length(self.upper, self._named("upper"), positive=True))
+        self._check_cycle("upper", self.upper)
 
     @property
     def in_log_rate(self) -> bool:

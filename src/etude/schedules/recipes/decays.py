@@ -193,7 +193,9 @@ def exponential(
     check = Arguments("exponential")
     top, start = check.level("peak", peak), check.length("warmup", warmup)
     law = Exponential(
-        check.number("gamma", gamma, above=0), start=top, per=check.length("per", per, positive=True)
+        check.number("gamma", gamma, above=0),
+        start=top,
+        per=check.length("per", per, positive=True).after(start),
     )
     return warmed(top, start, _at_least(check.level("floor", floor), law))
 
@@ -228,7 +230,7 @@ def time_decay(
     law = InverseTime(
         check.number("decay_rate", decay_rate, least=0),
         start=top,
-        per=check.length("per", per, positive=True),
+        per=check.length("per", per, positive=True).after(start),
     )
     return warmed(top, start, _at_least(check.level("floor", floor), law))
 
@@ -266,7 +268,7 @@ def step(
     stairs = Steps(
         check.length("every", every, positive=True), check.number("gamma", gamma, least=0), start=top
     )
-    going: Rate = stairs if start.is_zero else stairs.shift(start * -1)
+    going: Rate = stairs if start.is_zero else stairs.shift(start.after(start) * -1)
     return warmed(top, start, _at_least(check.level("floor", floor), going))
 
 
@@ -304,7 +306,7 @@ def multistep(
     top, start = check.level("peak", peak), check.length("warmup", warmup)
     times = [check.length("at", when) for when in at]
     stairs = Steps(at=times, gamma=check.number("gamma", gamma, least=0), start=top)
-    going: Rate = stairs if start.is_zero else stairs.shift(start * -1)
+    going: Rate = stairs if start.is_zero else stairs.shift(start.after(start) * -1)
     return warmed(top, start, _at_least(check.level("floor", floor), going))
 
 
@@ -380,7 +382,7 @@ def inverse_sqrt(
     scale = check.length("timescale", timescale, positive=True)
     start = scale if warmup is None else check.length("warmup", warmup)
     top = check.level("peak", peak)
-    return warmed(top, start, _at_least(check.level("floor", floor), InverseSqrt(scale, start=top)))
+    return warmed(top, start, _at_least(check.level("floor", floor), InverseSqrt(scale.after(start), start=top)))
 
 
 @answering()
@@ -448,7 +450,7 @@ def power_scheduler(
         )
     length = check.length("warmup", warmup)
     law = PowerLaw(exponent, timescale=start, start=highest)
-    flat = Constant(highest, over=check.left("warmup", start, length))
+    flat = Constant(highest, over=check.left("warmup", start, length).after(length))
     return warmed(check.level("peak", peak), length, flat >> law)
 
 

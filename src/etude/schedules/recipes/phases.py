@@ -115,7 +115,7 @@ def _one_cycle(
     way = check.way("ease", ease)
     whole = check.length("over", over, positive=True)
     rising = check.part("up", up, whole) - STEP
-    if check.flag("three_phase", three_phase) and isinstance(up, float) and up > 0.5:
+    if check.flag("three_phase", three_phase) and isinstance(up, float) and 0.5 < up < 1:
         raise ScheduleError(f"{check.named('up')} must be at most 0.5 with three phases; got {up!r}")
     risen = rising * 2 if three_phase else rising
     falling = whole - STEP - risen
@@ -217,6 +217,8 @@ def wsd(
         decay = Polynomial(top, low, over=length, power=power)
     else:
         raise ScheduleError(f"{check.named('power')} belongs to ease='linear'; got {power!r}, ease={ease!r}")
+    if end.is_zero:  # as it may fill the run, nothing follows it
+        return warmed(top, start, Constant(top).cooldown(stable.after(start), over=0, stop=low))
     return warmed(top, start, Constant(top, over=stable.after(start)) >> decay)
 
 
@@ -249,7 +251,7 @@ def infinite(
     check = Arguments("infinite")
     length, start = check.length("decay", decay), check.length("warmup", warmup)
     top, low = check.level("peak", peak), check.level("level", level)
-    return warmed(top, start, Cosine(top, low, over=length) >> Constant(low))
+    return warmed(top, start, Cosine(top, low, over=length.after(start)) >> Constant(low))
 
 
 @answering()

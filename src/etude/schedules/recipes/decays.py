@@ -382,7 +382,8 @@ def inverse_sqrt(
     scale = check.length("timescale", timescale, positive=True)
     start = scale if warmup is None else check.length("warmup", warmup)
     top = check.level("peak", peak)
-    return warmed(top, start, _at_least(check.level("floor", floor), InverseSqrt(scale.after(start), start=top)))
+    law = InverseSqrt(scale.after(start), start=top)
+    return warmed(top, start, _at_least(check.level("floor", floor), law))
 
 
 @answering()

@@ -219,7 +219,7 @@ class Duration:
         return text
 
     def __repr__(self) -> str:
-        """What to write in an expression: a bare number where it is a step or more and nothing else, or text."""
+        """What to write in an expression: a bare number where it is a step or more, else text."""
         if not self.terms:
             return "0"
         unit, amount = self.terms[0]

@@ -38,7 +38,7 @@ anything = st.dictionaries(st.sampled_from(sorted(UNITS)), amounts, max_size=4).
         ("500", "500st", "500"),  # a bare number is steps
         (500, "500st", "500"),
         (2.5, "2.5st", "2.5"),
-        (0.1, "0.1st", "0.1"),  # as written: a tenth, not the float nearest to it
+        (0.1, "0.1st", "'0.1st'"),  # as written: a tenth, not the float nearest to it
         (Fraction(1, 3), "1/3st", "'1/3st'"),
         ("30%", "30%", "'30%'"),
         ("2e9tok", "2000000000tok", "'2000000000tok'"),
@@ -53,7 +53,7 @@ anything = st.dictionaries(st.sampled_from(sorted(UNITS)), amounts, max_size=4).
         (0, "0st", "0"),
         ("-5ep", "-5ep", "'-5ep'"),
         (np.int64(3), "3st", "3"),
-        (np.float32(0.5), "0.5st", "0.5"),
+        (np.float32(0.5), "0.5st", "'0.5st'"),  # a bare 0.5 may be a share, where one is taken
         (2**60 + 1, f"{2**60 + 1}st", f"{2**60 + 1}"),  # exact beyond what a float holds
     ],
 )

@@ -21,6 +21,7 @@ from etude import (
     Exponential,
     Factor,
     Horizon,
+    Hyperbolic,
     Linear,
     Noise,
     Points,
@@ -474,6 +475,38 @@ def test_a_warmup_that_counts_the_rest_is_that_length(name: str, length: str, to
     assert counting.on(horizon)(steps) == pytest.approx(in_so_many_steps.on(horizon)(steps), rel=1e-12)
 
 
+FROM_THE_BEGINNING: dict[str, Callable[[Any, Any], Schedule]] = {
+    "exponential": lambda length, w: exponential(0.5, per=length, warmup=w),
+    "time_decay": lambda length, w: time_decay(0.5, per=length, warmup=w),
+    "step": lambda length, w: step(length, 0.5, warmup=w),
+    "multistep": lambda length, w: multistep([length, 90], 0.5, warmup=w),
+    "inverse_sqrt": lambda length, w: inverse_sqrt(length, warmup=w),
+    "infinite": lambda length, w: infinite(length, warmup=w),
+    "wsd": lambda length, w: wsd(warmup=w, cooldown=length),
+    "cosine": lambda length, w: cosine(length, warmup=w),
+    "yolo": lambda length, w: yolo(length, warmup=w),
+}
+
+
+@pytest.mark.parametrize("name", FROM_THE_BEGINNING)
+@pytest.mark.parametrize("start", [0, 10, "0.1rest", "10%"])
+@pytest.mark.parametrize("before", [0, 20])
+def test_what_a_recipe_takes_is_counted_from_its_beginning(name: str, start: Any, before: int) -> None:
+    recipe = FROM_THE_BEGINNING[name]
+    first = Constant(0.5, over=before)
+    steps = range(120)
+    counting = first >> recipe("0.25rest", start)  # type: ignore[operator]
+    in_steps_of_it = first >> recipe((100 - before) // 4, start)  # type: ignore[operator]
+    assert counting.on(RUN)(steps) == pytest.approx(in_steps_of_it.on(RUN)(steps), rel=1e-12, abs=1e-15)
+
+
+def test_without_a_cooldown_wsd_fills_the_run_and_drops() -> None:
+    plan = wsd(warmup=4, cooldown=0)
+    assert plan.on(RUN)([0, 3, 4, 99, 100, 101]) == pytest.approx([0.2, 0.8, 1.0, 1.0, 0.0, 0.0])
+    with pytest.raises(ScheduleError, match="lasts for the rest of the run"):
+        plan >> 0.1  # type: ignore[operator]
+
+
 # What each name of the catalogue makes of it.
 
 RESTING: dict[str, str] = {
@@ -637,6 +670,8 @@ def test_it_cannot_come_again_after_its_end(over: str) -> None:
             kind(over=over, after="repeat")
     with pytest.raises(ScheduleError, match=r"^Linear\(over=\) must be a length of its own"):
         Linear(after="repeat")
+    with pytest.raises(ScheduleError, match=r"^Hyperbolic\(upper=\) must be a length of its own"):
+        Hyperbolic(over=5, upper=over, after="repeat")
 
 
 @pytest.mark.parametrize(

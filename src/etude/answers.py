@@ -45,7 +45,6 @@ ease | anneal_strategy decay_type annealing
 div | div_factor
 final_div | final_div_factor
 cooldown | num_decay_steps decay decay_ratio cooldown_steps
-k | k_decay
 power | exponent
 low high | base_momentum max_momentum
 steps_per_epoch | updates_per_epoch iters_per_epoch batches
@@ -69,7 +68,7 @@ MEANINGS = {
     "period": "the length of its first cycle is period=",
     "stretch": "how many times as long each cycle is as the last is stretch=",
     "gain": "how many times as high each cycle is as the last is gain=",
-    "floor": "its last rate is floor=",
+    "floor": "its last rate is floor=, such as floor=0.01 * BASE",
     "low": "its lower bound is low=",
     "stop": "its last level is stop=",
     "peak": "its highest rate is peak=",
@@ -93,6 +92,9 @@ MEANINGS = {
 ELSEWHERE = {
     "last_epoch": "a Scheduler goes on with load_state_dict(state), or from a step with seek(step)",
     "verbose": "scheduler.get_last_lr() has the rates, and a Recorder keeps them",
+    "power": "polynomial() and the shapes Cosine() and Polynomial() have it",
+    "k": "polynomial() and the shapes Cosine() and Polynomial() have it",
+    "k_decay": "polynomial() and the shapes Cosine() and Polynomial() have it, as k=",
     "optimizer": "a schedule knows no optimizer: Scheduler(optimizer, plan, horizon) brings them together",
 }
 

@@ -34,7 +34,7 @@ UNITS = {
     "%": "percent of the run",
     "tok": "tokens",
     "smp": "samples",
-    "rest": "of what is left of the run",
+    "rest": "what is left of the run",
 }
 _WORDS = {
     **dict.fromkeys(("e", "epoch", "epochs"), "ep"),
@@ -552,7 +552,8 @@ def _positive(name: str, value: float | Fraction) -> Fraction:
     try:
         exact = to_fraction(value, name)
     except ScheduleError as error:
-        raise HorizonError(str(error)) from None
+        hint = f"; the length of the run is total={value!r}" if isinstance(value, str) else ""
+        raise HorizonError(f"{error}{hint}") from None
     if exact <= 0:
         raise HorizonError(f"{name} must be more than 0; got {value!r}")
     return exact

@@ -86,6 +86,8 @@ MAX_GROWING = 1_000
 MAX_DEPTH = 170
 # More would take minutes to read back; and a schedule made of itself over and over doubles each time.
 MAX_PARTS = 100_000
+# A longer expression is not written out where another one is told.
+MOST_SHOWN = 60
 BESIDE = "a rate cannot come before it or after it"
 
 if TYPE_CHECKING:  # Python has the default from 3.13 on
@@ -120,25 +122,23 @@ class Schedule(Generic[Kind]):
         def __sub__(self, other: object) -> NoReturn:
             raise ScheduleError(
                 f"nothing can be subtracted from a schedule; write floor= or .clip(low=...) for a lower end, "
-                f"or plan.under(level) for level - plan; got {self!r} - {other!r}"
+                f"or plan.under(level) for level - plan; got {_shortly(self)} - {other!r}"
             )
 
         def __rsub__(self, other: object) -> NoReturn:
-            raise ScheduleError(
-                f"a schedule is subtracted from a level with .under(): write {_called(self)}.under({other!r})"
-            )
+            raise ScheduleError(f"a level less a schedule is written {_shortly(self)}.under({other!r})")
 
         def __truediv__(self, other: object) -> NoReturn:
             factor = f"{1 / other:g}" if is_number(other) and other else "1 / ..."
-            raise ScheduleError(f"a schedule is multiplied, not divided: write {_called(self)} * {factor}")
+            raise ScheduleError(f"a schedule is multiplied, not divided: write {_shortly(self)} * {factor}")
 
         def __neg__(self) -> NoReturn:
-            raise ScheduleError(f"a rate cannot be negative; got -{_called(self)}")
+            raise ScheduleError(f"a rate cannot be negative; got -{_shortly(self)}")
 
         def __call__(self, *values: object, **named: object) -> NoReturn:
             asked = f"({', '.join(map(repr, values)) or 0})"
             raise ScheduleError(
-                f"a schedule has values on a horizon: write {_called(self)}.on(Horizon(total=1000)){asked}"
+                f"a schedule has values on a horizon: write {_shortly(self)}.on(Horizon(total=1000)){asked}"
             )
 
         def __getattr__(self, name: str) -> NoReturn:
@@ -487,6 +487,12 @@ def _called(schedule: Schedule) -> str:
     return repr(schedule) if schedule._binding == 3 else f"({schedule!r})"
 
 
+def _shortly(schedule: Schedule) -> str:
+    """The same where it is short, else any."""
+    text = _called(schedule)
+    return text if len(text) <= MOST_SHOWN else "plan"
+
+
 def _no_attribute(schedule: Schedule, name: str) -> str:
     known = [each for each in dir(schedule) if not each.startswith("_")]
     if schedule.multiplies and hasattr(Rate, name):
@@ -586,12 +592,21 @@ class Constant(Rate):
 
 def _can_be_followed(part: Schedule) -> None:
     _end_to_end(part, "nothing can follow it")
-    if part.fills_the_run:
+    _followed(part, "another part")
+
+
+def _leaves_time(part: Schedule, following: tuple[Schedule, ...]) -> None:
+    """Refuse what fills the run where something else is to follow, but for a last value."""
+    if part.fills_the_run and not all(map(_lasts_no_time, following)):
         raise ScheduleError(
             f"{part!r} lasts for the rest of the run, so nothing can follow it; say how long it lasts, such "
             f"as over='30ep', or leave time for what follows: over='rest - 10ep'"
         )
-    _followed(part, "another part")
+
+
+def _lasts_no_time(part: Schedule) -> bool:
+    over = getattr(part, "over", None)
+    return isinstance(over, Duration) and over.is_zero
 
 
 def _end_to_end(schedule: Schedule, what: str) -> None:
@@ -681,15 +696,18 @@ class Sequence(Combinator):
         # A sequence among them was checked when it was made, all but its end: ``plan = plan >> piece`` in a
         # loop is not to check all pieces each time.
         _alike(given, BESIDE)
-        for part in given[:-1]:
+        for i, part in enumerate(given[:-1]):
             _can_be_followed(part.parts[-1] if isinstance(part, both) else part)
+            _leaves_time(part, given[i + 1 :])
         return cast(Schedule, _made(both, given, sequence=flat))
 
     def __post_init__(self) -> None:
         self._set(sequence=_operands(self._both, self.sequence, "sequence"))
         _alike(self.sequence, BESIDE)
-        for part in self.sequence[:-1]:
+        for i, part in enumerate(self.sequence[:-1]):
             _can_be_followed(part)
+            if part.fills_the_run:
+                _leaves_time(part, self.sequence[i + 1 :])
         self._bounded()
 
     @property
@@ -702,7 +720,9 @@ class Sequence(Combinator):
 
     @property
     def fills_the_run(self) -> bool:
-        return self.sequence[-1].fills_the_run
+        # What lasts no time at the end is the value that the run ends with.
+        last = next((part for part in reversed(self.sequence) if not _lasts_no_time(part)), self.sequence[-1])
+        return last.fills_the_run
 
     def clocked_parts(self, clock: Clock) -> Iterator[tuple[Schedule, Clock]]:
         return ((part, own) for part, own, _ in placed(self.sequence, clock))
@@ -1068,6 +1088,7 @@ class Shift(Applied):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        bounds.refuse_share(self.by, self._named("by"))
         self._set(by=to_duration(self.by, self._named("by")))
 
     @property

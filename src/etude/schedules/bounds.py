@@ -12,7 +12,7 @@ from etude.errors import ScheduleError
 from etude.levels import finite, is_number
 from etude.names import choice
 
-__all__ = ["choice", "flag", "length", "number", "ratio", "share", "whole"]
+__all__ = ["choice", "flag", "length", "number", "ratio", "refuse_share", "share", "whole"]
 
 
 def number(value: Any, field: str, *, above: float | None = None, least: float = -math.inf) -> float:
@@ -60,8 +60,18 @@ def flag(value: Any, field: str) -> bool:
     return value
 
 
+def refuse_share(value: object, field: str) -> None:
+    """Refuse a bare number below 1 where a length is meant: nobody counts parts of a step."""
+    if isinstance(value, float) and 0 < abs(value) < 1:
+        raise ScheduleError(
+            f"{field} must be a length, such as '5ep', '30%' or 100 (steps); got {value!r}: the share of the "
+            f"run is '{value * 100:g}%', the part of a step '{value:g}st'"
+        )
+
+
 def length(value: DurationLike, field: str, *, positive: bool = False) -> Duration:
     """Return a Duration that is not negative whatever the horizon, and more than 0 if ``positive``."""
+    refuse_share(value, field)
     duration = to_duration(value, field)
     if duration.terms and all(amount < 0 for _, amount in duration.terms):
         raise ScheduleError(f"{field} must be at least 0; got {value!r}")

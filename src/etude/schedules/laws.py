@@ -25,7 +25,7 @@ import numpy as np
 from etude.durations import STEP, Duration, DurationLike, to_duration
 from etude.eases import EASES, Array
 from etude.errors import HorizonError, ScheduleError
-from etude.levels import BASE, Level, LevelLike, is_number, to_level
+from etude.levels import BASE, Level, LevelLike, to_level
 from etude.schedules import bounds
 from etude.schedules.algebra import Extent, Kind, Rate, Schedule
 from etude.schedules.names import not_imported
@@ -400,11 +400,6 @@ class Steps(Endless):
             raise ScheduleError(
                 f"Steps takes either every= (such as every='30ep') or at= (such as at=['30ep', '60ep']); "
                 f"got every={self.every!r} and at={self.at!r}"
-            )
-        if is_number(self.every) and 0 < self.every < 1:
-            raise ScheduleError(
-                f"{self._named('every')} must be a length, such as '30ep' or 100 (steps); got "
-                f"{self.every!r}: the factor is gamma={self.every!r}"
             )
         if self.every is not None:
             self._set(every=bounds.length(self.every, self._named("every"), positive=True))

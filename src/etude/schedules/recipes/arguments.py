@@ -49,7 +49,7 @@ class Arguments:
         if isinstance(value, Level) or (is_number(value) and 0 < value < 1):
             raise ScheduleError(
                 f"{self.named(name)} must be a length, such as '5ep', '30%' or 100 (steps); got {value!r}: a "
-                f"rate is given by its name, such as peak={value!r}"
+                f"rate, and whatever else is no length, has a name, such as peak={value!r}"
             )
         return bounds.length(value, self.named(name), positive=positive)
 

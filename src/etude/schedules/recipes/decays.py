@@ -195,7 +195,7 @@ def exponential(
     law = Exponential(
         check.number("gamma", gamma, above=0),
         start=top,
-        per=check.length("per", per, positive=True).after(start),
+        per=check.length("per", per, positive=True),
     )
     return warmed(top, start, _at_least(check.level("floor", floor), law))
 
@@ -230,7 +230,7 @@ def time_decay(
     law = InverseTime(
         check.number("decay_rate", decay_rate, least=0),
         start=top,
-        per=check.length("per", per, positive=True).after(start),
+        per=check.length("per", per, positive=True),
     )
     return warmed(top, start, _at_least(check.level("floor", floor), law))
 
@@ -353,7 +353,7 @@ def piecewise_constant(at: Sequence[DurationLike], *, rates: Sequence[LevelLike]
 
 @answering()
 def inverse_sqrt(
-    timescale: DurationLike,
+    timescale: DurationLike | None = None,
     *,
     warmup: DurationLike | None = None,
     floor: LevelLike = 0.0,
@@ -365,8 +365,8 @@ def inverse_sqrt(
     long as the timescale, peak · √(W / t)
 
     Args:
-        timescale: > 0.
-        warmup: its length; as long as the timescale where it is not given.
+        timescale: > 0; as long as the warmup where it is not given.
+        warmup: its length; as long as the timescale where that alone is given.
         floor: the least rate.
         peak: the highest.
 
@@ -379,8 +379,13 @@ def inverse_sqrt(
     Source: Vaswani et al., 2017; see ``noam`` for its own constant.
     """
     check = Arguments("inverse_sqrt")
-    scale = check.length("timescale", timescale, positive=True)
-    start = scale if warmup is None else check.length("warmup", warmup)
+    if timescale is None and warmup is None:
+        raise ScheduleError("inverse_sqrt takes timescale= or warmup=, or both; got neither: write '5ep'")
+    start = check.length("timescale" if warmup is None else "warmup", timescale if warmup is None else warmup)
+    if timescale is None:
+        scale = check.length("warmup", warmup, positive=True)
+    else:
+        scale = check.length("timescale", timescale, positive=True)
     top = check.level("peak", peak)
     law = InverseSqrt(scale.after(start), start=top)
     return warmed(top, start, _at_least(check.level("floor", floor), law))

@@ -217,8 +217,6 @@ def wsd(
         decay = Polynomial(top, low, over=length, power=power)
     else:
         raise ScheduleError(f"{check.named('power')} belongs to ease='linear'; got {power!r}, ease={ease!r}")
-    if end.is_zero:  # as it may fill the run, nothing follows it
-        return warmed(top, start, Constant(top).cooldown(stable.after(start), over=0, stop=low))
     return warmed(top, start, Constant(top, over=stable.after(start)) >> decay)
 
 
@@ -251,7 +249,7 @@ def infinite(
     check = Arguments("infinite")
     length, start = check.length("decay", decay), check.length("warmup", warmup)
     top, low = check.level("peak", peak), check.level("level", level)
-    return warmed(top, start, Cosine(top, low, over=length.after(start)) >> Constant(low))
+    return warmed(top, start, Cosine(top, low, over=length) >> Constant(low))
 
 
 @answering()

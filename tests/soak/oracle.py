@@ -113,8 +113,9 @@ def constant(value: float, length: Fraction | None = None) -> Curve:
 
 def joined(parts: Sequence[Curve]) -> Curve:
     """One after another: each covers [its start, the next one's start)."""
-    for part in parts[:-1]:
-        if part.length is None or part.says_after or part.fills:
+    for i, part in enumerate(parts[:-1]):
+        followed = any(other.length != 0 for other in parts[i + 1 :])
+        if part.length is None or part.says_after or (part.fills and followed):
             raise RefusedError("nothing can follow")
     starts = [Fraction(0)]
     for part in parts[:-1]:
@@ -130,7 +131,8 @@ def joined(parts: Sequence[Curve]) -> Curve:
         return parts[index].before(t - starts[index])
 
     length = None if last.length is None else starts[-1] + last.length
-    return Curve(length, at, before, says_after=last.says_after, fills=last.fills)
+    lasting = next((part for part in reversed(parts) if part.length != 0), last)
+    return Curve(length, at, before, says_after=last.says_after, fills=lasting.fills)
 
 
 def together(parts: Sequence[Curve], join: Callable[[Sequence[float]], float]) -> Curve:
@@ -352,7 +354,6 @@ class World:
     origin: Fraction = Fraction(0)
     slow: Fraction = Fraction(1)
     repeats: bool = False
-    recipe: bool = False
 
     def curve(self, expression: Any, at: Fraction = Fraction(0), slow: Fraction = Fraction(1)) -> Curve:
         """What an expression is; a level is a constant.
@@ -366,7 +367,6 @@ class World:
             return replace(constant(self.level(expression)), relative=_is_relative(expression))
         check_kinds(expression)
         outer, self.relative = self.relative, False
-        above, self.recipe = self.recipe, expression.name in RECIPES
         definition = DEFINITIONS[expression.name]
         with self.begun(at, slow):
             if expression.name == "Plateau":
@@ -375,7 +375,6 @@ class World:
                 found = definition(self, *expression.args, **dict(expression.options))
         found = replace(found, relative=self.relative)
         self.relative |= outer
-        self.recipe = above
         return found
 
     @contextmanager
@@ -398,9 +397,10 @@ class World:
         """A duration in steps, which may be negative."""
         if self.repeats and amounts(duration).get("rest"):
             raise RefusedError("the rest of the run is less in each cycle")
-        if self.recipe and not isinstance(duration, str) and 0 < duration < 1:
+        if not isinstance(duration, str) and 0 < abs(duration) < 1:
             raise RefusedError("a number below 1 is no length, but a share or a rate")
-        return self.sizes.steps(duration, (self.sizes.steps(self.sizes.total) - self.origin) / self.slow)
+        left = (self.sizes.steps(self.sizes.total) - self.origin) / self.slow
+        return self.sizes.steps(duration, max(left, Fraction(0)))
 
     def length(self, duration: Any) -> Fraction:
         """A duration in steps, which must not be negative."""
@@ -453,29 +453,6 @@ def multiplies(expression: Any) -> bool:
     return joins and all(map(multiplies, parts))
 
 
-RECIPES = (
-    "chebyshev",
-    "cosine",
-    "cyclic",
-    "cyclic_cosine_decay",
-    "exponential",
-    "infinite",
-    "inverse_sqrt",
-    "linear",
-    "multistep",
-    "one_cycle",
-    "one_cycle_momentum",
-    "piecewise_constant",
-    "polynomial",
-    "power_scheduler",
-    "sgdr",
-    "slanted_triangular",
-    "step",
-    "time_decay",
-    "wsd",
-    "yolo",
-)
-"""What takes no number below 1 for a length."""
 JOINS = (">>", "*", "+", "minimum", "maximum")
 FOR_RATES = (".clip", ".cooldown", ".under")
 
@@ -1010,6 +987,8 @@ def _(
 def stairs(world: World, steps: Curve, warmup: Any, floor: Any, peak: Any) -> Curve:
     """Stairs whose times are counted from the beginning: the warmup takes a part of the first."""
     warm = warming(world, warmup)
+    if amounts(warmup).get("rest") == 1:
+        raise RefusedError("when it has passed, what was left is not known")
     return warmed(world.level(peak), warm, at_least(world, shifted(steps, -warm), floor))
 
 
@@ -1085,9 +1064,16 @@ def _(
 
 
 @defines("inverse_sqrt")
-def _(world: World, timescale: Any, *, warmup: Any = None, floor: Any = ZERO, peak: Any = BASE) -> Curve:
-    top, warm = world.level(peak), warming(world, timescale if warmup is None else warmup)
-    unit = world.positive(timescale)
+def _(
+    world: World, timescale: Any = None, *, warmup: Any = None, floor: Any = ZERO, peak: Any = BASE
+) -> Curve:
+    first, scale = (
+        one if one is not None else other for one, other in ((warmup, timescale), (timescale, warmup))
+    )
+    top, warm = world.level(peak), warming(world, first)
+    if amounts(first).get("rest") == 1 and amounts(scale).get("rest"):
+        raise RefusedError("when it has passed, what was left is not known")
+    unit = world.positive(scale)
     law = smooth(None, lambda t: top / math.sqrt(1 + t / unit))
     return warmed(top, warm, at_least(world, law, floor))
 
@@ -1106,6 +1092,8 @@ def _(
     world: World, *, peak: float, a: float = 4.0, b: float = 0.51, warmup: Any = 0, unit: str = "tok"
 ) -> Curve:
     warm, one = warming(world, warmup), world.length(f"1{unit}")
+    if amounts(warmup).get("rest") == 1:
+        raise RefusedError("when it has passed, what was left is not known")
 
     def value(t: Fraction) -> float:
         if t < warm:

@@ -501,6 +501,8 @@ class Resume(Crash):
 
     def meaning(self, truth: Truth) -> None:
         setup, at = self._next(truth), truth.place
+        if setup == truth.setup:  # nothing is another, so no policy is asked for
+            return
         over = setup.sizes.steps(self._over(truth), self.total - at)
         truth.setup = setup
         if self.policy == "stretch":

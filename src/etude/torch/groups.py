@@ -126,7 +126,7 @@ def place_of(group: Group, name: str, others: Iterable[str] = ()) -> Place:
     numeric = [key for key, value in group.items() if is_number(value)]
     numeric = [key for key in numeric if not key.startswith("initial_")]
     numeric += [f"{key}[{i}]" for key, pair in group.items() if key == "betas" for i in range(len(pair))]
-    fix = nearest(name, [*numeric, *others])
+    fix = nearest(name, [*numeric, *others]) or f"; where it is a group, write groups={{{name!r}: plan}}"
     if name == "momentum":
         fix = "; this optimizer has neither momentum nor betas: leave the momentum's schedule out"
     raise ScheduleError(

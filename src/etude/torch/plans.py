@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from etude.errors import ScheduleError
 from etude.schedules import Plateau, PlateauState, Rate, Schedule
 from etude.schedules.algebra import to_rate
-from etude.torch.groups import Chooser, Owner, Place, is_number
+from etude.torch.groups import EVERY, Chooser, Owner, Place, is_number
 
 __all__ = ["Coupled", "Plan", "Plans", "Target", "normal", "plateaus", "targets_of"]
 
@@ -52,8 +52,10 @@ def normal(plans: Mapping[Any, Plan] | None) -> Plans:
     for group, plan in plans.items():
         named = {"lr": plan} if isinstance(plan, Schedule) else plan
         if not isinstance(named, Mapping) or not named:
+            whose = "Scheduler(schedules=)" if group == EVERY else f"the plan of {group!r}"
+            fix = f": write etude.Constant({plan!r})" if is_number(plan) else ""
             raise ScheduleError(
-                f"the plan of {group!r} must be a schedule, or a dict of them by hyperparameter; got {plan!r}"
+                f"{whose} must be a schedule, or a dict of them by hyperparameter; got {plan!r}{fix}"
             )
         found[group] = {name: _schedule(name, named) for name in named}
     return found

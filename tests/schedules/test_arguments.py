@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -12,18 +13,27 @@ from hypothesis import strategies as st
 
 from etude import (
     BASE,
+    Constant,
+    Exponential,
     Horizon,
+    InverseSqrt,
+    Linear,
+    Noise,
+    Points,
     Rate,
+    Steps,
     cosine,
     cyclic,
     cyclic_cosine_decay,
     exponential,
+    from_json,
     infinite,
     inverse_sqrt,
     linear,
     multistep,
     one_cycle,
     one_cycle_momentum,
+    parse,
     piecewise_constant,
     polynomial,
     power_scheduler,
@@ -31,6 +41,7 @@ from etude import (
     slanted_triangular,
     step,
     time_decay,
+    warmup,
     wsd,
     yolo,
 )
@@ -199,7 +210,7 @@ def test_the_whole_is_no_share_of_it(name: str, share: float) -> None:
         SHARED[name]("rest" if name != "sgdr" else 100, share)
 
 
-@pytest.mark.parametrize("part", [-0.1, "-1ep", -1])
+@pytest.mark.parametrize("part", ["-0.1st", "-1ep", -1, -1.5])
 @pytest.mark.parametrize("name", SHARED)
 def test_a_part_is_not_less_than_none(name: str, part: Any) -> None:
     with pytest.raises(ScheduleError, match=r"^\w+\((warmup|cooldown|up)=\) must be at least 0; got "):
@@ -213,6 +224,14 @@ def test_parts_longer_than_the_whole_are_refused(warmup: int, cooldown: int) -> 
         ScheduleError, match=r"^wsd\(over=\) less the lengths of its parts must be at least 0"
     ):
         wsd(100, warmup=warmup, cooldown=cooldown)
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_a_part_less_than_none_is_no_share(name: str) -> None:
+    with pytest.raises(
+        ScheduleError, match=r"^\w+\((warmup|cooldown|up)=\) must be a length, such as .*; got -0.1"
+    ):
+        SHARED[name](100, -0.1)
 
 
 # What stands in a wrong place.
@@ -256,6 +275,64 @@ def test_a_rate_is_no_length(build: Any, argument: str, rate: Any) -> None:
     message = str(refusal.value)
     assert message.startswith(f"{argument} must be a length, such as "), message
     assert f"got {rate!r}" in message
+
+
+@pytest.mark.parametrize("number", [0.1, 0.5, 1e-3, np.float64(0.25)], ids=repr)
+@pytest.mark.parametrize(
+    ("build", "argument"),
+    [
+        (lambda number: Linear(over=number), "Linear(over=)"),
+        (lambda number: Constant(over=number), "Constant(over=)"),
+        (lambda number: Exponential(0.5, per=number), "Exponential(per=)"),
+        (lambda number: Exponential(0.5, over=number), "Exponential(over=)"),
+        (InverseSqrt, "InverseSqrt(timescale=)"),
+        (Steps, "Steps(every=)"),
+        (lambda number: Steps(at=[3, number]), "Steps(at=)"),
+        (lambda number: Points([(0, 1.0), (number, 0.5)]), "Points(points=)"),
+        (warmup, "warmup(over=)"),
+        (lambda number: Noise(1, 0.1, every=number), "Noise(every=)"),
+        (lambda number: Linear(over=5).until(number), "Until(at=)"),
+        (lambda number: Linear(over=5).shift(number), "Shift(by=)"),
+        (lambda number: Linear(over=5).cooldown(number), "Cooldown(at=)"),
+        (lambda number: Linear(over=5).cooldown(5, over=number), "Cooldown(over=)"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_bare_number_below_1_is_no_length(build: Any, argument: str, number: float) -> None:
+    with pytest.raises(ScheduleError) as refusal:
+        build(number)
+    message = str(refusal.value)
+    assert message.startswith(f"{argument} must be a length, such as '5ep', '30%' or 100 (steps); got "), (
+        message
+    )
+    # What to write reads back.
+    share, part = message.partition("the share of the run is ")[2].split(", the part of a step ")
+    for text, unit in ((share, "%"), (part, "st")):
+        assert to_duration(text.strip("'")).terms[0][0] == unit
+        build(text.strip("'"))
+
+
+def test_nor_is_one_that_is_less_than_none() -> None:
+    for build in (lambda: Linear(over=5).shift(-0.1), lambda: Linear(over=-0.1)):
+        with pytest.raises(ScheduleError, match=r"must be a length, .*; got -0.1: .* a step '-0.1st'"):
+            build()
+    assert Linear(over=5).shift("-0.1st").on(RUN)(0) == pytest.approx(0.98)
+
+
+def test_the_timescale_of_an_inverse_square_root_is_its_warmup_unless_it_is_another() -> None:
+    assert inverse_sqrt(warmup="5ep") == inverse_sqrt("5ep") == inverse_sqrt("5ep", warmup="5ep")
+    assert inverse_sqrt("5ep", warmup=0) != inverse_sqrt("5ep")
+    with pytest.raises(
+        ScheduleError, match=r"^inverse_sqrt takes timescale= or warmup=, or both; got neither"
+    ):
+        inverse_sqrt()
+
+
+def test_a_part_of_a_step_is_a_length_with_its_unit() -> None:
+    for text in ("0.5st", "1/3st"):
+        plan = Linear(over=text).shift("0.5st")
+        assert parse(repr(plan)) == from_json(plan.to_json()) == plan
+    assert Linear(over=Fraction(1, 2)) == Linear(over="0.5st")
 
 
 @pytest.mark.parametrize(

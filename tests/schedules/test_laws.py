@@ -245,7 +245,7 @@ def test_a_value_too_large_for_a_float_is_refused() -> None:
         (lambda: Steps(1, -0.1), r"Steps\(gamma=\) must be a finite number, at least 0; got -0.1"),
         (
             lambda: Steps(0.1),
-            r"Steps\(every=\) must be a length, such as '30ep' .*; got 0.1: the factor is gamma=0.1",
+            r"Steps\(every=\) must be a length, such as '5ep', .*; got 0.1: the share",
         ),
         (lambda: Steps(gamma=0.1), r"Steps takes either every= .* or at= .*; got every=None and at=None"),
         (lambda: Steps(1, at=[2]), r"Steps takes either .*; got every=1 and at=\[2\]"),

@@ -256,6 +256,7 @@ def test_what_it_is_made_of(recipe: Schedule, written: str) -> None:
     [
         # Step → value.
         (cosine(), {0: 1.0, 50: 0.5, 99: 0.000247, 100: 0.0}),
+        (linear(warmup=199), {0: 0.005, 99: 0.5, 198: 0.995, 199: 0.0}),  # longer than the run
         (linear(warmup=4), {0: 0.2, 3: 0.8, 4: 1.0, 52: 0.5, 99: 1 / 96}),
         (sgdr(5, stretch=2), {0: 1.0, 5: 1.0, 14: 0.024472, 15: 1.0, 16: 0.993844, 35: 1.0}),
         (sgdr(8, stretch="1/2", gain=0.5), {0: 1.0, 7: 0.03806, 8: 0.5, 12: 0.25, 14: 0.125, 15: 0.0}),
@@ -558,7 +559,6 @@ def test_the_stages_of_the_clr_paper_are_one_expression() -> None:
             r"is 100% - 110ep = -100 steps on this horizon",
         ),
         (lambda: linear("100%", warmup=200).on(RUN), r"is 100% - 200st = -100 steps on this horizon"),
-        (lambda: linear(warmup=200).on(RUN), r"is rest = -100 steps on this horizon"),
         (
             lambda: warmup("5% - 1st").on(Horizon(total=10)),
             r"is 5% - 1st = -0.5 steps on this horizon .* less than none",

@@ -126,7 +126,7 @@ amounts = st.dictionaries(
 any_duration = st.builds(Duration.of, amounts)
 clocks = st.builds(
     lambda origin, scale: Clock(HORIZON, origin, scale),
-    st.fractions(0, 200, max_denominator=7),
+    st.fractions(0, 230, max_denominator=7),
     st.sampled_from([Fraction(1), Fraction(2), Fraction(1, 3)]),
 )
 
@@ -138,7 +138,7 @@ def test_any_sum_reads_back(duration: Duration) -> None:
 
 @given(any_duration, clocks)
 def test_the_rest_is_what_is_left(duration: Duration, clock: Clock) -> None:
-    left = (210 - clock.origin) / clock.scale
+    left = max(210 - clock.origin, Fraction(0)) / clock.scale
     assert clock.left == left
     others = duration - REST * duration.rests
     expected = clock.signed_steps(others, "others") + duration.rests * left
@@ -153,8 +153,10 @@ def test_what_is_left_of_a_length_and_in_its_units(whole: Duration, first: Durat
     """``less`` is the difference and ``after`` the same length, both counted where ``first`` has passed."""
     passed = clock.signed_steps(first, "first")
     there = clock.started(passed)
-    if (first.rests == 1 and whole.rests) or (first.rests == 1 and (whole - first).rests):
+    if first.rests == 1 and (whole.rests or (whole - first).rests):
         return
+    # Of a run that is over nothing is left.
+    assume(clock.at(passed) <= STEPS >= clock.origin)
     assert there.signed_steps(whole.after(first), "after") == clock.signed_steps(whole, "whole")
     assert there.signed_steps(whole.less(first), "less") == clock.signed_steps(whole, "whole") - passed
 
@@ -271,6 +273,18 @@ up = Linear(0.0, 1.0)  # its value is the share of what was left that is gone
         (Constant(0.5, over="10ep") >> Linear(0.7, 0.2), {99: 0.5, 100: 0.2, 500: 0.2}),
         (Constant(0.5, over=20) >> Linear(0.7, 0.2, over="rest - 80st") >> 0.1, {19: 0.5, 20: 0.1}),
         (Constant(0.5).until("rest - 10ep") >> up, {0: 0.0, 50: 0.5}),
+        # Of a run that is over nothing is left.
+        (Constant(0.5, over=120) >> Linear(0.7, 0.2), {0: 0.5, 119: 0.5, 120: 0.2, 500: 0.2}),
+        (
+            Constant(0.5, over=120) >> Linear(0.7, 0.2, over="rest + 10st"),
+            {119: 0.5, 120: 0.7, 125: 0.45, 130: 0.2},
+        ),
+        (Linear(0.7, 0.2).shift(120), {0: 0.2, 120: 0.2, 500: 0.2}),
+        (Constant(0.5).cooldown("12ep", stop=0.1), {119: 0.5, 120: 0.1}),
+        (Constant(0.5).cooldown("12ep", over="0.5rest + 10st", stop=0.1), {119: 0.5, 125: 0.3, 130: 0.1}),
+        # What is last and without a length is the value that the run ends with.
+        (Linear(0.7, 0.2) >> Constant(0.1, over=0), {0: 0.7, 50: 0.45, 99: 0.205, 100: 0.1}),
+        (Linear(0.7, 0.2).until("rest") >> Constant(0.1, over=0), {50: 0.45, 100: 0.1}),
         # In lists of times, and as a unit of time.
         (Points([(0, 0.0), ("0.5rest", 1.0), ("rest", 0.0)]), {25: 0.5, 50: 1.0, 75: 0.5, 100: 0.0}),
         (
@@ -476,16 +490,33 @@ def test_a_warmup_that_counts_the_rest_is_that_length(name: str, length: str, to
 
 
 FROM_THE_BEGINNING: dict[str, Callable[[Any, Any], Schedule]] = {
-    "exponential": lambda length, w: exponential(0.5, per=length, warmup=w),
-    "time_decay": lambda length, w: time_decay(0.5, per=length, warmup=w),
     "step": lambda length, w: step(length, 0.5, warmup=w),
     "multistep": lambda length, w: multistep([length, 90], 0.5, warmup=w),
     "inverse_sqrt": lambda length, w: inverse_sqrt(length, warmup=w),
-    "infinite": lambda length, w: infinite(length, warmup=w),
     "wsd": lambda length, w: wsd(warmup=w, cooldown=length),
     "cosine": lambda length, w: cosine(length, warmup=w),
     "yolo": lambda length, w: yolo(length, warmup=w),
 }
+
+
+AFTER_THE_WARMUP: dict[str, Callable[[Any, Any], Schedule]] = {
+    "exponential": lambda length, w: exponential(0.5, per=length, warmup=w),
+    "time_decay": lambda length, w: time_decay(0.5, per=length, warmup=w),
+    "infinite": lambda length, w: infinite(length, warmup=w),
+}
+
+
+@pytest.mark.parametrize("name", AFTER_THE_WARMUP)
+@pytest.mark.parametrize("start", [0, 10, "0.125rest", "10%"])
+@pytest.mark.parametrize("before", [0, 20])
+def test_what_begins_after_a_warmup_counts_from_there(name: str, start: Any, before: int) -> None:
+    recipe = AFTER_THE_WARMUP[name]
+    first = Constant(0.5, over=before)
+    steps = range(120)
+    left = 100 - before - Clock(RUN, Fraction(before)).steps(start, "the warmup")
+    counting = first >> recipe("0.25rest", start)  # type: ignore[operator]
+    in_steps_of_it = first >> recipe(left / 4, start)  # type: ignore[operator]
+    assert counting.on(RUN)(steps) == pytest.approx(in_steps_of_it.on(RUN)(steps), rel=1e-12, abs=1e-15)
 
 
 @pytest.mark.parametrize("name", FROM_THE_BEGINNING)
@@ -745,19 +776,20 @@ def test_what_leaves_time_is_followed(plan: Any) -> None:
     ("plan", "message"),
     [
         (
-            Constant(0.5, over=120) >> Linear(),
-            r"^Linear\(over=\) is rest = -20 steps on this horizon \(.*\), which is less than none: lengthen",
+            Constant(0.5, over=95) >> Linear(over="rest - 10st"),
+            r"^Linear\(over=\) is rest - 10st = -5 steps on this horizon \(.*\), which is less than none",
         ),
         (Linear(over="rest - 11ep"), r"^Linear\(over=\) is rest - 11ep = -10 steps on this horizon"),
-        (Linear().shift(101), r"^Linear\(over=\) is rest = -1 steps on this horizon"),
-        (Linear(over="0.5rest").shift(102), r"^Linear\(over=\) is 0.5rest = -1 steps on this horizon"),
-        (Constant(0.5).cooldown("11ep"), r"^Cooldown\(over=\) is rest = -10 steps on this horizon"),
+        # Of a run that is over nothing is left, but no less than that.
+        (
+            Constant(0.5, over=120) >> Linear(over="rest - 10st"),
+            r"^Linear\(over=\) is rest - 10st = -10 steps on this horizon",
+        ),
         (
             Constant(0.5).cooldown("rest - 11ep"),
             r"^Cooldown\(at=\) is rest - 11ep = -10 steps on this horizon",
         ),
         (Linear().until("rest - 11ep"), r"^Until\(at=\) is rest - 11ep = -10 steps on this horizon"),
-        (linear(warmup="11ep"), r"^Linear\(over=\) is rest = -10 steps on this horizon"),
         (wsd(warmup="9ep"), r"^Constant\(over=\) is rest - 20% = -10 steps on this horizon"),
         (
             Points([("rest", 0.1), (5, 0.2)]),

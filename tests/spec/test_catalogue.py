@@ -144,8 +144,6 @@ SHARES: dict[str, tuple[str, ...]] = {
 
 def bad_values(name: str, argument: str) -> list[Any]:
     match name, argument:
-        case "warmup", "over":  # a factor, and no rate is beside it
-            return NO_LENGTHS
         case "Tanh", "upper":
             return [-6, -10, *NO_NUMBERS]
         case "Plateau", "cooldown":
@@ -160,11 +158,8 @@ def bad_values(name: str, argument: str) -> list[Any]:
             return [0, -1, 1.5, "2", 1001, True, None]
     if argument in SHARES.get(name, ()):
         return [1.0, -0.5, None, *NO_LENGTHS]
-    if name in recipes.__all__ and (name, argument) != ("cyclic_cosine_decay", "warmup_epochs"):
-        default = OTHER.get(argument, NO_RATES if argument in RATES else [*NO_LENGTHS, 0.5, 0.01 * BASE])
-    else:
-        default = OTHER.get(argument, NO_RATES if argument in RATES else NO_LENGTHS)
-    return default
+    lengths = [*NO_LENGTHS, 0.5, 0.01 * BASE]
+    return OTHER.get(argument, NO_RATES if argument in RATES else lengths)
 
 
 def bad_input() -> list[Any]:

@@ -174,7 +174,7 @@ def test_long_rows_are_read_in_one_go() -> None:
         ),
         (
             "1 - Rex(over=1)",
-            r"a schedule is subtracted from a level with .under\(\): write Rex\(.*\).under\(1\)",
+            r"a level less a schedule is written Rex\(BASE, 0.0, over=1\).under\(1\)",
             5,
         ),
         ("2 ** 3", r"a number and a number cannot be joined by '\*\*'", 6),

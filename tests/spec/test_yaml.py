@@ -146,7 +146,8 @@ def test_d2_every_text_that_is_no_schedule_is_a_spec_error(schedule: str, messag
         ("over: 1e3", Linear(over=1000)),
         ("over: +5", Linear(over=5)),
         ("over: '5'", Linear(over=5)),
-        ("over: .5", Linear(over=0.5)),
+        ("{over: 5, start: .5}", Linear(0.5, over=5)),
+        ("over: 0.5st", Linear(over="0.5st")),
         ("{over: 5, start: 1_0.5E+1, inclusive: True}", Linear(105.0, over=5, inclusive=True)),
     ],
 )

@@ -12,10 +12,10 @@ A schedule is a pure function of training progress; everything else only reads i
 PyTorch is in ``etude.torch``, comparisons are in ``etude.study``; neither is imported from here.
 """
 
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, NoReturn
+import typing as _typing
+from importlib.util import find_spec as _find_spec
 
-from etude.answers import wrong_name
+from etude.answers import wrong_name as _wrong_name
 from etude.durations import Duration, Horizon
 from etude.errors import EtudeError
 from etude.levels import BASE, Level
@@ -138,10 +138,10 @@ __all__ = [
     "yolo",
 ]
 
-if not TYPE_CHECKING:  # to what checks types, a module that answers would have every name
+if not _typing.TYPE_CHECKING:  # to what checks types, a module that answers would have every name
 
-    def __getattr__(name: str) -> NoReturn:
-        hint = "" if name.startswith("_") else wrong_name(name, __all__)
-        if not name.startswith("_") and find_spec(f"etude.{name}"):
+    def __getattr__(name: str) -> _typing.NoReturn:
+        hint = "" if name.startswith("_") else _wrong_name(name, __all__)
+        if not name.startswith("_") and _find_spec(f"etude.{name}"):
             hint = f"; write import etude.{name}"
         raise AttributeError(f"module 'etude' has no attribute {name!r}{hint}")

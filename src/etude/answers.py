@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 from etude.errors import EtudeError, ScheduleError
 from etude.names import nearest
 
-__all__ = ["answering", "our_word", "wrong_call", "wrong_keyword", "wrong_name"]
+__all__ = ["answering", "named_arguments", "our_word", "wrong_call", "wrong_keyword", "wrong_name"]
 
 Takes = ParamSpec("Takes")
 Returns = TypeVar("Returns")
@@ -178,14 +178,18 @@ def wrong_keyword(callee: str, word: str, taken: Collection[str]) -> str:
     return f"{callee}() has no {word}{instead}{takes}"
 
 
+def named_arguments(signature: inspect.Signature) -> list[str]:
+    """The arguments that may be given by name."""
+    many = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+    return [name for name, parameter in signature.parameters.items() if parameter.kind not in many]
+
+
 def wrong_call(
     callee: str, signature: inspect.Signature, given: tuple[Any, ...], named: Mapping[str, Any]
 ) -> str | None:
     """Say what is wrong with the arguments of a call, if anything is."""
     kinds = {name: parameter.kind for name, parameter in signature.parameters.items()}
-    by_name = [
-        name for name, kind in kinds.items() if kind not in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-    ]
+    by_name = named_arguments(signature)
     by_place = [name for name in by_name if kinds[name] is not Parameter.KEYWORD_ONLY]
     for word in named:
         if word not in by_name and Parameter.VAR_KEYWORD not in kinds.values():

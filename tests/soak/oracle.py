@@ -399,15 +399,11 @@ class World:
             raise RefusedError("the rest of the run is less in each cycle")
         if not isinstance(duration, str) and 0 < abs(duration) < 1:
             raise RefusedError("a number below 1 is no length, but a share or a rate")
-        left = (self.sizes.steps(self.sizes.total) - self.origin) / self.slow
-        return self.sizes.steps(duration, max(left, Fraction(0)))
+        return self.sizes.steps(duration, (self.sizes.steps(self.sizes.total) - self.origin) / self.slow)
 
     def length(self, duration: Any) -> Fraction:
         """A duration in steps, which must not be negative."""
-        steps = self.signed(duration)
-        if steps < 0:
-            raise RefusedError("less than no time")
-        return steps
+        return not_less(self.signed(duration), amounts(duration))
 
     def positive(self, duration: Any) -> Fraction:
         """A duration in steps, more than none."""
@@ -927,9 +923,15 @@ def fall(start: float, stop: float, length: Fraction, ease: Callable[[float], fl
     return way(length, lambda t: blend(start, stop, ease(float(t / length)) if length else 1.0), stop)
 
 
-def left(world: World, whole: Any, *parts: Fraction) -> Fraction:
-    """What is left of a whole, in steps, beside its parts."""
-    steps = world.length(whole) - sum(parts, Fraction(0))
+def left(world: World, whole: Any, *parts: Fraction, counted: Amounts) -> Fraction:
+    """What is left of a whole beside its parts; ``counted`` is the same length as it is counted there."""
+    return not_less(world.length(whole) - sum(parts), counted)
+
+
+def not_less(steps: Fraction, counted: Amounts) -> Fraction:
+    """A length: where the run is over, nothing is left of it; else less than no time is refused."""
+    if steps < 0 and counted.get("rest", 0) > 0:
+        return Fraction(0)
     if steps < 0:
         raise RefusedError("less than no time")
     return steps
@@ -1018,10 +1020,9 @@ def decaying(
 ) -> Curve:
     """A warmup, and then a decay in equal cycles of what is left of ``over``; the last value is held."""
     top, low, warm = world.level(peak), world.level(floor), part_of(world, warmup, over)
-    period = left(world, over, warm) / cycles
-    cycle = fall(top, low, period, ease)
     begins = share(warmup, over)
     rests = after(less(amounts(over), begins), begins)  # counted where the decay begins
+    cycle = fall(top, low, left(world, over, warm, counted=rests) / cycles, ease)
     if cycles == 1 or rests.get("rest"):
         one = times(rests, Fraction(1, cycles))
         ends = fills(after(one, times(one, Fraction(cycles - 1))))
@@ -1161,13 +1162,13 @@ def one_cycle(
 ) -> Curve:
     """The turn at the last step of the way up, the end at over - 1; with three phases, back as fast first."""
     whole, e = world.positive(over), EASES[ease]
-    rising = part_of(world, up, over) - 1
-    falling = whole - 1 - rising * (2 if three_phase else 1)
-    if rising < 0 or falling < 0:
-        raise RefusedError("a phase of less than no step")
     one = {"st": Fraction(1)}
-    risen = times(less(share(up, over), one), Fraction(2 if three_phase else 1))
-    ends = fills(after(less(amounts(over), one, risen), risen))
+    rises = less(share(up, over), one)
+    rising = not_less(part_of(world, up, over) - 1, rises)
+    risen = times(rises, Fraction(2 if three_phase else 1))
+    falls = after(less(amounts(over), one, risen), risen)
+    falling = not_less(whole - 1 - rising * (2 if three_phase else 1), falls)
+    ends = fills(falls)
     ways = [fall(start, middle, rising, e), fall(middle, stop, falling, e)]
     if three_phase:
         ways[1:] = [fall(middle, back, rising, e), fall(back, stop, falling, e)]
@@ -1177,15 +1178,16 @@ def one_cycle(
 @defines("slanted_triangular")
 def _(world: World, over: Any = "rest", *, up: Any = 0.1, ratio: float = 32.0, peak: Any = BASE) -> Curve:
     top, turn = world.level(peak), part_of(world, up, over)
-    falling = left(world, over, turn)
+    rises = share(up, over)
+    falls = after(less(amounts(over), rises), rises)
+    falling = left(world, over, turn, counted=falls)
 
     def value(p: Fraction) -> float:
         return top * float(1 + p * Fraction(ratio - 1)) / ratio
 
-    rises = share(up, over)
-    ends = fills(after(less(amounts(over), rises), rises))
     way_up = way(turn, lambda t: value(t / turn), top)
-    return replace(joined([way_up, fall(top, top / ratio, falling, EASES["linear"])]), fills=ends)
+    way_up = replace(way_up, fills=fills(rises))
+    return joined([way_up, replace(fall(top, top / ratio, falling, EASES["linear"]), fills=fills(falls))])
 
 
 @defines("infinite")
@@ -1219,14 +1221,16 @@ def _(
     """Before over - D the peak; of the decay, as the ease, or the share (1 - q)^power is left."""
     top, low = world.level(peak), world.level(floor)
     warm, decay = part_of(world, warmup, over), part_of(world, cooldown, over)
-    stable = left(world, over, warm, decay)
+    begins, ends = share(warmup, over), share(cooldown, over)
+    between = after(less(amounts(over), begins, ends), begins)
+    stable = left(world, over, warm, decay, counted=between)
     if ease == "geometric":
         down = way(decay, lambda t: in_log_rate(top, low, float(t / decay)), low)
     else:
         down = fall(top, low, decay, EASES[ease] if power == 1 else lambda q: 1 - (1 - q) ** power)
-    falls = share(cooldown, over)
-    down = replace(down, fills=fills(after(falls, less(amounts(over), falls))))
-    return joined([rise(top, warm), constant(top, stable), down])
+    down = replace(down, fills=fills(after(ends, less(amounts(over), ends))))
+    flat = replace(constant(top, stable), fills=fills(between))
+    return joined([rise(top, warm), flat, down])
 
 
 @defines("warmup")

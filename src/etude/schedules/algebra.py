@@ -605,7 +605,7 @@ def _leaves_time(part: Schedule, following: tuple[Schedule, ...]) -> None:
 
 
 def _lasts_no_time(part: Schedule) -> bool:
-    over = getattr(part, "over", None)
+    over = None if isinstance(part, Cooldown) else getattr(part, "over", None)
     return isinstance(over, Duration) and over.is_zero
 
 

@@ -217,10 +217,11 @@ class Ramp(Shape):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if own := OWN_SHAPES.get(self.ease):
-            raise ScheduleError(f"{self._named('ease')} must be of no shape of its own; write {own}(...)")
-        known = [ease for ease in eases.EASES if ease not in OWN_SHAPES]
-        self._set(ease=bounds.choice(self.ease, self._named("ease"), known))
+        if bounds.choice(self.ease, self._named("ease"), eases.EASES) in OWN_SHAPES:
+            raise ScheduleError(
+                f"{self._named('ease')} must be one without a shape of its own; got {self.ease!r}: write "
+                f"{OWN_SHAPES[self.ease]}(...)"
+            )
 
     @property
     def name(self) -> str:

@@ -15,7 +15,7 @@ from functools import partial
 from itertools import groupby
 from typing import Any, NoReturn, overload
 
-from etude.answers import wrong_call, wrong_keyword, wrong_name
+from etude.answers import named_arguments, wrong_call, wrong_keyword, wrong_name
 from etude.errors import EtudeError, SpecError
 from etude.json_text import shortened
 from etude.levels import BASE, Level, LevelLike
@@ -246,8 +246,7 @@ class _Reader:
                 self.at(keyword, "'**' has no place in a schedule's text")
             if keyword.arg in named:
                 self.at(keyword, f"{name} is given {keyword.arg!r} twice")
-            if keyword.arg not in signature.parameters:
-                known = list(signature.parameters)
+            if keyword.arg not in (known := named_arguments(signature)):
                 self.at(keyword, wrong_keyword(name, keyword.arg, known))
             named[keyword.arg] = self.value(keyword.value)
         positional = [self.value(argument) for argument in node.args]

@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.optim import lr_scheduler as peers
 from torch.optim import swa_utils
 
-from etude.durations import Horizon
+from etude.durations import Horizon, to_duration
 from etude.errors import ScheduleError
 from etude.levels import BASE, Level, to_level
 from etude.schedules import (
@@ -250,7 +250,8 @@ def _cyclic(attributes: Attributes, group: Group, index: int) -> dict[str, Rate]
     high = _rate(at(attributes["max_lrs"], index, "CyclicLR", "max_lrs"), "CyclicLR(max_lr=)")
     if high < low:
         raise ScheduleError(f"CyclicLR(max_lr=) must be at least base_lr, {low:g}; got {high:g}")
-    up, down = _sizes(attributes)
+    lengths = _sizes(attributes)
+    up, down = map(to_duration, lengths)
     scale = attributes.get("_scale_fn_custom")
     mode = attributes["mode"]
     gamma = _number(attributes, "gamma", "CyclicLR", above=0)
@@ -263,7 +264,7 @@ def _cyclic(attributes: Attributes, group: Group, index: int) -> dict[str, Rate]
             # A number where the signature has other types for other names.
             return cyclic(up, low=low, high=high, down=down, mode=mode, **exponential)  # type: ignore[arg-type]
         by_cycle = attributes["scale_mode"] == "cycle"
-        factor = Called(_Scale(scale, float(up + down)) if by_cycle else scale, "CyclicLR", start=1.0)
+        factor = Called(_Scale(scale, float(sum(lengths))) if by_cycle else scale, "CyclicLR", start=1.0)
         wave = cyclic(up, low=0.0, high=high - low, down=down) * factor
         return wave + Constant(low) if low else wave
 
@@ -329,9 +330,9 @@ def _one_cycle(attributes: Attributes, group: Group, index: int) -> dict[str, Ra
             low, high = (
                 _rate(group[phases[i][key]], f"the group's {phases[i][key]}") for key in (start, stop)
             )
-            piece: Rate = shape(low, high, over=ends[i] - begins[i])
+            piece: Rate = shape(low, high, over=to_duration(ends[i] - begins[i]))
             if plan is None and begins[i] < 0:
-                piece = piece.shift(begins[i])
+                piece = piece.shift(to_duration(begins[i]))
             plan = piece if plan is None else plan >> piece
         assert plan is not None  # at least one is kept
         return plan

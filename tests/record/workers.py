@@ -14,9 +14,6 @@ from etude.readings import Reading
 from etude.record import RunKey, Store, open_store
 
 SPAWN = multiprocessing.get_context("spawn")
-# For those that train: torch is imported once for all of them.
-TRAINING = multiprocessing.get_context("forkserver")
-TRAINING.set_forkserver_preload(["tests.record.training"])
 PATIENCE_SECONDS = 120
 RUNS, BATCHES = 3, 20
 

@@ -553,4 +553,4 @@ class TestProcesses:
 
     @pytest.mark.timeout(120)
     def test_only_rank_0_records_unless_all_are_asked_for(self, tmp_path: Path) -> None:
-        workers.run_all(training.record_on_rank, [(rank, tmp_path) for rank in range(2)], FORKED)
+        workers.run_all(training.record_on_rank, [(rank, tmp_path) for rank in range(2)])

@@ -160,7 +160,7 @@ def test_a_store_that_cannot_be_opened_is_told_before_the_run(tmp_path: Path) ->
 def test_ten_processes_record_at_once(address: str) -> None:
     open_store(address).close()
 
-    workers.run_all(training.record_many, [(address, seed, 500) for seed in range(10)], FORKED)
+    workers.run_all(training.record_many, [(address, seed, 500) for seed in range(10)])
 
     with open_store(address) as store:
         assert sorted(record.key.seed for record in store.runs(status="finished")) == list(range(10))

@@ -35,11 +35,11 @@ if (found := importlib.util.find_spec("timm")) is not None:
 from timm import scheduler as timm
 
 LENGTH = 1_000_000
-WARMUP = 50
+WARMUP = 10
 # Of ours, so many values in a row, and at most so many steps.
 MANY_VALUES, MANY_STEPS = 2**20, 2**16
 # Steps in which a pair must write the same rates; they reach past the warmup.
-COMPARED = 80
+COMPARED = 20
 
 Plan = Mapping[str, et.Schedule]
 

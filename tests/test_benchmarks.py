@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests import forked
 
 # It is all the measuring in one process, on whatever else the machine does.
 pytestmark = pytest.mark.timeout(600)
@@ -33,12 +32,11 @@ BOUNDS = {
 def run(script: str, folder: Path) -> Sections:
     """The sections of a benchmark, by title."""
     path = folder / "rows.json"
-    command = [sys.executable, BENCHMARKS / script, "--quick", "--json", path]
-    settings = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        command, cwd=folder, env=settings, capture_output=True, text=True, check=False, timeout=540
+    settings = {"OMP_NUM_THREADS": "1"}
+    done = forked.run(
+        BENCHMARKS / script, "--quick", "--json", path, folder=folder, settings=settings, seconds=540
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.status, done.error) == (0, "")
     found = json.loads(path.read_text(encoding="utf-8"))
     assert found["machine"]["quick"] is True
     assert set(found["machine"]) >= {"date", "cpu", "cores", "python", "torch", "optax", "timm", "lrsched"}

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 import etude
+from tests import forked
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 FILES = sorted(EXAMPLES.glob("*.py"))
 ETUDE = Path(sys.executable).with_name("etude")
 
 
-def run(command: list[str | Path], folder: Path) -> str:
+def run(script: Path, *arguments: str | Path, folder: Path) -> str:
     # One thread: many small steps on a busy machine take several times as long with more.
-    settings = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=folder, env=settings, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
+    done = forked.run(script, *arguments, folder=folder, settings={"OMP_NUM_THREADS": "1"})
+    assert (done.status, done.error) == (0, "")
+    return done.out
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -31,7 +29,7 @@ def test_an_example_is_short(path: Path) -> None:
 
 
 def test_train_py_trains_under_its_schedule(tmp_path: Path) -> None:
-    lines = run([sys.executable, EXAMPLES / "train.py"], tmp_path).splitlines()
+    lines = run(EXAMPLES / "train.py", folder=tmp_path).splitlines()
 
     assert lines[0] == "12 batches an epoch = 12 updates an epoch; × 20 epochs = 240 updates"
     losses = [float(re.search(r"loss (\S+),", line)[1]) for line in lines[1:]]  # type: ignore[index]
@@ -48,7 +46,7 @@ def test_breast_cancer_py_is_compared(tmp_path: Path) -> None:
     task = f"{EXAMPLES / 'breast_cancer.py'}:breast_cancer"
     grid = ["--seeds", "2", "--budgets", "1", "--peaks", "0.01", "--workers", "1"]
 
-    text = run([ETUDE, "compare", task, "--only", "cosine", *grid], tmp_path)
+    text = run(ETUDE, "compare", task, "--only", "cosine", *grid, folder=tmp_path)
 
     table = {line.split()[0]: line for line in text.splitlines() if re.match(r"(fixed|cosine) ", line)}
     for line in table.values():
@@ -67,7 +65,7 @@ def rates_and_losses(lines: list[str]) -> tuple[list[float], list[float]]:
 
 
 def test_jax_training_py_uses_the_rates_of_its_schedule(tmp_path: Path) -> None:
-    lines = run([sys.executable, EXAMPLES / "jax_training.py"], tmp_path).splitlines()
+    lines = run(EXAMPLES / "jax_training.py", folder=tmp_path).splitlines()
 
     assert lines[0] == "56 batches an epoch = 56 updates an epoch; × 10 epochs = 560 updates"
     rates, losses = rates_and_losses(lines)
@@ -77,7 +75,7 @@ def test_jax_training_py_uses_the_rates_of_its_schedule(tmp_path: Path) -> None:
 
 
 def test_keras_training_py_goes_on_after_it_was_saved(tmp_path: Path) -> None:
-    lines = run([sys.executable, EXAMPLES / "keras_training.py"], tmp_path).splitlines()
+    lines = run(EXAMPLES / "keras_training.py", folder=tmp_path).splitlines()
 
     assert lines[0] == "57 batches an epoch = 57 updates an epoch; × 6 epochs = 342 updates"
     rates, losses = rates_and_losses(lines)

@@ -16,10 +16,11 @@ import pytest
 
 from etude.record import RunRecord, Status, open_store
 from etude.record.process import is_gone
-from etude.study import choose_arms, find_task
+from etude.study import choose_arms, engine, find_task
 from etude.study.compare import Comparison
 from etude.study.plan import Plan
 from etude.study.report import write_report
+from tests.forked import FORKED
 from tests.study import training
 from tests.study.here import Here
 from tests.study.training import PATIENCE_SECONDS
@@ -36,6 +37,12 @@ def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The tasks in a folder of their own, which is where the command is given."""
     monkeypatch.chdir(tmp_path)
     return Path(shutil.copy(training.__file__, tmp_path / "tasks.py"))
+
+
+@pytest.fixture
+def quick_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers that need not import torch first, for tests of what the command says."""
+    monkeypatch.setattr(engine, "get_context", lambda _: FORKED)
 
 
 def runs(status: Status | None = None, path: str = STORE) -> list[RunRecord]:
@@ -98,6 +105,7 @@ def test_a_comparison_ends_in_a_table_a_verdict_and_a_report(tasks: Path) -> Non
     assert (folder / "report.html").read_bytes() == page
 
 
+@pytest.mark.usefixtures("quick_workers")
 def test_options_say_what_is_compared_and_where_it_goes(tasks: Path) -> None:
     own = "0.5 * cosine() + 0.25 * (Rex(over='50%') >> Rex(over='50%')) + 0.25 * linear()"
     where = ["--store", tasks.parent / "new" / "mine.sqlite", "--out", tasks.parent / "mine"]
@@ -122,6 +130,7 @@ def test_options_say_what_is_compared_and_where_it_goes(tasks: Path) -> None:
     assert not (tasks.parent / "etude-study").exists()
 
 
+@pytest.mark.usefixtures("quick_workers")
 def test_failures_are_told_once_for_all_that_are_alike(tasks: Path) -> None:
     grid = ["--seeds", "2", "--budgets", "1"]
 
@@ -136,6 +145,7 @@ def test_failures_are_told_once_for_all_that_are_alike(tasks: Path) -> None:
     assert (tasks.parent / "etude-study" / "quick" / "report.html").exists()
 
 
+@pytest.mark.usefixtures("quick_workers")
 def test_a_task_that_always_fails_is_one_message(tasks: Path) -> None:
     said = compare("tasks.py:raising")
 
@@ -291,6 +301,7 @@ def test_a_comparison_that_is_killed_goes_on_to_the_answer_of_one_that_is_not(ta
     assert Path("etude-study/gated/report.html").read_bytes() == page.read_bytes()
 
 
+@pytest.mark.usefixtures("quick_workers")
 def test_a_run_of_another_task_that_was_broken_off_is_not_run_again(tasks: Path) -> None:
     leave_unfinished(STORE, "theirs")
 

@@ -108,6 +108,7 @@ def test_c1_whoever_trusts_a_store_says_so(verb: str, store: Path, trace: Path) 
 
     said = etude(verb, "1", *more, "--store", store, "--allow-imports")
 
+    assert said.status == 0
     assert TOLD not in words(said)
     assert trace.exists() == (verb != "watch")  # which draws the plan on a terminal, and this is none
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import os
 import re
-import subprocess
 import sys
 from html import unescape
 from pathlib import Path
@@ -14,6 +12,7 @@ import pytest
 from docs.hooks import catalogue
 
 from etude import CATALOGUE
+from tests.forked import run
 
 ROOT = Path(__file__).parents[2]
 MKDOCS = Path(sys.executable).with_name("mkdocs")
@@ -23,15 +22,9 @@ MKDOCS = Path(sys.executable).with_name("mkdocs")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built as `make docs` does: with every warning an error."""
     folder = tmp_path_factory.mktemp("site")
-    done = subprocess.run(
-        [MKDOCS, "build", "--quiet", "--site-dir", folder],
-        cwd=ROOT,
-        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    options = ["build", "--quiet", "--site-dir", folder]
+    done = run(MKDOCS, *options, folder=ROOT, settings={"NO_MKDOCS_2_WARNING": "1"})
+    assert (done.status, done.error) == (0, "")
     return folder
 
 

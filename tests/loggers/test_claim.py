@@ -9,8 +9,11 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,9 @@ from etude.loggers.csv import CsvObserver
 from etude.loggers.prometheus import PrometheusObserver
 from etude.loggers.tensorboard import TensorBoardObserver
 from etude.record import Recorder, open_store
+from tests.forked import FORKED
 from tests.record.training import Run
+from tests.record.workers import PATIENCE_SECONDS, receive
 
 from .runs import reading, readings
 
@@ -39,35 +44,28 @@ INSTEAD = {
     "prometheus": r"cannot write '.*run\.prom': another {} writes to it; give each a file of its own",
 }
 
-OTHER = """
-import sys
-from pathlib import Path
-from tests.loggers.test_claim import FILES
-from tests.loggers.runs import reading, readings
-observer = FILES[sys.argv[1]](Path(sys.argv[2]))
-observer.open()
-observer.observe(readings(0, 2))
-observer.observe([reading(2, accuracy=0.5)])  # another column: the file is written anew
-print("has it", flush=True)
-sys.stdin.read()
-"""
+
+def write_until_killed(which: str, folder: Path, sender: Connection) -> None:
+    observer = FILES[which](folder)
+    observer.open()
+    observer.observe(readings(0, 2))
+    observer.observe([reading(2, accuracy=0.5)])  # another column: the file is written anew
+    sender.send("has it")
+    time.sleep(PATIENCE_SECONDS)
 
 
 @contextmanager
-def another_process(which: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+def another_process(which: str, folder: Path) -> Iterator[BaseProcess]:
     """A process that writes to the place until it is killed."""
-    with subprocess.Popen(
-        [sys.executable, "-c", OTHER, which, str(folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "has it\n"
-        try:
-            yield process
-        finally:
-            process.kill()
+    receiver, sender = FORKED.Pipe(duplex=False)
+    process = FORKED.Process(target=write_until_killed, args=(which, folder, sender))
+    process.start()
+    try:
+        assert receive(receiver) == "has it"
+        yield process
+    finally:
+        process.kill()
+        process.join()
 
 
 @pytest.mark.parametrize("which", FILES)
@@ -96,7 +94,7 @@ def test_b5_another_process_is_refused_until_this_one_dies_however_it_does(
             Recorder(run.scheduler, FILES[which](tmp_path))
 
         process.kill()
-        process.wait()
+        process.join()
 
         with Recorder(run.scheduler, FILES[which](tmp_path)) as recorder:
             run.train(recorder, 5)

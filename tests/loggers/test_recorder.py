@@ -6,7 +6,6 @@ import csv
 import json
 import logging
 import re
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -155,7 +154,7 @@ def test_a_resumed_run_goes_on_in_its_loggers(tmp_path: Path) -> None:
 
 
 def test_the_example_runs(tmp_path: Path) -> None:
-    lines = run_example([sys.executable, EXAMPLES / "logging_run.py"], tmp_path).splitlines()
+    lines = run_example(EXAMPLES / "logging_run.py", folder=tmp_path).splitlines()
 
     assert lines[0] == "step,phase,override,epoch,samples,lr/0,momentum/0,loss"
     assert lines[1].startswith("0,cosine,,0.0,0.0,0.008,0.95,2.")

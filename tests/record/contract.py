@@ -18,6 +18,7 @@ from etude.errors import StoreError
 from etude.planned import Planned, RunPlan
 from etude.readings import Reading
 from etude.record import RunKey, RunRecord, Status, Store, process
+from tests.forked import FORKED
 
 from . import workers
 
@@ -382,7 +383,7 @@ class StoreContract:
             assert store.readings(run_id) == workers.batches(20)
 
     def test_ten_processes_write_at_once_and_every_reading_is_there(self, store: Store) -> None:
-        barrier = workers.SPAWN.Barrier(10)
+        barrier = FORKED.Barrier(10)
 
         workers.run_all(workers.record_runs, [(store, barrier, seed) for seed in range(10)])
 
@@ -393,9 +394,9 @@ class StoreContract:
             assert record.results == {"validation": float(record.key.seed)}
 
     def test_a_writer_that_is_killed_leaves_every_reading_it_reported(self, store: Store) -> None:
-        receiver, sender = workers.SPAWN.Pipe(duplex=False)
+        receiver, sender = FORKED.Pipe(duplex=False)
         with receiver:
-            writer = workers.SPAWN.Process(target=workers.record_until_killed, args=(store, KEY, sender))
+            writer = FORKED.Process(target=workers.record_until_killed, args=(store, KEY, sender))
             writer.start()
             sender.close()
             run_id = workers.receive(receiver)

@@ -24,6 +24,7 @@ from etude.readings import Reading
 from etude.record import Recorder, Status, open_store, take_up
 from etude.record.leftovers import Leftovers
 from etude.record.sql_store import SqlStore
+from tests.forked import FORKED
 from tests.postgres import Server, StartedServer
 
 from . import training, workers
@@ -90,9 +91,9 @@ def test_a_server_that_stays_away_gets_its_readings_and_the_end_later(
 
 @pytest.mark.timeout(120)
 def test_a_disk_that_stays_full_gets_its_readings_and_the_end_later(tmp_path: Path) -> None:
-    receiver, sender = workers.TRAINING.Pipe(duplex=False)
+    receiver, sender = FORKED.Pipe(duplex=False)
     with receiver:
-        writer = workers.TRAINING.Process(
+        writer = FORKED.Process(
             target=training.record_onto_a_full_disk, args=("runs.sqlite", 200_000, sender)
         )
         writer.start()

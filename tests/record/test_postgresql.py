@@ -12,6 +12,7 @@ import pytest
 from etude.errors import MissingError, StoreError
 from etude.record import RunKey, Store, migrations, open_store
 from etude.record.postgresql import PostgresqlStore
+from tests.forked import FORKED
 from tests.postgres import Server
 
 from . import workers
@@ -46,7 +47,7 @@ class TestOpening:
         server.psql(database, "DROP TABLE public.run")
 
     def test_processes_that_open_a_new_database_at_once_all_succeed(self, database: str) -> None:
-        barrier = workers.SPAWN.Barrier(4)
+        barrier = FORKED.Barrier(4)
 
         workers.run_all(workers.open_one, [(database, barrier, seed) for seed in range(4)])
 

@@ -18,6 +18,7 @@ from etude.record.sql_store import SqlStore
 from etude.record.stored_run import StoredRun
 from etude.schedules import Schedule
 from etude.torch import Scheduler
+from tests.forked import FORKED
 from tests.postgres import StartedServer
 
 from . import training, workers
@@ -159,7 +160,7 @@ def test_a_store_that_cannot_be_opened_is_told_before_the_run(tmp_path: Path) ->
 def test_ten_processes_record_at_once(address: str) -> None:
     open_store(address).close()
 
-    workers.run_all(training.record_many, [(address, seed, 500) for seed in range(10)], workers.TRAINING)
+    workers.run_all(training.record_many, [(address, seed, 500) for seed in range(10)])
 
     with open_store(address) as store:
         assert sorted(record.key.seed for record in store.runs(status="finished")) == list(range(10))
@@ -203,9 +204,9 @@ def test_a_server_that_is_back_only_at_the_end_has_all_readings(own_server: Star
 
 
 def test_a_full_disk_stops_nothing_and_when_there_is_room_all_readings_are_there(tmp_path: Path) -> None:
-    receiver, sender = workers.TRAINING.Pipe(duplex=False)
+    receiver, sender = FORKED.Pipe(duplex=False)
     with receiver:
-        writer = workers.TRAINING.Process(
+        writer = FORKED.Process(
             target=training.record_until_the_disk_is_full,
             args=(str(tmp_path / "runs.sqlite"), 200_000, sender),
         )

@@ -18,6 +18,7 @@ import pytest
 from etude.errors import StoreError
 from etude.readings import Reading
 from etude.record import RunKey, SqliteStore, Store, open_store, sqlite_file
+from tests.forked import FORKED
 
 from . import workers
 from .contract import PLAN, StoreContract, start
@@ -126,7 +127,7 @@ class TestOpening:
         assert len(query(tmp_path / "runs.db", "SELECT id FROM run")) == 1
 
     def test_processes_that_open_one_new_file_at_once_all_succeed(self, tmp_path: Path) -> None:
-        barrier = workers.SPAWN.Barrier(4)
+        barrier = FORKED.Barrier(4)
 
         workers.run_all(workers.open_new_files, [(tmp_path, 100, barrier, seed) for seed in range(4)])
 
@@ -351,9 +352,9 @@ class TestFullDisks:
 
     @posix
     def test_a_quota_takes_nothing_away(self, path: Path) -> None:
-        receiver, sender = workers.SPAWN.Pipe(duplex=False)
+        receiver, sender = FORKED.Pipe(duplex=False)
         with open_store(path) as store, receiver:
-            writer = workers.SPAWN.Process(
+            writer = FORKED.Process(
                 target=workers.record_until_the_file_may_not_grow, args=(store, 200_000, sender)
             )
             writer.start()

@@ -164,6 +164,10 @@ def record_onto_a_full_disk(address: str, most_bytes: int, sender: Connection) -
     torch.set_num_threads(1)
     run = Run(total=100_000)
     with sender, Recorder(run.scheduler, to=address, patience_seconds=0.3) as recorder:
+        # Most of what may be written, in a hurry; then slowly, so that what waits at the end is little.
+        while Path(f"{address}-wal").stat().st_size < most_bytes / 2:
+            run.train(recorder, 200)
+            time.sleep(0.1)
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, hard))
         assert recorder._background is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
@@ -12,11 +11,8 @@ from typing import Any
 from etude.errors import StoreError
 from etude.readings import Reading
 from etude.record import RunKey, Store, open_store
+from tests.forked import FORKED
 
-SPAWN = multiprocessing.get_context("spawn")
-# For those that train: torch is imported once for all of them.
-TRAINING = multiprocessing.get_context("forkserver")
-TRAINING.set_forkserver_preload(["tests.record.training"])
 PATIENCE_SECONDS = 120
 RUNS, BATCHES = 3, 20
 
@@ -33,9 +29,9 @@ def batches(count: int) -> list[Reading]:
     return [reading for number in range(count) for reading in batch(number)]
 
 
-def run_all(target: Callable[..., None], each: Sequence[tuple[Any, ...]], context: Any = SPAWN) -> None:
+def run_all(target: Callable[..., None], each: Sequence[tuple[Any, ...]]) -> None:
     """Run one process for each tuple of arguments, and see that all of them end well."""
-    processes = [context.Process(target=target, args=arguments) for arguments in each]
+    processes = [FORKED.Process(target=target, args=arguments) for arguments in each]
     for process in processes:
         process.start()
     for process in processes:

@@ -18,6 +18,7 @@ from etude.record import RunKey, RunRecord, SqliteStore, open_store
 from etude.record.process import Process, is_gone
 from etude.study import find_task
 from etude.study.engine import Job, LocalEngine, Outcome, execute
+from tests.forked import FORKED
 
 from .training import PATIENCE_SECONDS, wait_for
 
@@ -250,6 +251,7 @@ def test_a_job_that_kills_its_workers_is_given_up_and_takes_no_other_with_it(
     deadly = job("dying")
     good = [job("quick", seed) for seed in range(1, 4)]
     engine = LocalEngine(1)
+    engine._context = FORKED  # five workers are started
 
     try:
         outcomes = by_key(list(engine.run([good[0], deadly, *good[1:]])))

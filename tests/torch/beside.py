@@ -31,6 +31,21 @@ HYPERPARAMETERS = (
 )
 
 
+class Still:
+    """An optimizer's step where there are no gradients, at once: schedulers look only for its being made."""
+
+    def step(self, closure: None = None) -> None:
+        pass
+
+
+class StillSGD(Still, SGD):
+    pass
+
+
+class StillAdam(Still, Adam):
+    pass
+
+
 @dataclass(frozen=True)
 class Setup:
     """An optimizer's groups: the base rates, which of them are tensors, and whether it has betas."""
@@ -47,7 +62,7 @@ class Setup:
             }
             for base, tensor in zip(self.bases, self.tensors, strict=True)
         ]
-        return Adam(groups, lr=0.1) if self.adam else SGD(groups, lr=0.1, momentum=0.5)
+        return StillAdam(groups, lr=0.1) if self.adam else StillSGD(groups, lr=0.1, momentum=0.5)
 
 
 @st.composite

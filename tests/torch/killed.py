@@ -7,7 +7,6 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
-from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from etude import BASE, Horizon, Plateau
 from etude.files import write_whole
 from etude.record import Recorder
 from etude.torch import Scheduler
+from tests.forked import FORKED
 
 UPDATES, BATCH, EXAMPLES, EVERY = 300, 32, 640, 7
 """An epoch has 20 updates, and a checkpoint is written after every seventh."""
@@ -31,11 +31,6 @@ PATIENCE = 60
 PLAN = (et.Linear(0.1 * BASE, BASE, over="5%") >> et.Cosine(over="95%")) * Plateau(
     "loss", patience=0, factor=0.5
 )
-
-
-CHILDREN = get_context("forkserver")
-# They are forked from a process that has imported torch, once for all of them.
-CHILDREN.set_forkserver_preload([__name__, "torch._dynamo"])
 
 
 class Training:
@@ -167,7 +162,7 @@ def stored(state: dict[str, Any]) -> bytes:
 
 
 def start(folder: Path, *arguments: Any, target: Callable[..., None] = train) -> BaseProcess:
-    child = CHILDREN.Process(target=target, args=(folder, *arguments), daemon=True)
+    child = FORKED.Process(target=target, args=(folder, *arguments), daemon=True)
     child.start()
     return child
 

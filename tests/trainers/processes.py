@@ -6,12 +6,12 @@ import importlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import traceback
 from pathlib import Path
 from typing import Any
 
+from tests.forked import call
 from tests.postgres import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -24,17 +24,11 @@ def together(module: str, processes: int, folder: Path, *arguments: str) -> list
     than what they do; torchrun itself runs the example.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
-        [sys.executable, "-m", __name__, module, str(processes), str(folder), *arguments],
-        cwd=ROOT,
-        env=os.environ | {"GLOO_SOCKET_IFNAME": "lo"},
-        capture_output=True,
-        text=True,
-        # A collective that one of them does not take part in would wait for half an hour.
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-5000:]
+    # A collective that one of them does not take part in would wait for half an hour.
+    settings, seconds = {"GLOO_SOCKET_IFNAME": "lo"}, 240
+    given = (module, str(processes), str(folder), *arguments)
+    done = call(main, *given, folder=ROOT, settings=settings, seconds=seconds)
+    assert done.status == 0, done.error[-5000:]
     return [json.loads(file(folder, rank).read_text(encoding="utf-8")) for rank in range(processes)]
 
 
@@ -81,7 +75,3 @@ def main(module: str, count: str, *arguments: str) -> int:
             for other in children:
                 os.kill(other, signal.SIGKILL)
     return failed
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))

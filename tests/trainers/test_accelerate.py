@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -158,7 +157,7 @@ def test_preparing_again_with_the_rest_changes_nothing(accelerator: Accelerator)
 
 
 def test_the_example_trains_under_its_schedule(tmp_path: Path) -> None:
-    lines = run([sys.executable, EXAMPLES / "accelerate_training.py"], tmp_path).splitlines()
+    lines = run(EXAMPLES / "accelerate_training.py", folder=tmp_path).splitlines()
 
     # 29 batches by twos, of which the last is alone.
     updates = [int(line.split(":")[0].split()[1]) for line in lines]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -269,7 +268,7 @@ def test_what_does_not_fit_is_refused(
 
 
 def test_the_example_trains_under_its_schedule(tmp_path: Path) -> None:
-    lines = run_example([sys.executable, EXAMPLES / "ignite_training.py"], tmp_path).splitlines()
+    lines = run_example(EXAMPLES / "ignite_training.py", folder=tmp_path).splitlines()
 
     updates = [int(line.split(":")[0].split()[1]) for line in lines]
     rates = [float(line.rpartition(" ")[2]) for line in lines]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import multiprocessing
 import os
 import signal
 import warnings
@@ -21,6 +20,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR
 
 from etude import BASE, Cosine, Horizon, Linear
 from etude.torch import Scheduler
+from tests.forked import FORKED
 
 UPDATES = 8
 
@@ -275,9 +275,8 @@ def test_a_run_that_is_taken_up_in_the_middle_goes_on_exactly(
 
 
 def test_a_run_that_is_killed_again_and_again_goes_on_exactly(whole: Training, tmp_path: Path) -> None:
-    spawn = multiprocessing.get_context("spawn")
     for kill in ((2, "before the update"), (4, "before the step"), (6, "before the checkpoint")):
-        process = spawn.Process(target=train, args=(str(tmp_path), kill))
+        process = FORKED.Process(target=train, args=(str(tmp_path), kill))
         process.start()
         process.join(timeout=60)
         assert process.exitcode == -signal.SIGKILL

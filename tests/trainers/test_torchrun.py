@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
+import torch.distributed.run as torchrun
 
 from etude import Cosine, Horizon
 from etude.torch import mean_over_ranks
@@ -131,12 +131,12 @@ def test_alone_the_mean_over_ranks_is_the_value_itself() -> None:
 
 
 def test_the_example_goes_on_with_fewer_processes(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--rdzv-backend=c10d"]
-    command += ["--rdzv-endpoint=127.0.0.1:0"]
+    launcher = Path(torchrun.__file__)
+    options = ["--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0"]
     lines = []
     for processes in (2, 1):
-        started = [*command, f"--nproc-per-node={processes}", EXAMPLES / "torchrun_training.py"]
-        lines += run(started, tmp_path).splitlines()
+        options.append(f"--nproc-per-node={processes}")
+        lines += run(launcher, *options, EXAMPLES / "torchrun_training.py", folder=tmp_path).splitlines()
 
     updates = [int(line.split(":")[0].split()[1]) for line in lines]
     rates = [float(line.rpartition(" ")[2]) for line in lines]

@@ -17,7 +17,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from etude import Constant, Cosine, Custom, Horizon, Linear, Schedule, Steps, maximum
+from etude import (
+    Constant,
+    Cosine,
+    Custom,
+    Horizon,
+    Linear,
+    Noise,
+    PolynomialCycles,
+    Schedule,
+    Steps,
+    maximum,
+)
 from etude.durations import Duration
 from etude.timeline import ceil_float, just_before, power
 
@@ -262,6 +273,35 @@ def test_cycle_n_starts_at_its_exact_place(
     # A boundary that is no float falls within one rounding of the start.
     assert table(boundary) == pytest.approx(1.0, abs=1e-9 if start.denominator > 1 else 0)
     assert table(float(just_before(np.array(boundary)))) == pytest.approx(0.5, abs=1e-9)
+
+
+# Each trunk jumps right where it is left; the cycles begin at fractions of a step that are no floats.
+JUMPING = {
+    "stairs": Steps(2, 0.5),
+    "a polynomial in cycles": PolynomialCycles("1/25st"),
+    "a repeated line": Linear(1.0, 0.5, over="2/3st").repeat(),
+    "a growing line": Linear(1.0, 0.5, over="2/3st").repeat(stretch=2),
+    "parts": Constant(1.0, over=2) >> Constant(0.25),
+    "noise": Noise(3, 0.5, every="1/3st") * 1.0,
+    "a stretched sum": (Steps(1, 0.5) + Constant(0.1)).stretch(2),
+    "a delayed one": Steps(1, 0.5).shift(1),
+    "one that was left": Constant(1.0, over=1) >> Steps(1, 0.5).cooldown(1, over=0, stop=0.25),
+}
+
+
+@pytest.mark.parametrize("name", JUMPING)
+@pytest.mark.parametrize("stretch", ["9/10", "11/10", 1])
+def test_a_trunk_that_is_left_at_a_jump_is_left_after_it(name: str, stretch: str | int) -> None:
+    trunk = JUMPING[name]
+    wanted = trunk.on(HORIZON)(2)
+    cycle = trunk.cooldown(2, over=27, stop=0.125)
+    table = cycle.repeat(12, stretch=stretch).on(HORIZON)
+    start, length = Fraction(0), Fraction(1)
+    for _ in range(12):
+        step = math.ceil(start + 3 * length)
+        gone = (step - start - 2 * length) / (27 * length)
+        assert table(step) == pytest.approx(wanted * float(1 - gone) + 0.125 * float(gone), rel=1e-12)
+        start, length = start + 29 * length, length * Fraction(stretch)
 
 
 @pytest.mark.parametrize("stretch", [2, 3, "3/2", "7/5"])

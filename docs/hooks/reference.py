@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
-from inspect import signature
 from pathlib import Path
-from typing import Any
 
-import catalogue
-import griffe
-
-from etude import CATALOGUE
-
-__all__ = ["PAGES", "Docstrings", "names", "pages", "path_of"]
+__all__ = ["PAGES", "names", "pages", "path_of"]
 
 PAGES = {
     "schedules": ("Schedules", ["etude", "etude.schedules", "etude.spec", "etude.errors"]),
-    "tables": ("Tables and findings", ["etude.tables", "etude.check", "etude.differences"]),
+    "tables": (
+        "Tables, findings, pictures",
+        ["etude.tables", "etude.check", "etude.differences", "etude.plots"],
+    ),
     "torch": ("PyTorch", ["etude.torch"]),
     "lr_scheduler": ("torch's classes", ["etude.torch.lr_scheduler"]),
     "trainers": (
@@ -90,34 +85,3 @@ def pages() -> Iterator[tuple[str, str]]:
             parts.append(f"::: {module}\n    options:\n      members: false\n      show_root_heading: false")
             parts += [f"::: {path_of(module, name)}" for name in own]
         yield f"reference/{page}.md", "\n\n".join(parts) + "\n"
-
-
-class Docstrings(griffe.Extension):
-    """Docstrings as Markdown: examples as blocks of code, and the arguments that all of a module take."""
-
-    def on_instance(self, *, obj: griffe.Object | griffe.Alias, **_: Any) -> None:
-        """Rewrite the docstring of what was read."""
-        if not obj.is_alias and obj.docstring:
-            text = obj.docstring.value
-            if obj.is_class and obj.name in CATALOGUE:
-                text = _with_shared(CATALOGUE[obj.name], text)
-            obj.docstring.value = "\n\n".join(map(_block, re.split(r"\n\s*\n", text)))
-
-
-def _with_shared(made: Any, text: str) -> str:
-    """The docstring of a class with the arguments that the docstring of its module explains."""
-    taken = signature(made).parameters.keys() - catalogue.read(text).arguments.keys()
-    lines = [f"    {name}: {what}\n" for name, what in catalogue.shared(made).items() if name in taken]
-    head, args, rest = text.partition("\n\nArgs:\n")
-    if not args:  # before the examples
-        head, begin, rest = text.partition("\n\n>>>")
-        rest = begin + rest
-    return f"{head}\n\nArgs:\n{''.join(lines)}{rest}" if lines else text
-
-
-def _block(paragraph: str) -> str:
-    # What is more than a number is no quotation.
-    paragraph = re.sub(r"^(\s+\w+: )>", r"\1\\>", paragraph, flags=re.MULTILINE)
-    if paragraph.lstrip().startswith(">>>"):
-        return f"```pycon\n{paragraph}\n```"
-    return paragraph

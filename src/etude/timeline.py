@@ -186,6 +186,13 @@ class Node(ABC):
         """
         return self(_place(x), context)
 
+    def at(self, x: Fraction, context: Context) -> Array:
+        """The values at a place as it is exactly, 1 × groups: also at a jump between two floats.
+
+        This is that of a node that has no jump.
+        """
+        return self(_place(x), context)
+
     @abstractmethod
     def phase_at(self, x: Fraction) -> Phase:
         """The phase that covers ``x``, for an x ≥ 0."""
@@ -335,6 +342,9 @@ class Chain(Node):
     def before(self, x: Fraction, context: Context) -> Array:
         return self.nodes[max(bisect_left(self.starts, x) - 1, 0)].before(x, context)
 
+    def at(self, x: Fraction, context: Context) -> Array:
+        return self.nodes[max(bisect_right(self.starts, x) - 1, 0)].at(x, context)
+
     def phase_at(self, x: Fraction) -> Phase:
         i = max(bisect_right(self.starts, x) - 1, 0)
         phase = self.nodes[i].phase_at(x)
@@ -380,6 +390,9 @@ class Scaled(Node):
 
     def before(self, x: Fraction, context: Context) -> Array:
         return self.node.before(x, context) * self.factor
+
+    def at(self, x: Fraction, context: Context) -> Array:
+        return self.node.at(x, context) * self.factor
 
     def phase_at(self, x: Fraction) -> Phase:
         return self.node.phase_at(x)
@@ -470,6 +483,13 @@ class Cycles(Node):
         place = (x - self.start - cycle * self.period) * self.turns.denominator
         return self.node.before(place, context) * power(self.gain, cycle)
 
+    def at(self, x: Fraction, context: Context) -> Array:
+        cycle = max((x - self.start) // self.period, 0)
+        if self.times is not None:
+            cycle = min(cycle, self.times - 1)
+        place = max(x - self.start - cycle * self.period, Fraction(0)) * self.turns.denominator
+        return self.node.at(place, context) * power(self.gain, cycle)
+
     def phase_at(self, x: Fraction) -> Phase:
         if x < self.start:
             return _before(self.start)
@@ -535,7 +555,14 @@ class Numbered(Node):
         if x <= self.start or (self.stop is not None and x > self.stop):
             return self(_place(x), context)
         turns = (x - self.start) / self.period
-        turn = math.ceil(turns) - 1
+        return self._in_turn(math.ceil(turns) - 1, turns, context)
+
+    def at(self, x: Fraction, context: Context) -> Array:
+        x = max(x, self.start) if self.stop is None else min(max(x, self.start), self.stop)
+        turns = (x - self.start) / self.period
+        return self._in_turn(math.floor(turns), turns, context)
+
+    def _in_turn(self, turn: int, turns: Fraction, context: Context) -> Array:
         share = np.array([[float(turns - turn)]])
         return self.level.at(context.base) * self.function(np.array([[float(turn)]]), share)
 
@@ -593,6 +620,9 @@ class Growing(Node):
 
     def before(self, x: Fraction, context: Context) -> Array:
         return self.reach(x).chain.before(x, context)
+
+    def at(self, x: Fraction, context: Context) -> Array:
+        return self.reach(x).chain.at(x, context)
 
     def reach(self, x: Fraction) -> _Reached:
         """Work out the cycles up to ``x``, and a quarter farther, for who walks there step by step."""
@@ -669,6 +699,12 @@ class Combined(Node):
             values = self.operation(values, node.before(x, context))
         return values
 
+    def at(self, x: Fraction, context: Context) -> Array:
+        values = self.nodes[0].at(x, context)
+        for node in self.nodes[1:]:
+            values = self.operation(values, node.at(x, context))
+        return values
+
     def phase_at(self, x: Fraction) -> Phase:
         phases = [node.phase_at(x) for node in self.nodes]
         moving = [phase for phase in phases if phase.name not in (HOLD, CONSTANT)]
@@ -708,24 +744,29 @@ class Cooled(Node):
         object.__setattr__(self, "threshold", ceil_float(self.start))
 
     def __call__(self, x: Array, context: Context) -> Array:
-        # The node is only asked about the time in which it still decides; and once, with what it is left at
-        # as the last row: of nested ones, each would ask the next twice.
+        # The node is only asked about the time in which it still decides.
         before = x[:, 0] < self.threshold
         if before.all():
             return self.node(x, context)
-        trunk = self.node(np.append(x[before], [[self.threshold]], axis=0), context)
-        held, last = trunk[-1:], self.last.at(context.base)
-        done = self.ease(_share(x[~before], self.start, self.stop))
-        cooled = _between(held, last, done) if self.geometric else held * (1 - done) + last * done
+        cooled = self._left(x[~before], context)
         if not before.any():
             return cooled
         values = np.empty((len(x), len(context.base)))
-        values[before] = trunk[:-1] if len(trunk) > 1 else trunk
+        values[before] = self.node(x[before], context)
         values[~before] = cooled
         return values
 
+    def _left(self, x: Array, context: Context) -> Array:
+        """The values at places from the start on; what it is left at may lie at a jump."""
+        held, last = self.node.at(self.start, context), self.last.at(context.base)
+        done = self.ease(_share(x, self.start, self.stop))
+        return _between(held, last, done) if self.geometric else held * (1 - done) + last * done
+
     def before(self, x: Fraction, context: Context) -> Array:
-        return self.node.before(x, context) if x <= self.start else self(_place(x), context)
+        return self.node.before(x, context) if x <= self.start else self._left(_place(x), context)
+
+    def at(self, x: Fraction, context: Context) -> Array:
+        return self.node.at(x, context) if x < self.start else self._left(_place(x), context)
 
     def phase_at(self, x: Fraction) -> Phase:
         if x >= self.stop:
@@ -768,6 +809,9 @@ class Cut(Node):
     def before(self, x: Fraction, context: Context) -> Array:
         return self.node.before(min(x, self.stop), context)
 
+    def at(self, x: Fraction, context: Context) -> Array:
+        return self.node.at(x, context) if x < self.stop else self.node.before(self.stop, context)
+
     def phase_at(self, x: Fraction) -> Phase:
         if x >= self.stop:
             return Phase(HOLD, self.stop, None)
@@ -795,6 +839,9 @@ class Delayed(Node):
 
     def before(self, x: Fraction, context: Context) -> Array:
         return self.node.before(x, context) if x > self.start else self(_place(x), context)
+
+    def at(self, x: Fraction, context: Context) -> Array:
+        return self.node.at(max(x, self.start), context)
 
     def phase_at(self, x: Fraction) -> Phase:
         if x < self.start:

@@ -9,7 +9,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from docs.hooks import catalogue
+from docs.hooks import catalogue, reference
 
 from etude import CATALOGUE
 from tests.forked import run
@@ -40,6 +40,29 @@ def test_every_entry_has_a_page_with_its_picture_and_is_in_the_gallery(site: Pat
         link = path.relative_to(site / "catalogue").as_posix()
         assert f'href="{link}"' in gallery
         assert f'src="{link.removesuffix("html")}svg"' in gallery
+
+
+def test_every_public_name_is_in_the_reference(site: Path) -> None:
+    pages = {path.stem: path.read_text(encoding="utf-8") for path in (site / "reference").glob("*.html")}
+    missing = [
+        f"{module}.{name}"
+        for page, module, name in reference.names()
+        if f'id="{reference.path_of(module, name)}"' not in pages[page]
+    ]
+
+    assert missing == []
+
+
+def test_every_package_that_offers_names_is_in_the_reference() -> None:
+    listed = {module for _, modules in reference.PAGES.values() for module in modules}
+    inner = {"etude.cli", "etude.record.migrations", "etude.schedules.recipes", "etude.tracing"}
+    offering = {
+        ".".join(path.parent.relative_to(ROOT / "src").parts)
+        for path in (ROOT / "src" / "etude").rglob("__init__.py")
+        if "__all__" in path.read_text(encoding="utf-8")
+    }
+
+    assert offering - inner - listed == set()
 
 
 def test_the_site_fetches_nothing_from_elsewhere(site: Path) -> None:

@@ -212,7 +212,7 @@ class _Builder:
         start = _numbers([float(node.start) for node in nodes])
         length = _numbers([float(node.stop - node.start) for node in nodes])
         # What it leaves from is one number, which the timeline itself gives.
-        left = [node.node(np.array([[node.threshold]]), self.context).item() for node in nodes]
+        left = [node.node.at(node.start, self.context).item() for node in nodes]
         held, last = _numbers(left), self._levels([node.last for node in nodes])
         ease, geometric, at_once = nodes[0].ease, nodes[0].geometric, _at_once(nodes[0])
 

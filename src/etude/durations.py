@@ -422,7 +422,7 @@ class Horizon:
     def steps(
         self, duration: DurationLike, name: str = "the duration", left: Fraction | None = None
     ) -> Fraction:
-        """Return the duration in steps, exact and ≥ 0: of the rest of a run that is over, nothing is left.
+        """Return the duration in steps, exact and ≥ 0.
 
         Args:
             duration: what to resolve.
@@ -433,8 +433,6 @@ class Horizon:
             HorizonError: where the horizon lacks what a unit needs, or the sum is negative.
         """
         steps = self.signed_steps(duration, name, left)
-        if steps < 0 and to_duration(duration).rests > 0:
-            return Fraction(0)  # where the run is over, nothing is left of it
         if steps < 0:
             raise HorizonError(
                 f"{name} is {to_duration(duration)} = {fraction_text(steps)} steps on this horizon "

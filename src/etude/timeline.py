@@ -74,9 +74,9 @@ class Clock:
 
     @property
     def left(self) -> Fraction | None:
-        """The own steps that are left of the run, below 0 where it is over; None where none is known."""
+        """The own steps that are left of the run, none where it is over; None where its length is unknown."""
         total = self.horizon.total_steps
-        return None if total is None else (total - self.origin) / self.scale
+        return None if total is None else max((total - self.origin) / self.scale, Fraction(0))
 
     def steps(self, duration: DurationLike, name: str) -> Fraction:
         """The duration in the schedule's own steps, ≥ 0."""

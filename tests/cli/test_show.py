@@ -82,7 +82,7 @@ def test_steps_are_told_to_the_last_digit_and_rates_are_those_of_whole_steps() -
 
 
 def test_a_phase_that_covers_no_whole_step_has_no_rates() -> None:
-    said = etude("show", "Constant(1, over=2.25) >> Constant(2, over=0.5) >> Constant(3, over=1.25)")
+    said = etude("show", "Constant(1, over=2.25) >> Constant(2, over='0.5st') >> Constant(3, over=1.25)")
 
     assert [line.split()[1:] for line in said.lines if line.startswith("constant ")] == [
         ["0", "2.25", "1", "1"],

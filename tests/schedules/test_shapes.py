@@ -284,12 +284,21 @@ def test_points_are_met(points: Points) -> None:
         (lambda: Points([(1, -2)]), r"Points\(points=\) must be at least 0; got -2"),
         (lambda: Points([(-1, 2)]), r"Points\(points=\) must be at least 0; got -1"),
         (lambda: Points([("x", 2)]), r"Points\(points=\) must be a duration"),
-        (lambda: Ramp(ease="linear"), r"Ramp\(ease=\) must be of no shape of its own; write Linear\(...\)"),
-        (lambda: Ramp(ease="cosine"), r"Ramp\(ease=\) must be of no shape of its own; write Cosine\(...\)"),
-        (lambda: Ramp(ease="rex"), r"Ramp\(ease=\) must be of no shape of its own; write Rex\(...\)"),
+        (
+            lambda: Ramp(ease="linear"),
+            r"Ramp\(ease=\) must be one without a shape of its own; got 'linear': write Linear\(...\)",
+        ),
+        (
+            lambda: Ramp(ease="cosine"),
+            r"Ramp\(ease=\) must be one without a shape of its own; got 'cosine': write Cosine\(...\)",
+        ),
+        (
+            lambda: Ramp(ease="rex"),
+            r"Ramp\(ease=\) must be one without a shape of its own; got 'rex': write Rex\(...\)",
+        ),
         (
             lambda: Ramp(ease="quarter_sin"),
-            r"Ramp\(ease=\) must be one of 'one_minus_sqrt', .*; got 'quarter_sin'; did you mean",
+            r"Ramp\(ease=\) must be one of 'linear', .*; got 'quarter_sin'; did you mean",
         ),
         (lambda: Ramp(ease="geometric"), r"Ramp\(ease=\) must be one of .*; got 'geometric'"),
         (

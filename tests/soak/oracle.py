@@ -397,13 +397,17 @@ class World:
         """A duration in steps, which may be negative."""
         if self.repeats and amounts(duration).get("rest"):
             raise RefusedError("the rest of the run is less in each cycle")
-        if not isinstance(duration, str) and 0 < abs(duration) < 1:
+        if not isinstance(duration, str | dict) and 0 < abs(duration) < 1:
             raise RefusedError("a number below 1 is no length, but a share or a rate")
-        return self.sizes.steps(duration, (self.sizes.steps(self.sizes.total) - self.origin) / self.slow)
+        rest = max((self.sizes.steps(self.sizes.total) - self.origin) / self.slow, Fraction(0))
+        return self.sizes.steps(duration, rest)
 
     def length(self, duration: Any) -> Fraction:
         """A duration in steps, which must not be negative."""
-        return not_less(self.signed(duration), amounts(duration))
+        steps = self.signed(duration)
+        if steps < 0:
+            raise RefusedError("less than no time")
+        return steps
 
     def positive(self, duration: Any) -> Fraction:
         """A duration in steps, more than none."""
@@ -923,18 +927,10 @@ def fall(start: float, stop: float, length: Fraction, ease: Callable[[float], fl
     return way(length, lambda t: blend(start, stop, ease(float(t / length)) if length else 1.0), stop)
 
 
-def left(world: World, whole: Any, *parts: Fraction, counted: Amounts) -> Fraction:
-    """What is left of a whole beside its parts; ``counted`` is the same length as it is counted there."""
-    return not_less(world.length(whole) - sum(parts), counted)
-
-
-def not_less(steps: Fraction, counted: Amounts) -> Fraction:
-    """A length: where the run is over, nothing is left of it; else less than no time is refused."""
-    if steps < 0 and counted.get("rest", 0) > 0:
-        return Fraction(0)
-    if steps < 0:
-        raise RefusedError("less than no time")
-    return steps
+def left(world: World, counted: Amounts, at: Fraction) -> Fraction:
+    """A length as it is counted at a place, where it begins."""
+    with world.begun(at):
+        return world.length(counted)
 
 
 def at_least(world: World, curve: Curve, floor: Any) -> Curve:
@@ -1022,7 +1018,7 @@ def decaying(
     top, low, warm = world.level(peak), world.level(floor), part_of(world, warmup, over)
     begins = share(warmup, over)
     rests = after(less(amounts(over), begins), begins)  # counted where the decay begins
-    cycle = fall(top, low, left(world, over, warm, counted=rests) / cycles, ease)
+    cycle = fall(top, low, left(world, rests, warm) / cycles, ease)
     if cycles == 1 or rests.get("rest"):
         one = times(rests, Fraction(1, cycles))
         ends = fills(after(one, times(one, Fraction(cycles - 1))))
@@ -1161,13 +1157,14 @@ def one_cycle(
     ease: str = "cosine",
 ) -> Curve:
     """The turn at the last step of the way up, the end at over - 1; with three phases, back as fast first."""
-    whole, e = world.positive(over), EASES[ease]
+    world.positive(over)
+    e = EASES[ease]
     one = {"st": Fraction(1)}
     rises = less(share(up, over), one)
-    rising = not_less(part_of(world, up, over) - 1, rises)
+    rising = world.length(rises)
     risen = times(rises, Fraction(2 if three_phase else 1))
     falls = after(less(amounts(over), one, risen), risen)
-    falling = not_less(whole - 1 - rising * (2 if three_phase else 1), falls)
+    falling = left(world, falls, rising * (2 if three_phase else 1))
     ends = fills(falls)
     ways = [fall(start, middle, rising, e), fall(middle, stop, falling, e)]
     if three_phase:
@@ -1180,7 +1177,7 @@ def _(world: World, over: Any = "rest", *, up: Any = 0.1, ratio: float = 32.0, p
     top, turn = world.level(peak), part_of(world, up, over)
     rises = share(up, over)
     falls = after(less(amounts(over), rises), rises)
-    falling = left(world, over, turn, counted=falls)
+    falling = left(world, falls, turn)
 
     def value(p: Fraction) -> float:
         return top * float(1 + p * Fraction(ratio - 1)) / ratio
@@ -1223,7 +1220,7 @@ def _(
     warm, decay = part_of(world, warmup, over), part_of(world, cooldown, over)
     begins, ends = share(warmup, over), share(cooldown, over)
     between = after(less(amounts(over), begins, ends), begins)
-    stable = left(world, over, warm, decay, counted=between)
+    stable = left(world, between, warm)
     if ease == "geometric":
         down = way(decay, lambda t: in_log_rate(top, low, float(t / decay)), low)
     else:
@@ -1263,7 +1260,9 @@ def _(
 ) -> Curve:
     with world.begun(Fraction(0), repeats=True):
         whole, rising = world.positive(period), part_of(world, up, period)
-        falling = left(world, period, rising)
+        falling = whole - rising
+        if falling < 0:
+            raise RefusedError("less than no time")
     wave = joined([fall(0.0, 1.0, rising, EASES["linear"]), fall(1.0, 0.0, falling, EASES["cosine"])])
     assert wave.length == whole
     return over_and_over(wave, world.level(floor), world.level(peak), cycles, stretch, gain)

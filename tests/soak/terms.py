@@ -109,7 +109,9 @@ class Sizes:
 
 
 def amounts(duration: Any) -> dict[str, Fraction]:
-    """A duration as amounts by unit: a number of steps, or text such as ``"rest - 10ep"``."""
+    """A duration as amounts by unit: a number of steps, text such as ``"rest - 10ep"``, or such amounts."""
+    if isinstance(duration, dict):
+        return duration
     if not isinstance(duration, str):
         return {"st": Fraction(str(duration))}
     sign, found = 1, {}

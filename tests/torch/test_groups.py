@@ -122,7 +122,9 @@ def test_a_tensor_of_several_rates_is_refused() -> None:
 
 
 def test_the_kept_bases_are_not_offered_as_hyperparameters() -> None:
-    with pytest.raises(ScheduleError, match=r"they have lr$"):
+    with pytest.raises(
+        ScheduleError, match=r"they have lr; where it is a group, write groups=.*rate.*: plan"
+    ):
         groups.place_of({"lr": 0.1, "initial_lr": 0.1}, "rate")
 
 

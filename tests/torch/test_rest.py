@@ -191,7 +191,7 @@ def test_when_the_run_is_over_there_is_no_time_for_one_and_nothing_changes() -> 
     scheduler = Scheduler(sgd(1.0), et.Constant(), Horizon(total=10))
     scheduler.seek(12)
     before = scheduler.state_dict()
-    with pytest.raises(HorizonError, match="less than none"):
+    with pytest.raises(HorizonError, match="counts the rest of the run, and the run is over at 10"):
         scheduler.cooldown(over="rest")
     assert (scheduler.state_dict(), rates(scheduler.optimizer)) == (before, [1.0])
 

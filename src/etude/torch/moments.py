@@ -7,9 +7,9 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from etude.durations import DurationLike
+from etude.durations import DurationLike, to_duration
 from etude.eases import Array
-from etude.errors import ScheduleError
+from etude.errors import HorizonError, ScheduleError
 from etude.levels import LevelLike
 from etude.names import nearest
 from etude.schedules import Plateau, PlateauState
@@ -181,6 +181,12 @@ class Moment:
 
         def leave(followed: Followed, course: Course) -> None:
             at = positions.get(course, self.axis(now))
+            total = laid.horizon.total_steps
+            if total is not None and total < at and to_duration(over, "cooldown(over=)").rests:
+                raise HorizonError(
+                    f"cooldown(over={over!r}) counts the rest of the run, and the run is over at "
+                    f"{laid.horizon.total}; write a length of its own, such as over=100"
+                )
             length = over
             if course.horizon != laid.horizon:  # in steps, for there the same length may be another
                 length = Clock(laid.horizon, Fraction(at)).steps(over, "cooldown(over=)")

@@ -45,6 +45,7 @@ class Curve:
         relative: whether it follows the base rate.
         says_after: whether it says what comes after its end, so that nothing else may follow.
         fills: whether it lasts until the run ends wherever it begins, so that nothing can follow.
+        momentary: whether it lasts no time on any horizon: the one that may follow what fills the run.
     """
 
     length: Fraction | None
@@ -54,6 +55,7 @@ class Curve:
     relative: bool = False
     says_after: bool = False
     fills: bool = False
+    momentary: bool = False
 
     @property
     def endless(self) -> bool:
@@ -114,7 +116,7 @@ def constant(value: float, length: Fraction | None = None) -> Curve:
 def joined(parts: Sequence[Curve]) -> Curve:
     """One after another: each covers [its start, the next one's start)."""
     for i, part in enumerate(parts[:-1]):
-        followed = any(other.length != 0 for other in parts[i + 1 :])
+        followed = not all(other.momentary for other in parts[i + 1 :])
         if part.length is None or part.says_after or (part.fills and followed):
             raise RefusedError("nothing can follow")
     starts = [Fraction(0)]
@@ -131,7 +133,7 @@ def joined(parts: Sequence[Curve]) -> Curve:
         return parts[index].before(t - starts[index])
 
     length = None if last.length is None else starts[-1] + last.length
-    lasting = next((part for part in reversed(parts) if part.length != 0), last)
+    lasting = next((part for part in reversed(parts) if not part.momentary), last)
     return Curve(length, at, before, says_after=last.says_after, fills=lasting.fills)
 
 
@@ -476,9 +478,16 @@ def _is_relative(level: Any) -> bool:
 def _(world: World, *parts: Any) -> Curve:
     curves, start = [], Fraction(0)
     for part in parts:
-        curves.append(world.curve(part, start))
-        start += curves[-1].length or 0
+        curve = world.curve(part, start)
+        start += curve.length or 0
+        curves.append(replace(curve, momentary=_is_momentary(part)))
     return joined(curves)
+
+
+def _is_momentary(part: Any) -> bool:
+    """Whether its own length is none, on any horizon."""
+    over = dict(part.options).get("over") if isinstance(part, Term) and part.name != ".cooldown" else None
+    return over is not None and not any(amounts(over).values())
 
 
 @defines("*")
@@ -1016,6 +1025,7 @@ def decaying(
 ) -> Curve:
     """A warmup, and then a decay in equal cycles of what is left of ``over``; the last value is held."""
     top, low, warm = world.level(peak), world.level(floor), part_of(world, warmup, over)
+    world.length(over)
     begins = share(warmup, over)
     rests = after(less(amounts(over), begins), begins)  # counted where the decay begins
     cycle = fall(top, low, left(world, rests, warm) / cycles, ease)
@@ -1070,7 +1080,8 @@ def _(
     top, warm = world.level(peak), warming(world, first)
     if amounts(first).get("rest") == 1 and amounts(scale).get("rest"):
         raise RefusedError("when it has passed, what was left is not known")
-    unit = world.positive(scale)
+    with world.begun(warm):
+        unit = world.positive(after(amounts(scale), amounts(first)))
     law = smooth(None, lambda t: top / math.sqrt(1 + t / unit))
     return warmed(top, warm, at_least(world, law, floor))
 
@@ -1162,6 +1173,8 @@ def one_cycle(
     one = {"st": Fraction(1)}
     rises = less(share(up, over), one)
     rising = world.length(rises)
+    if three_phase and rises.get("rest") == 1:
+        raise RefusedError("when it has passed, what was left is not known")
     risen = times(rises, Fraction(2 if three_phase else 1))
     falls = after(less(amounts(over), one, risen), risen)
     falling = left(world, falls, rising * (2 if three_phase else 1))
@@ -1184,7 +1197,8 @@ def _(world: World, over: Any = "rest", *, up: Any = 0.1, ratio: float = 32.0, p
 
     way_up = way(turn, lambda t: value(t / turn), top)
     way_up = replace(way_up, fills=fills(rises))
-    return joined([way_up, replace(fall(top, top / ratio, falling, EASES["linear"]), fills=fills(falls))])
+    down = fall(top, top / ratio, falling, EASES["linear"])
+    return joined([way_up, replace(down, fills=fills(falls), momentary=not any(falls.values()))])
 
 
 @defines("infinite")
@@ -1225,7 +1239,8 @@ def _(
         down = way(decay, lambda t: in_log_rate(top, low, float(t / decay)), low)
     else:
         down = fall(top, low, decay, EASES[ease] if power == 1 else lambda q: 1 - (1 - q) ** power)
-    down = replace(down, fills=fills(after(ends, less(amounts(over), ends))))
+    none = not any(ends.values())
+    down = replace(down, fills=fills(after(ends, less(amounts(over), ends))), momentary=none)
     flat = replace(constant(top, stable), fills=fills(between))
     return joined([rise(top, warm), flat, down])
 

@@ -815,7 +815,7 @@ def test_where_nothing_is_left(plan: Schedule, message: str) -> None:
             r"^Linear\(over=\) is rest, what is left of the run, but the horizon has no total; write ",
         ),
         (Linear(over="0.5rest - 1st"), r"^Linear\(over=\) is 0.5rest - 1st, what is left of the run, but"),
-        (cosine(warmup=0.1), r"is 0.9st \+ 0.1rest, what is left of the run, but the horizon has no total"),
+        (cosine(warmup=0.1), r"is 0.1rest, what is left of the run, but the horizon has no total"),
         (Constant(0.5).cooldown(5), r"^Cooldown\(over=\) is rest, what is left of the run, but"),
         (Linear(over=5).shift("0.1rest"), r"^Shift\(by=\) is 0.1rest, what is left of the run, but"),
         (warmup("0.1rest"), r"^warmup\(over=\) is 0.1rest, what is left of the run, but"),

@@ -700,6 +700,8 @@ def _(
     geometric: bool = False,
     **options: Any,
 ) -> Curve:
+    if options.get("after") == "repeat" and amounts(upper).get("rest"):
+        raise RefusedError("the rest of the run is less in each cycle")
     ease, between = hyperbola(world, over, upper), in_log_rate if geometric else blend
     return shape(world, ease, start, stop, over, between=between, **options)
 
@@ -1080,6 +1082,7 @@ def _(
     top, warm = world.level(peak), warming(world, first)
     if amounts(first).get("rest") == 1 and amounts(scale).get("rest"):
         raise RefusedError("when it has passed, what was left is not known")
+    world.length(scale)
     with world.begun(warm):
         unit = world.positive(after(amounts(scale), amounts(first)))
     law = smooth(None, lambda t: top / math.sqrt(1 + t / unit))

@@ -7,12 +7,12 @@ from fractions import Fraction
 from typing import Literal
 
 from etude.answers import answering
-from etude.durations import REST, STEP, Duration, DurationLike, to_duration, to_fraction
+from etude.durations import STEP, Duration, DurationLike, to_duration, to_fraction
 from etude.eases import EASES
 from etude.errors import ScheduleError
 from etude.levels import Level
 from etude.schedules import bounds
-from etude.schedules.algebra import Extent, Factor, Rate
+from etude.schedules.algebra import Constant, Extent, Factor, Rate
 from etude.schedules.factors import ExponentialWarmup
 from etude.schedules.recipes.arguments import Arguments, along
 from etude.schedules.shapes import Linear
@@ -21,16 +21,16 @@ from etude.timeline import Clock, Delayed, Node, Ramp
 __all__ = ["untuned_warmup", "warmed", "warmup"]
 
 
-def warmed(peak: Level, warmup: Duration, plan: Rate) -> Rate:
-    """The plan after a way up to the peak on which no update has the rate 0: (t + 1) / (warmup + 1) of it."""
-    if warmup.is_zero:
+def warmed(peak: Level, length: Duration, plan: Rate) -> Rate:
+    """The plan after a way up to the peak on which no update has the rate 0: (t + 1) / (length + 1) of it."""
+    if length.is_zero:
         return plan
-    # Where it starts is not known before the horizon: so it is the way from 0, entered at its second step. It
-    # begins a step earlier, where there is one more left of the run.
-    way = Linear(0.0, peak, over=warmup.with_rest(REST - STEP) + STEP).shift(-1)
-    # The step that is added must not hide that a difference of lengths comes out below 0.
-    ends = any(amount < 0 for _, amount in warmup.terms)
-    return (way.until(warmup) if ends else way) >> plan
+    # Where it starts is not known before the horizon: so it is the way from 0, entered at its second step.
+    way = Linear(0.0, peak, over=length + STEP).shift(-1)
+    # The step that is added must hide neither that a difference of lengths comes out below 0, nor where the
+    # rest of the run is counted from.
+    exact = all(amount > 0 and unit != "rest" for unit, amount in length.terms)
+    return (way if exact else Constant(peak) * warmup(length)) >> plan
 
 
 @dataclass(frozen=True, repr=False)
@@ -94,7 +94,7 @@ class warmup(Factor):  # noqa: N801 - read as the recipes are, beside which it s
         way, over = along(self.ease), to_duration(self.over)
         if self.start is not None:
             return way(self.start, 1.0, over=over)
-        return way(0.0, 1.0, over=over.with_rest(REST - STEP) + STEP).shift(-1)
+        return way(0.0, 1.0, over=over + STEP).shift(-1)
 
 
 @answering()

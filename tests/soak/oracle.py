@@ -1030,14 +1030,17 @@ def decaying(
     world.length(over)
     begins = share(warmup, over)
     rests = after(less(amounts(over), begins), begins)  # counted where the decay begins
-    cycle = fall(top, low, left(world, rests, warm) / cycles, ease)
-    if cycles == 1 or rests.get("rest"):
-        one = times(rests, Fraction(1, cycles))
-        ends = fills(after(one, times(one, Fraction(cycles - 1))))
-        down = replace(joined([cycle] * cycles), fills=ends)
-    else:
-        down = repeated(cycle, cycles, Fraction(1), 1.0)
-    return warmed(top, warm, down)
+    one, at = times(rests, Fraction(1, cycles)), warm
+    if cycles > 1 and not rests.get("rest"):
+        down = repeated(fall(top, low, left(world, one, at), ease), cycles, Fraction(1), 1.0)
+        return warmed(top, warm, down)
+    falls = []
+    for cycle in range(cycles):  # each is counted where it begins
+        counted = after(one, times(one, Fraction(cycle)))
+        length = left(world, counted, at)
+        falls.append(replace(fall(top, low, length, ease), fills=fills(counted)))
+        at += length
+    return warmed(top, warm, joined(falls))
 
 
 @defines("cosine")

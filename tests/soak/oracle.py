@@ -478,10 +478,22 @@ def _is_relative(level: Any) -> bool:
 def _(world: World, *parts: Any) -> Curve:
     curves, start = [], Fraction(0)
     for part in parts:
-        curve = world.curve(part, start)
+        try:
+            curve = world.curve(part, start)
+        except RefusedError as why:
+            # What is cut at once is not laid out: only what no horizon makes right is refused.
+            if part is parts[-1] or "each cycle" in str(why) or not _is_cut_at_once(world, part, start):
+                raise
+            continue
         start += curve.length or 0
         curves.append(replace(curve, momentary=_is_momentary(part)))
     return joined(curves)
+
+
+def _is_cut_at_once(world: World, part: Any, start: Fraction) -> bool:
+    """Whether it lasts until a time which there is none."""
+    with world.begun(start):
+        return isinstance(part, Term) and part.name == ".until" and world.length(part.args[1]) == 0
 
 
 def _is_momentary(part: Any) -> bool:

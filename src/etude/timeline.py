@@ -739,6 +739,7 @@ class Cooled(Node):
     ease: Ease
     geometric: bool = False
     threshold: float = field(init=False)
+    kept: list[tuple[Context, Array]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "threshold", ceil_float(self.start))
@@ -756,9 +757,18 @@ class Cooled(Node):
         values[~before] = cooled
         return values
 
+    def _held(self, context: Context) -> Array:
+        """What it is left at, which may lie at a jump; kept, for one evaluation may ask more than once."""
+        kept = self.kept[:1]
+        if kept and kept[0][0] is context:
+            return kept[0][1]
+        held = self.node.at(self.start, context)
+        self.kept[:] = [(context, held)]
+        return held
+
     def _left(self, x: Array, context: Context) -> Array:
-        """The values at places from the start on; what it is left at may lie at a jump."""
-        held, last = self.node.at(self.start, context), self.last.at(context.base)
+        """The values at places from the start on."""
+        held, last = self._held(context), self.last.at(context.base)
         done = self.ease(_share(x, self.start, self.stop))
         return _between(held, last, done) if self.geometric else held * (1 - done) + last * done
 

@@ -142,9 +142,7 @@ class Schedule(Generic[Kind]):
             )
 
         def __getattr__(self, name: str) -> NoReturn:
-            if name.startswith("_"):
-                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-            raise AttributeError(_no_attribute(self, name))
+            raise _NoAttributeError(self, name)
 
     # What a subclass says about itself. It is not marked as abstract, for type checkers would then refuse
     # parse(text, Factor), which asks for a concrete class.
@@ -493,14 +491,20 @@ def _shortly(schedule: Schedule) -> str:
     return text if len(text) <= MOST_SHOWN else "plan"
 
 
-def _no_attribute(schedule: Schedule, name: str) -> str:
-    known = [each for each in dir(schedule) if not each.startswith("_")]
-    if schedule.multiplies and hasattr(Rate, name):
-        return (
-            f"a factor has no {name}(), for it is no rate: multiply it onto one first, "
-            f"({_called(schedule)} * cosine()).{name}(...)"
+class _NoAttributeError(AttributeError):
+    """What is near is looked for when it is read: mostly it is only asked whether an attribute is there."""
+
+    def __str__(self) -> str:
+        schedule, name = self.args
+        if schedule.multiplies and hasattr(Rate, name):
+            return (
+                f"a factor has no {name}(), for it is no rate: multiply it onto one first, "
+                f"({_called(schedule)} * cosine()).{name}(...)"
+            )
+        hint = (
+            "" if name.startswith("_") else nearest(name, [each for each in dir(schedule) if each[0] != "_"])
         )
-    return f"{type(schedule).__name__} has no attribute {name!r}{nearest(name, known)}"
+        return f"{type(schedule).__name__} has no attribute {name!r}{hint}"
 
 
 def _is_operand(value: object) -> bool:
